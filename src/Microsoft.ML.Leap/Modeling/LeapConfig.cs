@@ -1,0 +1,175 @@
+using System.Globalization;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>The shape of a LEAP network: sizes, windows and regularisation. Immutable, and therefore thread-safe.</summary>
+/// <remarks>Every constructed instance is valid; what a network of this shape costs in memory follows from
+/// <see cref="ParameterCount"/>.</remarks>
+public sealed class LeapConfig
+{
+    internal const double MaximumRescaleValue = 30;
+    internal const double MaximumFocusLogit = 60;
+
+    /// <summary>Creates a configuration.</summary>
+    /// <param name="vocabularySize">Number of token ids, V. At least 1.</param>
+    /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head.</param>
+    /// <param name="contextLength">Longest sequence in tokens, N; one learned position embedding each. At least 1.</param>
+    /// <param name="layerCount">Number of decoder blocks, L. At least 1.</param>
+    /// <param name="headCount">Number of attention heads, H. At least 1.</param>
+    /// <param name="useLocalAttention">Whether layers attend within windows; otherwise every layer attends to all that came before.</param>
+    /// <param name="windowSizes">One window a layer, in tokens, each at least 1; <see langword="null"/> for 4, 8, 16, ... with the last
+    /// layer global. Only with <paramref name="useLocalAttention"/>.</param>
+    /// <param name="rescaleValue">Bound of the focus logits before dropout: over 0, at most 30, and at most 60 x (1 - dropout).</param>
+    /// <param name="dropout">Probability of dropping a value while training: at least 0, below 1.</param>
+    /// <param name="initializerRange">Standard deviation of initial weights: over 0, finite.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
+    /// <exception cref="ArgumentException">Values do not fit together.</exception>
+    public LeapConfig(
+        int vocabularySize,
+        int hiddenSize = 128,
+        int contextLength = 2048,
+        int layerCount = 6,
+        int headCount = 4,
+        bool useLocalAttention = true,
+        IReadOnlyList<int>? windowSizes = null,
+        double rescaleValue = 8,
+        double dropout = 0.1,
+        double initializerRange = 0.02)
+    {
+        RequirePositive(vocabularySize, nameof(vocabularySize));
+        RequirePositive(hiddenSize, nameof(hiddenSize));
+        RequirePositive(contextLength, nameof(contextLength));
+        RequirePositive(layerCount, nameof(layerCount));
+        RequirePositive(headCount, nameof(headCount));
+        RequireHeadsFit(hiddenSize, headCount);
+        RequireRange(dropout >= 0 && dropout < 1, nameof(dropout), dropout, "at least 0 and below 1");
+        RequireRange(initializerRange > 0 && double.IsFinite(initializerRange), nameof(initializerRange), initializerRange, "over 0 and finite");
+        RequireRescaleFits(rescaleValue, dropout);
+
+        VocabularySize = vocabularySize;
+        HiddenSize = hiddenSize;
+        ContextLength = contextLength;
+        LayerCount = layerCount;
+        HeadCount = headCount;
+        UseLocalAttention = useLocalAttention;
+        WindowSizes = Array.AsReadOnly(ResolveWindows(windowSizes, useLocalAttention, layerCount, contextLength));
+        RescaleValue = rescaleValue;
+        Dropout = dropout;
+        InitializerRange = initializerRange;
+    }
+
+    /// <summary>Gets the number of token ids, V.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>Gets the width of the network, d.</summary>
+    public int HiddenSize { get; }
+
+    /// <summary>Gets the longest sequence in tokens, N.</summary>
+    public int ContextLength { get; }
+
+    /// <summary>Gets the number of decoder blocks, L.</summary>
+    public int LayerCount { get; }
+
+    /// <summary>Gets the number of attention heads, H.</summary>
+    public int HeadCount { get; }
+
+    /// <summary>Gets whether layers attend within <see cref="WindowSizes"/>; otherwise each is global.</summary>
+    public bool UseLocalAttention { get; }
+
+    /// <summary>Gets the window of each layer in tokens; a window of <see cref="ContextLength"/> or more is global.</summary>
+    public IReadOnlyList<int> WindowSizes { get; }
+
+    /// <summary>Gets the bound of the focus logits before dropout.</summary>
+    public double RescaleValue { get; }
+
+    /// <summary>Gets the probability of dropping a value while training.</summary>
+    public double Dropout { get; }
+
+    /// <summary>Gets the standard deviation of initial weights.</summary>
+    public double InitializerRange { get; }
+
+    /// <summary>Gets the width of one head, e = d / H.</summary>
+    public int HeadSize => HiddenSize / HeadCount;
+
+    /// <summary>Gets the number of trained values; the tied output matrix counts once.</summary>
+    public long ParameterCount
+    {
+        get
+        {
+            long d = HiddenSize;
+            long block = 4 * d + 4 * d * d + 8 * d * d;
+            return (VocabularySize + (long)ContextLength) * d + VocabularySize + LayerCount * block + 2 * d;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"LEAP: {LayerCount} layers, hidden size {HiddenSize}, {HeadCount} heads, context {ContextLength}, vocabulary {VocabularySize}, " +
+        $"windows {string.Join(' ', WindowSizes)}, {ParameterCount:N0} parameters");
+
+    private static void RequirePositive(int value, string name) =>
+        RequireRange(value >= 1, name, value, "at least 1");
+
+    private static void RequireRange(bool condition, string name, object value, string expected)
+    {
+        if (!condition)
+            throw new ArgumentOutOfRangeException(name, value, $"{name} must be {expected}.");
+    }
+
+    private static void RequireHeadsFit(int hiddenSize, int headCount)
+    {
+        if (hiddenSize % headCount != 0)
+        {
+            throw new ArgumentException(
+                $"hiddenSize must be a multiple of headCount, but {hiddenSize} is not a multiple of {headCount}.", nameof(hiddenSize));
+        }
+
+        if (hiddenSize / headCount < 2)
+        {
+            throw new ArgumentException(
+                $"A head needs at least 2 values, but hiddenSize {hiddenSize} over {headCount} heads leaves {hiddenSize / headCount}.",
+                nameof(headCount));
+        }
+    }
+
+    private static void RequireRescaleFits(double rescaleValue, double dropout)
+    {
+        RequireRange(
+            rescaleValue > 0 && rescaleValue <= MaximumRescaleValue, nameof(rescaleValue), rescaleValue, $"over 0 and at most {MaximumRescaleValue}");
+
+        // Dropout scales what it keeps by 1 / (1 - dropout), and the focus logits with it; past exp(60) single precision ends.
+        double bound = MaximumFocusLogit * (1 - dropout);
+        RequireRange(
+            rescaleValue <= bound,
+            nameof(rescaleValue),
+            rescaleValue,
+            string.Create(CultureInfo.InvariantCulture, $"at most {bound:0.###}, which is 60 x (1 - dropout), with a dropout of {dropout}"));
+    }
+
+    private static int[] ResolveWindows(IReadOnlyList<int>? windowSizes, bool useLocalAttention, int layerCount, int contextLength)
+    {
+        if (!useLocalAttention)
+        {
+            if (windowSizes is not null)
+                throw new ArgumentException("windowSizes were given, but useLocalAttention is false; leave one of them out.", nameof(windowSizes));
+            return [.. Enumerable.Repeat(contextLength, layerCount)];
+        }
+
+        if (windowSizes is null)
+            return [.. Enumerable.Range(0, layerCount).Select(l => l == layerCount - 1 ? contextLength : DefaultWindow(l, contextLength))];
+
+        if (windowSizes.Count != layerCount)
+        {
+            throw new ArgumentException(
+                $"windowSizes must name one window a layer, {layerCount} in all, but {windowSizes.Count} were given.", nameof(windowSizes));
+        }
+
+        foreach (int window in windowSizes)
+            RequireRange(window >= 1, nameof(windowSizes), window, "at least 1 each");
+        return [.. windowSizes];
+    }
+
+    private static int DefaultWindow(int layer, int contextLength) =>
+        layer >= 28 ? contextLength : Math.Min(4 << layer, contextLength);
+}
