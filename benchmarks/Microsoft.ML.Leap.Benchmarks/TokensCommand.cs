@@ -8,7 +8,7 @@ namespace Microsoft.ML.Leap.Benchmarks;
 /// <summary>The verb "tokens": prints the ids of each line of a file, to be compared with another tokenizer's.</summary>
 internal static class TokensCommand
 {
-    public static Command Create()
+    public static System.CommandLine.Command Create()
     {
         var tokenizer = new Option<string>("--tokenizer") { Description = "t5 or gpt2", Required = true };
         tokenizer.AcceptOnlyFromAmong("t5", "gpt2");
@@ -25,7 +25,7 @@ internal static class TokensCommand
         var file = new Argument<FileInfo>("file") { Description = "Text in UTF-8, lines ended by LF; unpacked where its name ends with .gz" };
         file.AcceptExistingOnly();
 
-        var command = new Command("tokens", "Print the token ids of each line of a file, a line each.") { tokenizer, model, literals, file };
+        var command = new System.CommandLine.Command("tokens", "Print the token ids of each line of a file, a line each.") { tokenizer, model, literals, file };
         command.SetAction(result => Print(
             LoadTokenizer(result.GetRequiredValue(tokenizer), result.GetRequiredValue(model).FullName, result.GetValue(literals)),
             result.GetRequiredValue(file).FullName));
