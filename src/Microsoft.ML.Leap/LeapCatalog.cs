@@ -100,7 +100,8 @@ public sealed class LeapCatalog
             Generation = generation ?? new GenerationOptions(),
         };
         options.Validate();
-        return PretrainedFolder.Load(_context, folder, options.MakeScoringSettings(generationSeed: 0), device);
+        return ModelFolder.Load(
+            folder, source => LeapLanguageModelTransformer.Load(_context, source, options.MakeScoringSettings(generationSeed: 0), device));
     }
 
     private static void RequireColumn(DataViewSchema schema, string name, DataViewType type)

@@ -1,5 +1,4 @@
 using Microsoft.ML.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
@@ -48,8 +47,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             TextColumn.Check(validationData.Schema, _options.TextColumnName, nameof(validationData));
 
         using IChannel channel = _host.Start("Training");
-        NativeBackend.EnsureLoaded();
-        Device device = HostDevice.Select(_host, _options.Device, _options.FallbackToCpu, message => channel.Warning(default, message));
+        Device device = SelectDevice(channel);
         int seed = _options.Seed ?? _host.Rand.Next();
 
         LeapTokenizer tokenizer = _options.Tokenizer.Create(Texts(trainData), _options.CancellationToken);
@@ -81,7 +79,16 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         ArgumentNullException.ThrowIfNull(inputSchema);
         TextColumn.Check(inputSchema, _options.TextColumnName, nameof(inputSchema));
         var added = new ScoredColumns(_options.MakeScoringSettings(generationSeed: 0)).NamesAndTypes;
-        return SchemaShapes.Append(inputSchema, added);
+        IEnumerable<SchemaShape.Column> kept = inputSchema.Where(column => !added.Any(scored => scored.Name == column.Name));
+        return new SchemaShape(
+            [.. kept, .. added.Select(scored => SchemaColumns.Create(scored.Name, SchemaShape.Column.VectorKind.Scalar, scored.Type))]);
+    }
+
+    private Device SelectDevice(IChannel channel)
+    {
+        HostSettings settings = HostSettings.Of(_host);
+        return DeviceSelector.Select(
+            _options.Device, settings.GpuDeviceId, _options.FallbackToCpu ?? settings.FallbackToCpu, message => channel.Warning(default, message));
     }
 
     private IEnumerable<ReadOnlyMemory<char>> Texts(IDataView data) =>
@@ -108,7 +115,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             WeightDecay = _options.WeightDecay,
             MaximumGradientNorm = _options.MaximumGradientNorm,
             Seed = seed,
-            Report = log.Report + _options.Progress,
+            Report = (Action<TrainingProgress>)log.Report + _options.Progress,
             CancellationToken = _options.CancellationToken,
         };
         int length = model.Config.ContextLength;

@@ -13,6 +13,8 @@ namespace Microsoft.ML.Leap;
 /// </remarks>
 public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
+    private const int SettingsVersion = 1;
+
     private readonly IHost _host;
     private readonly LeapModel _model;
     private readonly ScoringSettings _settings;
@@ -29,6 +31,21 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         _columns = new ScoredColumns(settings);
         _evaluator = new TextEvaluator(model, tokenizer, settings);
         Tokenizer = tokenizer;
+    }
+
+    /// <summary>Loads what <see cref="ICanSaveModel.Save"/> wrote.</summary>
+    internal static LeapLanguageModelTransformer Load(IHostEnvironment environment, IModelSource source) => Load(
+        environment, source, source.Read(ModelFileNames.Settings, stream => SettingsJson.Read<ScoringSettings>(stream, SettingsVersion)), null);
+
+    internal static LeapLanguageModelTransformer Load(
+        IHostEnvironment environment, IModelSource source, ScoringSettings settings, string? device)
+    {
+        IHost host = environment.Register(nameof(LeapLanguageModelTransformer));
+        using IChannel channel = host.Start("Loading");
+        HostSettings wishes = HostSettings.Of(host);
+        var selected = DeviceSelector.Select(device, wishes.GpuDeviceId, wishes.FallbackToCpu, message => channel.Warning(default, message));
+        (LeapModel model, LeapTokenizer tokenizer) = ModelFiles.Read(source, selected);
+        return new LeapLanguageModelTransformer(environment, model, tokenizer, settings);
     }
 
     /// <summary>Gets the shape of the network.</summary>
@@ -118,7 +135,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        PretrainedFolder.Save(folder, _model, Tokenizer);
+        ModelFolder.Save(folder, target => ModelFiles.Write(target, _model, Tokenizer));
     }
 
     /// <summary>Frees the network. Views and mappers of this model must not be read any more.</summary>
@@ -133,7 +150,11 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        ModelZip.Save(ctx, _model, Tokenizer, _settings);
+        ModelZip.Save(ctx, target =>
+        {
+            ModelFiles.Write(target, _model, Tokenizer);
+            target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
+        });
     }
 
     private Action WarnOnce()

@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
@@ -10,11 +9,11 @@ internal static class TextGenerator
     /// <remarks>The context starts at an end-of-text id, as documents did in training. When it is full, its last half is read anew from
     /// position 0.</remarks>
     public static List<int> Continue(
-        LeapModel model, IReadOnlyList<int> promptIds, int endOfTextId, GenerationOptions options, int seed, CancellationToken cancellationToken)
+        LeapModel model, IReadOnlyList<int> promptIds, LeapTokenizer tokenizer, GenerationOptions options, int seed, CancellationToken cancellationToken)
     {
         using var noGradients = no_grad();
         var sampler = new TokenSampler(options.Temperature, options.TopK, seed);
-        List<int> context = [endOfTextId, .. promptIds];
+        List<int> context = [tokenizer.EndOfTextId, .. promptIds];
         List<int> added = [];
         int start = 0;
         while (added.Count < options.MaximumNewTokens)
@@ -23,8 +22,9 @@ internal static class TextGenerator
             if (context.Count - start > model.Config.ContextLength)
                 start = context.Count - Math.Max(1, model.Config.ContextLength / 2);
 
-            int id = sampler.Draw(NextLogits(model, context, start));
-            if (id == endOfTextId)
+            // A checkpoint's vocabulary may be padded beyond the tokenizer's ids.
+            int id = sampler.Draw(NextLogits(model, context, start).AsSpan(0, tokenizer.VocabularySize));
+            if (id == tokenizer.EndOfTextId)
                 break;
             context.Add(id);
             added.Add(id);

@@ -1,5 +1,3 @@
-using Microsoft.ML.Data;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>A data view with scored columns added; nothing is computed until a cursor reads one of them.</summary>

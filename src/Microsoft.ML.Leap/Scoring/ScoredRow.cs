@@ -1,3 +1,5 @@
+using Microsoft.ML.Data;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>One row with the scored columns added.</summary>

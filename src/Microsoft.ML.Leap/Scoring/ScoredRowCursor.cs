@@ -1,3 +1,5 @@
+using Microsoft.ML.Data;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>Walks the rows of a scored view: the input's own columns come from the input cursor, the added ones from the scores.</summary>

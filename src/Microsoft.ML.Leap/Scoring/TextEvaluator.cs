@@ -25,7 +25,7 @@ internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, Sc
     }
 
     public string Generate(IReadOnlyList<int> ids, GenerationOptions options, int seed, CancellationToken cancellationToken) =>
-        tokenizer.Decode(TextGenerator.Continue(model, ids, tokenizer.EndOfTextId, options, seed, cancellationToken));
+        tokenizer.Decode(TextGenerator.Continue(model, ids, tokenizer, options, seed, cancellationToken));
 
     // string.GetHashCode differs from process to process; this is 32-bit FNV-1a over UTF-16 units.
     private static int StableHash(ReadOnlySpan<char> text)

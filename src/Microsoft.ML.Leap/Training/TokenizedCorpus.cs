@@ -1,5 +1,3 @@
-using Microsoft.ML.Data;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>Reads the text column of a data view, as text and as one stream of token ids.</summary>
