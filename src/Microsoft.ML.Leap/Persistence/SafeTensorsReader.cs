@@ -59,17 +59,17 @@ internal sealed class SafeTensorsReader
             using Tensor part = flat.narrow(0, start, count);
             using Tensor raw = (staging ?? part).narrow(0, 0, count);
             BoundedStream.ReadExactly(_stream, raw.bytes, _source);
-            if (requireFinite)
-                RequireFinite(info, raw);
             if (staging is not null)
                 part.copy_(raw);
+
+            // After the conversion: a double can be finite and too large for its destination.
+            if (requireFinite && SafeTensorsType.IsFloat(info.Type))
+                RequireFinite(info, part);
         }
     }
 
     private void RequireFinite(SafeTensorInfo info, Tensor values)
     {
-        if (!SafeTensorsType.IsFloat(info.Type))
-            return;
         using Tensor finite = values.isfinite();
         using Tensor all = finite.all();
         if (!all.item<bool>())
