@@ -1,1 +1,6 @@
-Console.WriteLine("verbs: parity, tokens");
+using System.CommandLine;
+using Microsoft.ML.Leap.Benchmarks;
+
+var root = new RootCommand("Checks and measurements of Microsoft.ML.Leap.");
+root.Subcommands.Add(TokensCommand.Create());
+return root.Parse(args).Invoke();

@@ -41,6 +41,9 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
     /// <summary>Gets every weight once, under its checkpoint's name; the tied matrix is <c>word_embedding.weight</c>.</summary>
     public IReadOnlyList<(string Name, Parameter Weight)> Weights { get; }
 
+    /// <summary>Gets where the weights live.</summary>
+    public Device Device => Weights[0].Weight.device;
+
     /// <summary>Computes the logits of the next token at each place.</summary>
     /// <param name="inputIds">Token ids, int64 [B, N], N at most the context length.</param>
     /// <param name="attentionMask">True at real tokens, false at padding, bool [B, N]; null where all are real.</param>

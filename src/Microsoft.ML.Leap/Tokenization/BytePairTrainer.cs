@@ -1,0 +1,186 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>Learns the merges of a byte-level BPE: again and again the most frequent pair of neighbours becomes a token.</summary>
+/// <remarks>Ids: 0 to 255 are the bytes, 256 ends a text, merged tokens follow. The result depends on the texts alone, not on their
+/// order: of pairs as frequent, the one with the lowest ids goes first.</remarks>
+internal sealed class BytePairTrainer
+{
+    public const int EndOfTextId = 256;
+    public const int FirstMergedId = EndOfTextId + 1;
+
+    // A pair that occurs once tells nothing about other texts.
+    private const long MinimumCount = 2;
+
+    private readonly Dictionary<string, long> _wordCounts = new(StringComparer.Ordinal);
+    private readonly List<BytePairTrainingWord> _words = [];
+    private readonly Dictionary<(int Left, int Right), PairStatistics> _pairs = [];
+    private readonly HashSet<(int Left, int Right)> _touched = [];
+    private readonly PriorityQueue<(int Left, int Right), (long NegativeCount, int Left, int Right)> _queue = new();
+    private readonly HashSet<(int Left, int Right)> _merged = [];
+    private readonly List<byte[]> _tokens = [];
+    private readonly Dictionary<string, int> _idsByName = new(StringComparer.Ordinal);
+
+    private BytePairTrainer()
+    {
+        for (int value = 0; value < EndOfTextId; value++)
+            AddToken([(byte)value]);
+        _tokens.Add(Encoding.UTF8.GetBytes(BytePairVocabulary.EndOfText));
+    }
+
+    public static BytePairVocabulary Train(
+        IEnumerable<ReadOnlyMemory<char>> texts, int vocabularySize, SpecialLiteralSet literals, CancellationToken cancellationToken)
+    {
+        var trainer = new BytePairTrainer();
+        foreach (ReadOnlyMemory<char> text in texts)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            trainer.CountWords(text.Span, literals);
+        }
+
+        return trainer.Merge(vocabularySize, cancellationToken);
+    }
+
+    private void CountWords(ReadOnlySpan<char> text, SpecialLiteralSet literals)
+    {
+        while (literals.TryFindNext(text, out int position, out int length, out _))
+        {
+            CountWords(text[..position]);
+            text = text[(position + length)..];
+        }
+
+        CountWords(text);
+    }
+
+    private void CountWords(ReadOnlySpan<char> text)
+    {
+        var counts = _wordCounts.GetAlternateLookup<ReadOnlySpan<char>>();
+        while (!text.IsEmpty)
+        {
+            int length = Gpt2PreTokenizer.GetWordLength(text);
+            CollectionsMarshal.GetValueRefOrAddDefault(counts, text[..length], out _)++;
+            text = text[length..];
+        }
+    }
+
+    private BytePairVocabulary Merge(int vocabularySize, CancellationToken cancellationToken)
+    {
+        foreach ((string word, long count) in _wordCounts)
+            AddWord(word, count);
+        foreach ((int Left, int Right) pair in _touched)
+            Enqueue(pair);
+
+        var merges = new List<BytePairMerge>();
+        while (_tokens.Count < vocabularySize && TryDequeueMostFrequent(out (int Left, int Right) pair))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int id = AddToken([.. _tokens[pair.Left], .. _tokens[pair.Right]]);
+            var merge = new BytePairMerge(pair.Left, pair.Right, id);
+            if (_merged.Add(pair))
+                merges.Add(merge);
+            Apply(merge);
+        }
+
+        return new BytePairVocabulary([.. _tokens], [.. merges], EndOfTextId);
+    }
+
+    private void AddWord(string word, long count)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(word);
+        if (bytes.Length < 2)
+            return;
+
+        _words.Add(new BytePairTrainingWord(Array.ConvertAll(bytes, b => (int)b), count));
+        AddPairs(_words[^1], 1);
+        IndexPairs(_words.Count - 1, null);
+    }
+
+    /// <summary>Gives the id of a token, a new one unless other merges made the same bytes before.</summary>
+    private int AddToken(byte[] bytes)
+    {
+        string name = Encoding.Latin1.GetString(bytes);
+        if (_idsByName.TryGetValue(name, out int known))
+            return known;
+        _idsByName.Add(name, _tokens.Count);
+        _tokens.Add(bytes);
+        return _tokens.Count - 1;
+    }
+
+    private void Enqueue((int Left, int Right) pair)
+    {
+        long count = _pairs[pair].Count;
+        if (count >= MinimumCount)
+            _queue.Enqueue(pair, (-count, pair.Left, pair.Right));
+    }
+
+    private bool TryDequeueMostFrequent(out (int Left, int Right) pair)
+    {
+        while (_queue.TryDequeue(out pair, out (long NegativeCount, int Left, int Right) priority))
+        {
+            // Counts fell since the pair was queued; it goes back with today's count.
+            long count = _pairs[pair].Count;
+            if (count == -priority.NegativeCount)
+                return true;
+            if (count < -priority.NegativeCount)
+                Enqueue(pair);
+        }
+
+        return false;
+    }
+
+    private void Apply(BytePairMerge merge)
+    {
+        PairStatistics merged = _pairs[(merge.Left, merge.Right)];
+        List<int> wordIndexes = merged.WordIndexes;
+        merged.WordIndexes = [];
+        _touched.Clear();
+        foreach (int index in wordIndexes)
+        {
+            BytePairTrainingWord word = _words[index];
+            if (!word.Contains(merge))
+                continue;
+            AddPairs(word, -1);
+            word.Apply(merge);
+            AddPairs(word, 1);
+            IndexPairs(index, merge.Id);
+        }
+
+        foreach ((int Left, int Right) pair in _touched)
+            Enqueue(pair);
+    }
+
+    private void AddPairs(BytePairTrainingWord word, int sign)
+    {
+        for (int i = 0; i + 1 < word.Length; i++)
+        {
+            ref PairStatistics? statistics = ref CollectionsMarshal.GetValueRefOrAddDefault(_pairs, word.GetPair(i), out _);
+            statistics ??= new PairStatistics();
+            statistics.Count += sign * word.Count;
+        }
+    }
+
+    /// <summary>Notes for pairs that hold a token, or for all, that they occur in a word.</summary>
+    private void IndexPairs(int wordIndex, int? id)
+    {
+        BytePairTrainingWord word = _words[wordIndex];
+        for (int i = 0; i + 1 < word.Length; i++)
+        {
+            (int Left, int Right) pair = word.GetPair(i);
+            if (id is not null && pair.Left != id && pair.Right != id)
+                continue;
+            List<int> indexes = _pairs[pair].WordIndexes;
+            if (indexes.Count == 0 || indexes[^1] != wordIndex)
+                indexes.Add(wordIndex);
+            _touched.Add(pair);
+        }
+    }
+
+    private sealed class PairStatistics
+    {
+        public long Count { get; set; }
+
+        public List<int> WordIndexes { get; set; } = [];
+    }
+}

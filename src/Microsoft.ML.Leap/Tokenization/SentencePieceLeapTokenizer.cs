@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.ML.Tokenizers;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>A SentencePiece model, T5's included. Its ids are SentencePiece's own; special literals never reach it.</summary>
+internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
+{
+    public const string ModelName = "spiece.model";
+    private const int T5SentinelCount = 100;
+    private const int MaximumSentinelCount = 100_000;
+
+    private readonly byte[] _file;
+    private readonly SentencePieceModel _model;
+    private readonly SentencePieceTokenizer _tokenizer;
+
+    private SentencePieceLeapTokenizer(TokenizerSettings settings, byte[] file, SentencePieceModel model)
+        : base(settings, model.Count + settings.SentinelCount, new SpecialLiteralSet(AddSentinels(settings, model.Count)))
+    {
+        _file = file;
+        _model = model;
+        _tokenizer = CreateTokenizer(file, model);
+    }
+
+    /// <summary>Makes the tokenizer; what is <see langword="null"/> follows from whether the model is T5's.</summary>
+    public static SentencePieceLeapTokenizer Create(
+        byte[] file, IReadOnlyDictionary<string, int>? specialLiterals, bool endTokenAfterEachLine, int? sentinelCount)
+    {
+        SentencePieceModel model = SentencePieceModel.Read(file);
+        int sentinels = sentinelCount ?? (model.IsT5 ? T5SentinelCount : 0);
+        if (sentinels is < 0 or > MaximumSentinelCount)
+            throw new FormatException($"The tokenizer's sentinel count must be at least 0 and at most {MaximumSentinelCount}, but is {sentinels}.");
+
+        var settings = new TokenizerSettings(TokenizerSettings.SentencePiece, model.EndId)
+        {
+            SpecialLiterals = specialLiterals ?? GetDefaultLiterals(model),
+            EndTokenAfterEachLine = endTokenAfterEachLine,
+            SentinelCount = sentinels,
+        };
+        return new SentencePieceLeapTokenizer(settings, file, model);
+    }
+
+    private protected override void EncodePlain(ReadOnlySpan<char> text, List<int> ids)
+    {
+        // SentencePiece gives one unknown id for a run of unknown characters; the tokenizer beneath gives one for each.
+        int previous = -1;
+        foreach (int id in _tokenizer.EncodeToIds(text, addBeginningOfSentence: false, addEndOfSentence: false))
+        {
+            if (id != _model.UnknownId || previous != id)
+                ids.Add(id);
+            previous = id;
+        }
+    }
+
+    private protected override ReadOnlyMemory<byte> GetPlainTokenBytes(int id) => id < _model.Count ? _model.GetBytes(id) : default;
+
+    private protected override void SaveVocabulary(Action<string, Action<Stream>> write) => write(ModelName, stream => stream.Write(_file));
+
+    // SentencePiece drops the spaces around a literal; a word that follows one brings its own, so the literal brings one too.
+    private protected override ReadOnlyMemory<byte> GetLiteralBytes(string literal) => Encoding.UTF8.GetBytes(' ' + literal);
+
+    private protected override int CountLeadingBytesToDrop(ReadOnlySpan<byte> decoded) =>
+        _tokenizer.AddDummyPrefix && decoded.StartsWith((byte)' ') ? 1 : 0;
+
+    private static Dictionary<string, int> GetDefaultLiterals(SentencePieceModel model) =>
+        model.IsT5 ? new Dictionary<string, int> { ["<unk>"] = model.UnknownId } : [];
+
+    private static Dictionary<string, int> AddSentinels(TokenizerSettings settings, int pieceCount)
+    {
+        var literals = new Dictionary<string, int>(settings.SpecialLiterals, StringComparer.Ordinal);
+        for (int i = 0; i < settings.SentinelCount; i++)
+            literals.TryAdd(string.Create(CultureInfo.InvariantCulture, $"<extra_id_{i}>"), pieceCount + settings.SentinelCount - 1 - i);
+        return literals;
+    }
+
+    private static SentencePieceTokenizer CreateTokenizer(byte[] file, SentencePieceModel model)
+    {
+        try
+        {
+            using var stream = new MemoryStream(model.BeginningId < 0 ? [.. file, .. SetBeginningId(model.EndId)] : file);
+            return SentencePieceTokenizer.Create(stream, addBeginningOfSentence: false, addEndOfSentence: false);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            throw new FormatException($"The SentencePiece model cannot be read: {e.Message}", e);
+        }
+    }
+
+    // The tokenizer beneath fails on a model without a beginning piece. Messages in this format merge by concatenation: a second
+    // trainer_spec (field 2) that holds bos_id (field 41) alone overrides that one value. The id is never used.
+    private static byte[] SetBeginningId(int id)
+    {
+        var value = new List<byte>();
+        for (; id >= 0x80; id >>= 7)
+            value.Add((byte)(id | 0x80));
+        value.Add((byte)id);
+        return [(2 << 3) | 2, (byte)(2 + value.Count), 0xC8, 0x02, .. CollectionsMarshal.AsSpan(value)];
+    }
+}

@@ -1,0 +1,112 @@
+using System.Collections.ObjectModel;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>What a tokenizer is besides its vocabulary: the section "leap" of tokenizer_config.json, which other readers ignore.</summary>
+internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
+{
+    public const string FileName = "tokenizer_config.json";
+    public const string ByteLevelBpe = "byte-level-bpe";
+    public const string SentencePiece = "sentencepiece";
+    public const string Tiktoken = "tiktoken";
+    public const string Bytes = "bytes";
+
+    private const string Section = "leap";
+    private static readonly JsonWriterOptions WriterOptions = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public IReadOnlyDictionary<string, int> SpecialLiterals { get; init; } = ReadOnlyDictionary<string, int>.Empty;
+
+    public bool EndTokenAfterEachLine { get; init; }
+
+    /// <summary>T5's sentinels: ids after the pieces, numbered from the end.</summary>
+    public int SentinelCount { get; init; }
+
+    /// <summary>The name of the tiktoken encoding.</summary>
+    public string? EncodingName { get; init; }
+
+    public void Write(Stream stream, string endOfText)
+    {
+        var root = new JsonObject { ["eos_token"] = endOfText };
+        if (Kind == ByteLevelBpe)
+        {
+            root["tokenizer_class"] = "GPT2Tokenizer";
+            root["bos_token"] = endOfText;
+            root["unk_token"] = endOfText;
+            root["added_tokens_decoder"] = DescribeLiterals();
+        }
+        else if (Kind == SentencePiece)
+        {
+            root["tokenizer_class"] = "T5Tokenizer";
+            root["extra_ids"] = SentinelCount;
+        }
+
+        root[Section] = new JsonObject
+        {
+            ["kind"] = Kind,
+            ["end_of_text_id"] = EndOfTextId,
+            ["end_token_after_each_line"] = EndTokenAfterEachLine,
+            ["sentinel_count"] = SentinelCount,
+            ["encoding_name"] = EncodingName,
+            ["special_literals"] = new JsonObject(SortedLiterals().Select(p => KeyValuePair.Create(p.Key, (JsonNode?)p.Value))),
+        };
+
+        using var writer = new Utf8JsonWriter(stream, WriterOptions);
+        root.WriteTo(writer);
+    }
+
+    /// <summary>Reads this package's section; <see langword="null"/> where another program wrote the file.</summary>
+    public static TokenizerSettings? Read(byte[] file)
+    {
+        try
+        {
+            return JsonNode.Parse(file)?[Section] is JsonObject section ? ReadSection(section) : null;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
+        {
+            throw new FormatException($"{FileName} is damaged: {e.Message}", e);
+        }
+    }
+
+    private static TokenizerSettings ReadSection(JsonObject section)
+    {
+        var literals = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach ((string text, JsonNode? id) in Require(section, "special_literals").AsObject())
+            literals.Add(text, id?.GetValue<int>() ?? throw new FormatException($"{FileName}: the special literal '{text}' has no id."));
+
+        return new TokenizerSettings(Require(section, "kind").GetValue<string>(), Require(section, "end_of_text_id").GetValue<int>())
+        {
+            EndTokenAfterEachLine = Require(section, "end_token_after_each_line").GetValue<bool>(),
+            SentinelCount = Require(section, "sentinel_count").GetValue<int>(),
+            EncodingName = section["encoding_name"]?.GetValue<string>(),
+            SpecialLiterals = literals,
+        };
+    }
+
+    private static JsonNode Require(JsonObject section, string name) =>
+        section[name] ?? throw new FormatException($"{FileName} is damaged: its section '{Section}' lacks '{name}'.");
+
+    private IEnumerable<KeyValuePair<string, int>> SortedLiterals() =>
+        SpecialLiterals.OrderBy(p => p.Value).ThenBy(p => p.Key, StringComparer.Ordinal);
+
+    private JsonObject DescribeLiterals()
+    {
+        var tokens = new JsonObject();
+        foreach ((string text, int id) in SortedLiterals().DistinctBy(p => p.Value))
+        {
+            tokens[id.ToString(System.Globalization.CultureInfo.InvariantCulture)] = new JsonObject
+            {
+                ["content"] = text,
+                ["lstrip"] = false,
+                ["normalized"] = false,
+                ["rstrip"] = false,
+                ["single_word"] = false,
+                ["special"] = true,
+            };
+        }
+
+        return tokens;
+    }
+}
