@@ -26,7 +26,7 @@ public class LeapLanguageModelTrainerTests
     {
         var context = new MLContext(1);
         TinyModel.Fit(context).Dispose();
-        using var state = new TorchState();
+        using var state = new TorchState(TinyModel.WeightCount);
 
         using LeapLanguageModelTransformer model = TinyModel.Fit(context);
         _ = TinyModel.Rows(context, model.Transform(TinyModel.View(context, TinyModel.Texts)));
@@ -130,7 +130,7 @@ public class LeapLanguageModelTrainerTests
     {
         var context = new MLContext(1);
         using var source = new CancellationTokenSource();
-        using var state = new TorchState();
+        using var state = new TorchState(TinyModel.WeightCount);
 
         Assert.ThrowsExactly<OperationCanceledException>(() => TinyModel.Fit(context, options =>
         {
@@ -143,7 +143,7 @@ public class LeapLanguageModelTrainerTests
     public void Fit_FailingCallback_FreesTheModel()
     {
         var context = new MLContext(1);
-        using var state = new TorchState();
+        using var state = new TorchState(TinyModel.WeightCount);
 
         Assert.ThrowsExactly<NotSupportedException>(() => TinyModel.Fit(context, options => options.Progress = _ => throw new NotSupportedException()));
     }

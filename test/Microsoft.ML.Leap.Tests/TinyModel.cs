@@ -17,6 +17,9 @@ internal static class TinyModel
         Device = "cpu",
     };
 
+    /// <summary>Number of weights of a network of these options: seven a block, and five around them.</summary>
+    public const int WeightCount = 2 * 7 + 5;
+
     public static string[] Texts { get; } =
     [
         "the cat sat on the mat",

@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -21,6 +22,8 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
     public LeapModel(LeapConfig config, Device device, long seed)
         : base(nameof(LeapModel))
     {
+        // What the modules make on their way, frees itself here; the weights alone are kept.
+        using DisposeScope scope = NewDisposeScope();
         Config = config;
         using var initializer = new WeightInitializer(config.InitializerRange, device, seed);
         noise = new DropoutNoise(seed);
