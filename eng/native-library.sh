@@ -38,7 +38,7 @@ find_libstdcxx() {
       return
     fi
   done
-  PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 == "libstdc++.so.6" && /x86-64/ { print $NF; exit }'
+  PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 == "libstdc++.so.6" && /x86-64/ && !found { print $NF; found = 1 }'
 }
 
 has_needed_symbol() { [[ -e $1 ]] && grep -qaF "$needed_symbol" "$1"; }
@@ -48,17 +48,17 @@ is_debian_12() (
 )
 
 # The Debian mirror that this machine's own sources name, in either format of source lists under a folder like /etc/apt.
-find_debian_mirror() {
-  local apt=$1 mirror
-  mirror=$(
-    {
-      cat "$apt"/sources.list.d/*.sources 2>/dev/null | sed -n 's/^URIs:[[:space:]]*//p' | tr -s '[:space:]' '\n'
-      cat "$apt"/sources.list "$apt"/sources.list.d/*.list 2>/dev/null \
-        | sed -n 's/^deb[[:space:]]\{1,\}\(\[[^]]*\][[:space:]]*\)\{0,1\}\([^[:space:]]*\).*/\2/p'
-    } | awk '/\/debian\/?$/ { print; exit }'
-  )
-  echo "${mirror:-http://deb.debian.org/debian}"
-}
+find_debian_mirror() (
+  shopt -s nullglob
+  # Lines "URIs: http://..." of *.sources, "deb [options] http://..." of the lists.
+  awk '
+    /^(URIs:|deb[ \t])/ {
+      for (i = 2; i <= NF; i++)
+        if ($i ~ /^[a-z+]+:.*\/debian\/?$/ && !mirror) mirror = $i
+    }
+    END { print mirror ? mirror : "http://deb.debian.org/debian" }
+  ' "$1"/sources.list.d/*.sources "$1"/sources.lis[t] "$1"/sources.list.d/*.list </dev/null
+)
 
 install_libstdcxx() (
   set -euo pipefail
@@ -77,7 +77,7 @@ install_libstdcxx() (
   )
   export DEBIAN_FRONTEND=noninteractive
   apt-get "${options[@]}" -qq update </dev/null >&2
-  apt-get "${options[@]}" -qq install -y --no-install-recommends ${APT_SIMULATE:+--simulate} libstdc++6 </dev/null >&2
+  apt-get "${options[@]}" -qq install -y --no-install-recommends libstdc++6 </dev/null >&2
 )
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then

@@ -62,5 +62,6 @@ verb_format() { dotnet format Leap.sln; }
 verb_pack() {
   rm -rf artifacts/package
   dotnet pack src/Microsoft.ML.Leap --configuration Release --output artifacts/package --verbosity quiet
-  dotnet run eng/CheckPackage.cs -- artifacts/package
+  dotnet run eng/CheckPackage.cs -- artifacts/package \
+    "Microsoft.ML [5.0.1, 6.0.0)" "Microsoft.ML.Tokenizers 2.0.1" "TorchSharp 0.107.0"
 }
