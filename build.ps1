@@ -9,7 +9,7 @@ $env:TESTINGPLATFORM_TELEMETRY_OPTOUT = '1'
 # By the environment, because `dotnet format` has no option for it.
 $env:Configuration = 'Release'
 
-# Runs dotnet and stops the script where it fails: native commands do not throw by themselves.
+# Runs dotnet and stops the script where it fails: native commands do not throw by themselves. Quote '--' for it, or PowerShell takes it.
 function Invoke-DotNet {
     & dotnet @args
     if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
@@ -25,6 +25,7 @@ function Test {
     Build
     # After the build, which makes an assembly that the analyzers read.
     Invoke-DotNet format Leap.sln --no-restore --verify-no-changes
+    Pack --no-build
     if (Test-Path $results) { Remove-Item -Recurse -Force $results }
     & dotnet test --solution Leap.sln --configuration Release --no-build --no-progress --report-trx --results-directory $results
     $status = $LASTEXITCODE
@@ -47,8 +48,8 @@ function Test {
 function Pack {
     $package = Join-Path $PSScriptRoot 'artifacts/package'
     if (Test-Path $package) { Remove-Item -Recurse -Force $package }
-    Invoke-DotNet pack src/Microsoft.ML.Leap --configuration Release --output $package --verbosity quiet
-    Invoke-DotNet run eng/CheckPackage.cs -- $package 'Microsoft.ML [5.0.1, 6.0.0)' 'Microsoft.ML.Tokenizers 2.0.1' 'TorchSharp 0.107.0'
+    Invoke-DotNet pack src/Microsoft.ML.Leap --configuration Release --output $package --verbosity quiet @args
+    Invoke-DotNet run eng/CheckPackage.cs '--' $package
 }
 
 if (-not (Get-Command dotnet -ErrorAction SilentlyContinue)) {
@@ -59,8 +60,8 @@ if (-not (Get-Command dotnet -ErrorAction SilentlyContinue)) {
 switch ($Verb) {
     'build' { Build }
     'test' { Test }
-    'quickstart' { Invoke-DotNet run --configuration Release --project samples/QuickStart -- @Rest }
-    'bench' { Invoke-DotNet run --configuration Release --project benchmarks/Microsoft.ML.Leap.Benchmarks -- @Rest }
+    'quickstart' { Invoke-DotNet run --configuration Release --project samples/QuickStart '--' @Rest }
+    'bench' { Invoke-DotNet run --configuration Release --project benchmarks/Microsoft.ML.Leap.Benchmarks '--' @Rest }
     'pack' { Pack }
     'format' { Invoke-DotNet format Leap.sln }
     default {

@@ -9,7 +9,7 @@ usage() {
 usage: ./build.sh VERB
 
   build              compile everything, warnings being errors
-  test               build, check the formatting, run all tests; ends with "N passed, N failed"
+  test               build, check formatting and package, run all tests; ends with "N passed, N failed"
   quickstart [FILE]  train, score, generate, save and reload: samples/QuickStart
   bench VERB ...     run one of the benchmarks
   pack               put the NuGet package into artifacts/ and check what is in it

@@ -63,8 +63,8 @@ find_debian_mirror() (
 install_libstdcxx() (
   set -euo pipefail
   mirror=$(find_debian_mirror /etc/apt)
-  echo "Installing libstdc++6 of Debian 13 (trixie) from $mirror. It brings libc6 2.41 and what must match it; the machine's" >&2
-  echo "package sources stay as they are." >&2
+  echo "Installing libstdc++6 of Debian 13 (trixie) from $mirror. It brings libc6 2.41 and base-files, by which the" >&2
+  echo "system calls itself Debian 13, and upgrades what must match them; the package sources stay as they are." >&2
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
   chmod 755 "$folder"

@@ -26,6 +26,7 @@ verb_test() {
   verb_build
   # After the build, which makes an assembly that the analyzers read.
   dotnet format Leap.sln --no-restore --verify-no-changes
+  verb_pack --no-build
   rm -rf "$results"
   dotnet test --solution Leap.sln --configuration Release --no-build --no-progress --report-trx --results-directory "$PWD/$results" \
     || status=$?
@@ -59,9 +60,9 @@ verb_bench() { dotnet run --configuration Release --project benchmarks/Microsoft
 
 verb_format() { dotnet format Leap.sln; }
 
+# Arguments go to `dotnet pack`.
 verb_pack() {
   rm -rf artifacts/package
-  dotnet pack src/Microsoft.ML.Leap --configuration Release --output artifacts/package --verbosity quiet
-  dotnet run eng/CheckPackage.cs -- artifacts/package \
-    "Microsoft.ML [5.0.1, 6.0.0)" "Microsoft.ML.Tokenizers 2.0.1" "TorchSharp 0.107.0"
+  dotnet pack src/Microsoft.ML.Leap --configuration Release --output artifacts/package --verbosity quiet "$@"
+  dotnet run eng/CheckPackage.cs -- artifacts/package
 }
