@@ -42,7 +42,7 @@ internal sealed record NativeBackendFacts(
     /// <summary>Says what is wrong and what to do.</summary>
     internal string Describe() => "TorchSharp's native library cannot be loaded: " + string.Join(" Besides, ", Problems());
 
-    private IEnumerable<string> Problems()
+    private List<string> Problems()
     {
         if (IsMusl)
             return ["it needs glibc, and this system's C library is musl. Use a Debian- or Ubuntu-based system or container image."];
