@@ -34,7 +34,7 @@ internal static class ParityCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
         {
-            Console.Error.WriteLine($"{file.Name}: {e.Message}");
+            Console.Error.WriteLine($"{Path.GetFileNameWithoutExtension(file.Name)}: {e.Message}");
             return false;
         }
     }

@@ -6,7 +6,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>One decoder block: attention, then a feed-forward part, each added to its input.</summary>
 internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
 {
-    private readonly long headCount;
+    private readonly long _headCount;
     private readonly LayerNorm pre_norm;
     private readonly LayerNorm boom_norm;
     private readonly Linear projections;
@@ -19,7 +19,7 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
         : base(nameof(LeapBlock))
     {
         long d = config.HiddenSize;
-        headCount = config.HeadCount;
+        _headCount = config.HeadCount;
         pre_norm = nn.LayerNorm(d, device: initializer.Device, dtype: ScalarType.Float32);
         boom_norm = nn.LayerNorm(d, device: initializer.Device, dtype: ScalarType.Float32);
         projections = new Linear(d, 4 * d, initializer);
@@ -38,7 +38,7 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
 
     private Tensor Attend(Tensor n, Tensor? padding)
     {
-        Tensor[] parts = projections.call(n).view(n.shape[0], n.shape[1], 4, headCount, -1).unbind(2);
+        Tensor[] parts = projections.call(n).view(n.shape[0], n.shape[1], 4, _headCount, -1).unbind(2);
         return attention.call(parts[0], parts[1], parts[2], parts[3], padding).reshape(n.shape);
     }
 

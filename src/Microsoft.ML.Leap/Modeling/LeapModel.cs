@@ -13,7 +13,7 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
     private readonly TiedHead proj_logits;
     private readonly LeapDecoder leap_model;
     private readonly LayerNorm last_norm;
-    private readonly DropoutNoise noise;
+    private readonly DropoutNoise _noise;
 
     /// <summary>Creates a model with initial weights.</summary>
     /// <param name="config">The model's shape.</param>
@@ -26,10 +26,10 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
         using DisposeScope scope = NewDisposeScope();
         Config = config;
         using var initializer = new WeightInitializer(config.InitializerRange, device, seed);
-        noise = new DropoutNoise(seed);
+        _noise = new DropoutNoise(seed);
         word_embedding = new Embedding(config.VocabularySize, config.HiddenSize, initializer);
         proj_logits = new TiedHead(config.VocabularySize, initializer);
-        leap_model = new LeapDecoder(config, initializer, noise);
+        leap_model = new LeapDecoder(config, initializer, _noise);
         last_norm = nn.LayerNorm(config.HiddenSize, device: device, dtype: ScalarType.Float32);
         RegisterComponents();
 
@@ -67,12 +67,12 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
     public Tensor Logits(Tensor hidden) => proj_logits.call(hidden, word_embedding.Weight);
 
     /// <summary>Starts the random numbers of all dropout layers anew.</summary>
-    public void SeedDropout(long seed) => noise.Seed(seed);
+    public void SeedDropout(long seed) => _noise.Seed(seed);
 
     protected override void Dispose(bool disposing)
     {
         if (disposing)
-            noise.Dispose();
+            _noise.Dispose();
         base.Dispose(disposing);
     }
 

@@ -6,15 +6,15 @@ namespace Microsoft.ML.Leap;
 /// <remarks>Cost is linear in the length, and the window costs nothing: no pair of tokens is ever compared.</remarks>
 internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor, Tensor, Tensor, Tensor?, Tensor>
 {
-    private readonly int window;
-    private readonly double rescale;
+    private readonly int _window;
+    private readonly double _rescale;
     private readonly Dropout dropout;
 
     public MultiheadLeap(int window, double rescale, Dropout dropout)
         : base(nameof(MultiheadLeap))
     {
-        this.window = window;
-        this.rescale = rescale;
+        _window = window;
+        _rescale = rescale;
         this.dropout = dropout;
         RegisterComponents();
     }
@@ -37,7 +37,7 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor, Tensor, Tensor, 
     {
         F1 = dropout.call(FocusNorm.Of(F1));
         F2 = FocusNorm.Of(F2);
-        Tensor s = (F1 * F2).sum(-1, keepdim: true) * (rescale / F1.shape[3]);
+        Tensor s = (F1 * F2).sum(-1, keepdim: true) * (_rescale / F1.shape[3]);
         if (padding is not null)
             s = s.masked_fill(padding.unsqueeze(-1).unsqueeze(-1), double.NegativeInfinity);
         return s.exp();
@@ -45,8 +45,8 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor, Tensor, Tensor, 
 
     private Tensor FocusedMean(Tensor f, Tensor U, Tensor? padding)
     {
-        Tensor weighted = WindowedSum.Of(f * U, window);
-        Tensor total = WindowedSum.Of(f, window);
+        Tensor weighted = WindowedSum.Of(f * U, _window);
+        Tensor total = WindowedSum.Of(f, _window);
 
         // A window of nothing but padding: 0 / 1 instead of 0 / 0.
         if (padding is not null)
