@@ -14,10 +14,14 @@ internal sealed class BytePairTrainer
     // A pair that occurs once tells nothing about other texts.
     private const long MinimumCount = 2;
 
+    // Text without spaces makes words as long as itself, and every merge would rewrite them whole; pairs across the cut are missed.
+    private const int MaximumWordLength = 64;
+
     private readonly Dictionary<string, long> _wordCounts = new(StringComparer.Ordinal);
     private readonly List<BytePairTrainingWord> _words = [];
     private readonly Dictionary<(int Left, int Right), PairStatistics> _pairs = [];
     private readonly HashSet<(int Left, int Right)> _touched = [];
+    private readonly List<((int Left, int Right) Pair, int Change)> _changes = [];
     private readonly PriorityQueue<(int Left, int Right), (long NegativeCount, int Left, int Right)> _queue = new();
     private readonly HashSet<(int Left, int Right)> _merged = [];
     private readonly List<byte[]> _tokens = [];
@@ -60,9 +64,22 @@ internal sealed class BytePairTrainer
         while (!text.IsEmpty)
         {
             int length = Gpt2PreTokenizer.GetWordLength(text);
-            CollectionsMarshal.GetValueRefOrAddDefault(counts, text[..length], out _)++;
+            for (ReadOnlySpan<char> word = text[..length]; !word.IsEmpty;)
+            {
+                int pieceLength = GetPieceLength(word);
+                CollectionsMarshal.GetValueRefOrAddDefault(counts, word[..pieceLength], out _)++;
+                word = word[pieceLength..];
+            }
+
             text = text[length..];
         }
+    }
+
+    private static int GetPieceLength(ReadOnlySpan<char> word)
+    {
+        if (word.Length <= MaximumWordLength)
+            return word.Length;
+        return char.IsHighSurrogate(word[MaximumWordLength - 1]) ? MaximumWordLength - 1 : MaximumWordLength;
     }
 
     private BytePairVocabulary Merge(int vocabularySize, CancellationToken cancellationToken)
@@ -93,8 +110,8 @@ internal sealed class BytePairTrainer
             return;
 
         _words.Add(new BytePairTrainingWord(Array.ConvertAll(bytes, b => (int)b), count));
-        AddPairs(_words[^1], 1);
-        IndexPairs(_words.Count - 1, null);
+        for (int i = 0; i + 1 < bytes.Length; i++)
+            Count(_words.Count - 1, (bytes[i], bytes[i + 1]), 1);
     }
 
     /// <summary>Gives the id of a token, a new one unless other merges made the same bytes before.</summary>
@@ -138,43 +155,28 @@ internal sealed class BytePairTrainer
         _touched.Clear();
         foreach (int index in wordIndexes)
         {
-            BytePairTrainingWord word = _words[index];
-            if (!word.Contains(merge))
-                continue;
-            AddPairs(word, -1);
-            word.Apply(merge);
-            AddPairs(word, 1);
-            IndexPairs(index, merge.Id);
+            _changes.Clear();
+            _words[index].Apply(merge, _changes);
+            foreach (((int Left, int Right) pair, int change) in _changes)
+                Count(index, pair, change);
         }
 
         foreach ((int Left, int Right) pair in _touched)
             Enqueue(pair);
     }
 
-    private void AddPairs(BytePairTrainingWord word, int sign)
+    private void Count(int wordIndex, (int Left, int Right) pair, int change)
     {
-        for (int i = 0; i + 1 < word.Length; i++)
-        {
-            ref PairStatistics? statistics = ref CollectionsMarshal.GetValueRefOrAddDefault(_pairs, word.GetPair(i), out _);
-            statistics ??= new PairStatistics();
-            statistics.Count += sign * word.Count;
-        }
-    }
+        ref PairStatistics? statistics = ref CollectionsMarshal.GetValueRefOrAddDefault(_pairs, pair, out _);
+        statistics ??= new PairStatistics();
+        statistics.Count += change * _words[wordIndex].Count;
+        if (change < 0)
+            return;
 
-    /// <summary>Notes for pairs that hold a token, or for all, that they occur in a word.</summary>
-    private void IndexPairs(int wordIndex, int? id)
-    {
-        BytePairTrainingWord word = _words[wordIndex];
-        for (int i = 0; i + 1 < word.Length; i++)
-        {
-            (int Left, int Right) pair = word.GetPair(i);
-            if (id is not null && pair.Left != id && pair.Right != id)
-                continue;
-            List<int> indexes = _pairs[pair].WordIndexes;
-            if (indexes.Count == 0 || indexes[^1] != wordIndex)
-                indexes.Add(wordIndex);
-            _touched.Add(pair);
-        }
+        _touched.Add(pair);
+        List<int> indexes = statistics.WordIndexes;
+        if (indexes.Count == 0 || indexes[^1] != wordIndex)
+            indexes.Add(wordIndex);
     }
 
     private sealed class PairStatistics

@@ -3,34 +3,43 @@ namespace Microsoft.ML.Leap;
 /// <summary>A distinct word of the training text: its tokens so far, and how often it occurs.</summary>
 internal sealed class BytePairTrainingWord(int[] symbols, long count)
 {
+    private int _length = symbols.Length;
+
     public long Count { get; } = count;
 
-    public int Length { get; private set; } = symbols.Length;
-
-    public (int Left, int Right) GetPair(int position) => (symbols[position], symbols[position + 1]);
-
-    public bool Contains(BytePairMerge merge)
-    {
-        for (int i = 0; i + 1 < Length; i++)
-        {
-            if (GetPair(i) == (merge.Left, merge.Right))
-                return true;
-        }
-
-        return false;
-    }
-
-    public void Apply(BytePairMerge merge)
+    /// <summary>Merges every such pair from left to right, and adds how often pairs come (1) and go (-1) in the word.</summary>
+    public void Apply(BytePairMerge merge, List<((int Left, int Right) Pair, int Change)> changes)
     {
         int target = 0;
-        for (int source = 0; source < Length; source++)
+        int mergedUpTo = 0;
+        for (int source = 0; source < _length; source++)
         {
-            bool pair = source + 1 < Length && GetPair(source) == (merge.Left, merge.Right);
-            symbols[target++] = pair ? merge.Id : symbols[source];
-            if (pair)
-                source++;
+            if (!IsAt(source, merge))
+            {
+                symbols[target++] = symbols[source];
+                continue;
+            }
+
+            // A pair that merged just before has counted the neighbourhood to the left.
+            int next = source + 2;
+            if (source > mergedUpTo)
+                changes.Add(((symbols[source - 1], merge.Left), -1));
+            changes.Add(((merge.Left, merge.Right), -1));
+            if (next < _length)
+                changes.Add(((merge.Right, symbols[next]), -1));
+            if (target > 0)
+                changes.Add(((symbols[target - 1], merge.Id), 1));
+            if (next < _length && !IsAt(next, merge))
+                changes.Add(((merge.Id, symbols[next]), 1));
+
+            symbols[target++] = merge.Id;
+            mergedUpTo = next;
+            source++;
         }
 
-        Length = target;
+        _length = target;
     }
+
+    private bool IsAt(int position, BytePairMerge merge) =>
+        position + 1 < _length && symbols[position] == merge.Left && symbols[position + 1] == merge.Right;
 }
