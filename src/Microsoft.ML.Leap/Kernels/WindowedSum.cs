@@ -17,8 +17,16 @@ internal static class WindowedSum
     /// <summary>Returns <c>y[b, i] = x[b, max(0, i - window + 1)] + ... + x[b, i]</c>.</summary>
     /// <param name="x">Summands of shape [B, N, ...]; time is the second dimension.</param>
     /// <param name="window">Number of places, at least 1; N or more sums all that came before.</param>
-    public static Tensor Of(Tensor x, int window) =>
-        window == 1 ? x : Function.apply(x, window);
+    public static Tensor Of(Tensor x, int window)
+    {
+        if (window == 1)
+            return x;
+        if (x.requires_grad && is_grad_enabled())
+            return Function.apply(x, window);
+
+        using DisposeScope scope = NewDisposeScope();
+        return Past(x, window).MoveToOuterDisposeScope();
+    }
 
     private static Tensor Past(Tensor x, int window)
     {

@@ -95,14 +95,13 @@ public class WindowedSumTests
     private static double[] NaiveSum(double[] x, int window, bool past)
     {
         var y = new double[x.Length];
-        for (int b = 0; b < B; b++)
-        for (int i = 0; i < N; i++)
-        for (int j = Math.Max(0, i - window + 1); j <= i; j++)
-        for (int k = 0; k < D; k++)
+        for (int place = 0; place < x.Length; place++)
         {
-            int target = past ? i : j;
-            int source = past ? j : i;
-            y[((b * N) + target) * D + k] += x[((b * N) + source) * D + k];
+            int time = place / D % N;
+            int first = past ? Math.Max(0, time - window + 1) : time;
+            int last = past ? time : Math.Min(N - 1, time + window - 1);
+            for (int other = first; other <= last; other++)
+                y[place] += x[place + (other - time) * D];
         }
 
         return y;
