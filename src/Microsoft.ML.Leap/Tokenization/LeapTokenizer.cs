@@ -37,8 +37,6 @@ public abstract class LeapTokenizer
     /// <value>Where <see langword="true"/>, a document already ends with an end token, and none is to be added between documents.</value>
     public bool EndTokenAfterEachLine => _settings.EndTokenAfterEachLine;
 
-    internal TokenizerSettings Settings => _settings;
-
     /// <summary>Reads a tokenizer from a folder in the Hugging Face layout.</summary>
     /// <param name="folder">A folder with <c>spiece.model</c>, or <c>vocab.json</c> and <c>merges.txt</c>, or <c>encoder.json</c> and
     /// <c>vocab.bpe</c>, or whatever a model of this package saved.</param>
@@ -131,7 +129,7 @@ public abstract class LeapTokenizer
                 bytes.Write(GetTokenBytes(id).Span);
         }
 
-        return Encoding.UTF8.GetString(bytes.WrittenSpan[Math.Min(CountLeadingBytesToDrop(bytes.WrittenSpan), bytes.WrittenCount)..]);
+        return Encoding.UTF8.GetString(bytes.WrittenSpan[CountLeadingBytesToDrop(bytes.WrittenSpan)..]);
     }
 
     /// <summary>Gets the UTF-8 bytes that a token stands for: a part of a character where one is split over tokens.</summary>

@@ -26,6 +26,9 @@ internal sealed class SentencePieceModel
 
     public int PaddingId { get; private set; } = -1;
 
+    /// <summary>Gets the name of the rules that text is normalised by, such as <c>nmt_nfkc</c>.</summary>
+    public string NormalizationName { get; private set; } = "";
+
     /// <summary>Gets whether this is T5's model: 32,000 pieces, padding 0, end 1, unknown 2, and no piece that begins a text.</summary>
     public bool IsT5 => (Count, PaddingId, EndId, UnknownId) == (32000, 0, 1, 2) && BeginningId < 0;
 
@@ -39,6 +42,8 @@ internal sealed class SentencePieceModel
                 model.ReadPiece(message.ReadMessage());
             else if (field == 2)
                 model.ReadTrainerSpec(message.ReadMessage());
+            else if (field == 3)
+                model.ReadNormalizerSpec(message.ReadMessage());
             else
                 message.SkipValue();
         }
@@ -91,6 +96,17 @@ internal sealed class SentencePieceModel
                 EndId = message.ReadInt32();
             else if (field == 43)
                 PaddingId = message.ReadInt32();
+            else
+                message.SkipValue();
+        }
+    }
+
+    private void ReadNormalizerSpec(ProtocolBufferReader message)
+    {
+        while (message.TryReadField(out int field))
+        {
+            if (field == 1)
+                NormalizationName = Encoding.UTF8.GetString(message.ReadBytes());
             else
                 message.SkipValue();
         }

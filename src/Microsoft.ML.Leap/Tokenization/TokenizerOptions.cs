@@ -13,15 +13,11 @@ public sealed class TokenizerOptions
     private readonly string _description;
     private readonly Func<IEnumerable<ReadOnlyMemory<char>>, CancellationToken, LeapTokenizer> _create;
 
-    private TokenizerOptions(string description, bool readsTexts, Func<IEnumerable<ReadOnlyMemory<char>>, CancellationToken, LeapTokenizer> create)
+    private TokenizerOptions(string description, Func<IEnumerable<ReadOnlyMemory<char>>, CancellationToken, LeapTokenizer> create)
     {
         _description = description;
-        ReadsTexts = readsTexts;
         _create = create;
     }
-
-    /// <summary>Gets whether <see cref="Create"/> reads the training texts.</summary>
-    internal bool ReadsTexts { get; }
 
     /// <summary>Learns a byte-level BPE from the training texts: lossless on any text. The same texts give the same tokens.</summary>
     /// <param name="vocabularySize">Number of token ids at most: at least 257, which are 256 bytes and the end-of-text token, and one
@@ -45,7 +41,7 @@ public sealed class TokenizerOptions
                 $"vocabularySize must be at least {minimum}: 256 bytes, the end-of-text token and {newLiterals} special literals.");
         }
 
-        return new TokenizerOptions($"byte-level BPE of up to {vocabularySize} tokens, learned from the texts", readsTexts: true, (texts, cancellationToken) =>
+        return new TokenizerOptions($"byte-level BPE of up to {vocabularySize} tokens, learned from the texts", (texts, cancellationToken) =>
         {
             var searched = new SpecialLiteralSet(NumberLiterals(literals, BytePairTrainer.FirstMergedId));
             BytePairVocabulary vocabulary = BytePairTrainer.Train(texts, vocabularySize - newLiterals, searched, cancellationToken);
@@ -71,7 +67,7 @@ public sealed class TokenizerOptions
             SpecialLiterals = NumberLiterals(CheckLiterals(specialLiterals), ByteTokenizer.ByteCount + 1),
             EndTokenAfterEachLine = endTokenAfterEachLine,
         };
-        return new TokenizerOptions("bytes", readsTexts: false, (_, _) => new ByteTokenizer(settings));
+        return new TokenizerOptions("bytes", (_, _) => new ByteTokenizer(settings));
     }
 
     /// <summary>Uses a SentencePiece model file, such as T5's <c>spiece.model</c>. Its end piece is the end-of-text token.</summary>
@@ -92,7 +88,7 @@ public sealed class TokenizerOptions
         if (sentinelCount < 0)
             throw new ArgumentOutOfRangeException(nameof(sentinelCount), sentinelCount, "sentinelCount must be at least 0.");
         IReadOnlyDictionary<string, int>? literals = CopyLiterals(specialLiterals);
-        return new TokenizerOptions($"SentencePiece model '{modelPath}'", readsTexts: false, (_, _) =>
+        return new TokenizerOptions($"SentencePiece model '{modelPath}'", (_, _) =>
             SentencePieceLeapTokenizer.Create(ReadFile(modelPath), literals, endTokenAfterEachLine, sentinelCount));
     }
 
@@ -111,7 +107,7 @@ public sealed class TokenizerOptions
         RequireFile(vocabularyPath, nameof(vocabularyPath), "GPT-2 vocabulary");
         RequireFile(mergesPath, nameof(mergesPath), "GPT-2 merges");
         IReadOnlyDictionary<string, int>? literals = CopyLiterals(specialLiterals);
-        return new TokenizerOptions($"GPT-2 vocabulary '{vocabularyPath}'", readsTexts: false, (_, _) =>
+        return new TokenizerOptions($"GPT-2 vocabulary '{vocabularyPath}'", (_, _) =>
             TokenizerLoader.CreateGpt2(ReadFile(vocabularyPath), ReadFile(mergesPath), literals, endTokenAfterEachLine));
     }
 
@@ -133,7 +129,7 @@ public sealed class TokenizerOptions
         if (encoding.FindData() is null)
             throw encoding.MissingPackage();
         IReadOnlyDictionary<string, int> literals = CopyLiterals(specialLiterals) ?? ReadOnlyDictionary<string, int>.Empty;
-        return new TokenizerOptions($"tiktoken encoding {encodingName}", readsTexts: false, (_, _) =>
+        return new TokenizerOptions($"tiktoken encoding {encodingName}", (_, _) =>
             TiktokenLeapTokenizer.Create(encoding, encoding.ReadData(), literals, endTokenAfterEachLine));
     }
 
@@ -144,7 +140,7 @@ public sealed class TokenizerOptions
     public static TokenizerOptions Existing(LeapTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        return new TokenizerOptions(tokenizer.ToString(), readsTexts: false, (_, _) => tokenizer);
+        return new TokenizerOptions(tokenizer.ToString(), (_, _) => tokenizer);
     }
 
     /// <inheritdoc/>

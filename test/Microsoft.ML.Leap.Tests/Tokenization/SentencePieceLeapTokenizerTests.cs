@@ -98,6 +98,15 @@ public sealed class SentencePieceLeapTokenizerTests
         }
     }
 
+    // Ids of SentencePiece 0.1.97.
+    [TestMethod]
+    [DataRow("a\u0001b \u001f", new[] { 703 })]
+    [DataRow("a\tb\u200bc\u00a0", new[] { 3, 9, 3, 115, 3, 75 })]
+    [DataRow("bn\u0132\u007f \u01e3", new[] { 3, 115, 29, 196, 683, 3, 2 })]
+    [DataRow("c\uffe7i\u001ce\u01e1\u30d5 n .hnci", new[] { 3, 75, 2, 23, 15, 2, 3, 29, 3, 5, 107, 29, 75, 23 })]
+    public void Encode_T5OnControlCharacters_MatchesSentencePiece(string text, int[] ids) =>
+        CollectionAssert.AreEqual(ids, LeapTokenizer.FromFolder(TestData.Find("t5")).Encode(text).ToArray());
+
     [TestMethod]
     [DataRow("train")]
     [DataRow("valid")]
