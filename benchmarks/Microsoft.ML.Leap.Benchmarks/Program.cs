@@ -2,5 +2,6 @@ using System.CommandLine;
 using Microsoft.ML.Leap.Benchmarks;
 
 var root = new RootCommand("Checks and measurements of Microsoft.ML.Leap.");
+root.Subcommands.Add(ParityCommand.Create());
 root.Subcommands.Add(TokensCommand.Create());
 return root.Parse(args).Invoke();

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source eng/native-library.sh
+source eng/verbs.sh
+
+usage() {
+  cat >&2 <<'TEXT'
+usage: ./build.sh VERB
+
+  build              compile everything, warnings being errors
+  test               build, check formatting and package, run all tests; ends with "N passed, N failed"
+  quickstart [FILE]  train, score, generate, save and reload: samples/QuickStart
+  bench VERB ...     run one of the benchmarks
+  pack               put the NuGet package into artifacts/ and check what is in it
+  format             format the sources
+
+Everything is built as Release. TorchBackend=cuda ./build.sh VERB builds for NVIDIA GPUs (docs/gpu.md).
+TEXT
+  exit 2
+}
+
+(($#)) || usage
+verb=$1
+shift
+case $verb in
+  build | test | pack | format) (($# == 0)) || usage ;;
+  quickstart | bench) ;;
+  *) usage ;;
+esac
+
+require_sdk
+case $verb in test | quickstart | bench) require_native_library ;; esac
+"verb_$verb" "$@" </dev/null

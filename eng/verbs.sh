@@ -1,0 +1,68 @@
+# The verbs of build.sh; sourced in the repository's root.
+
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 TESTINGPLATFORM_TELEMETRY_OPTOUT=1
+# By the environment, because `dotnet format` has no option for it.
+export Configuration=Release
+
+require_sdk() {
+  if ! command -v dotnet >/dev/null; then
+    echo "The .NET 10 SDK is not installed: https://dotnet.microsoft.com/download/dotnet/10.0" >&2
+    exit 1
+  fi
+  # dotnet itself compares with global.json.
+  if ! dotnet --version >/dev/null; then
+    echo "Install the .NET SDK that global.json names: https://dotnet.microsoft.com/download/dotnet/10.0" >&2
+    exit 1
+  fi
+}
+
+verb_build() {
+  dotnet restore Leap.sln --verbosity quiet
+  dotnet build Leap.sln --configuration Release --no-restore --verbosity quiet
+}
+
+verb_test() {
+  local results=artifacts/test-results status=0
+  verb_build
+  # After the build, which makes an assembly that the analyzers read.
+  dotnet format Leap.sln --no-restore --verify-no-changes
+  verb_pack --no-build
+  rm -rf "$results"
+  dotnet test --solution Leap.sln --configuration Release --no-build --no-progress --report-trx --results-directory "$PWD/$results" \
+    || status=$?
+  summarize_tests "$results" || status=1
+  return "$status"
+}
+
+# Adds up the counters of all reports into the last line; fails when no test ran.
+summarize_tests() {
+  local reports=("$1"/*.trx) total passed skipped failed
+  total=$(sum_counter total "${reports[@]}")
+  passed=$(sum_counter passed "${reports[@]}")
+  skipped=$(sum_counter notExecuted "${reports[@]}")
+  failed=$((total - passed - skipped))
+  local line="$passed passed, $failed failed"
+  if ((skipped)); then line+=", $skipped skipped"; fi
+  echo "$line"
+  ((passed > 0 && failed == 0))
+}
+
+sum_counter() {
+  local name=$1
+  shift
+  { grep -ho '<Counters [^>]*' "$@" 2>/dev/null || true; } \
+    | sed -n "s/.* $name=\"\([0-9]*\)\".*/\1/p" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+verb_quickstart() { dotnet run --configuration Release --project samples/QuickStart -- "$@"; }
+
+verb_bench() { dotnet run --configuration Release --project benchmarks/Microsoft.ML.Leap.Benchmarks -- "$@"; }
+
+verb_format() { dotnet format Leap.sln; }
+
+# Arguments go to `dotnet pack`.
+verb_pack() {
+  rm -rf artifacts/package
+  dotnet pack src/Microsoft.ML.Leap --configuration Release --output artifacts/package --verbosity quiet "$@"
+  dotnet run eng/CheckPackage.cs -- artifacts/package
+}

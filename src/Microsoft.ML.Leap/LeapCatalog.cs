@@ -1,0 +1,115 @@
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>The trainers and operations of LEAP language models, reached by <see cref="LeapExtensions.Leap(MLContext)"/>.</summary>
+/// <remarks>Thread-safe.</remarks>
+public sealed class LeapCatalog
+{
+    private readonly MLContext _context;
+
+    internal LeapCatalog(MLContext context) => _context = context;
+
+    /// <summary>Makes a trainer of a language model with the settings that matter most.</summary>
+    /// <param name="textColumnName">The column with the texts, a scalar of type Text.</param>
+    /// <param name="epochs">Passes over the training texts; at least 1.</param>
+    /// <param name="contextLength">Longest text in tokens that the network sees at once; at least 1.</param>
+    /// <param name="hiddenSize">Width of the network; a multiple of <paramref name="headCount"/>.</param>
+    /// <param name="layerCount">Number of decoder blocks; at least 1.</param>
+    /// <param name="headCount">Number of attention heads; at least 1.</param>
+    /// <param name="tokenizer">The tokenizer; by default a byte-level BPE learned from the texts.</param>
+    /// <returns>The trainer.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
+    /// <exception cref="ArgumentException">Values do not fit together.</exception>
+    public LeapLanguageModelTrainer LanguageModel(
+        string textColumnName = "Text",
+        int epochs = 5,
+        int contextLength = 256,
+        int hiddenSize = 128,
+        int layerCount = 6,
+        int headCount = 4,
+        TokenizerOptions? tokenizer = null)
+    {
+        var options = new LeapLanguageModelTrainer.Options
+        {
+            TextColumnName = textColumnName,
+            Epochs = epochs,
+            ContextLength = contextLength,
+            HiddenSize = hiddenSize,
+            LayerCount = layerCount,
+            HeadCount = headCount,
+        };
+        options.Tokenizer = tokenizer ?? options.Tokenizer;
+        return LanguageModel(options);
+    }
+
+    /// <summary>Makes a trainer of a language model.</summary>
+    /// <param name="options">All settings; copied.</param>
+    /// <returns>The trainer.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="options"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A setting is outside its range.</exception>
+    /// <exception cref="ArgumentException">Settings do not fit together.</exception>
+    public LeapLanguageModelTrainer LanguageModel(LeapLanguageModelTrainer.Options options) => new(_context, options);
+
+    /// <summary>Sums up the scores of a view that a language model has scored.</summary>
+    /// <param name="data">The scored view.</param>
+    /// <param name="logLikelihoodColumnName">Its column of log-likelihoods in nats; Single.</param>
+    /// <param name="tokenCountColumnName">Its column of token counts; Int32.</param>
+    /// <param name="textColumnName">Its column of texts, for the metrics a word and a byte; <see langword="null"/> to leave them out.</param>
+    /// <returns>The metrics over all rows that have a text.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="data"/> or a column name is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or holds another type.</exception>
+    public LanguageModelMetrics Evaluate(
+        IDataView data,
+        string logLikelihoodColumnName = "LogLikelihood",
+        string tokenCountColumnName = "TokenCount",
+        string? textColumnName = "Text")
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        RequireColumn(data.Schema, logLikelihoodColumnName, NumberDataViewType.Single);
+        RequireColumn(data.Schema, tokenCountColumnName, NumberDataViewType.Int32);
+        if (textColumnName is not null)
+            TextColumn.Check(data.Schema, textColumnName, nameof(data));
+        return ScoredViewEvaluator.Evaluate(data, logLikelihoodColumnName, tokenCountColumnName, textColumnName);
+    }
+
+    /// <summary>Loads a model from a folder in the layout of Hugging Face, as <see cref="LeapLanguageModelTransformer.SavePretrained"/> and
+    /// the original Python project write it.</summary>
+    /// <param name="folder">The folder with <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's files.</param>
+    /// <param name="textColumnName">The column that the transformer scores.</param>
+    /// <param name="generatedTextColumnName">The column of continuations; <see langword="null"/> for none.</param>
+    /// <param name="generation">How texts are continued; <see langword="null"/> for the defaults.</param>
+    /// <param name="device">"cpu", "cuda" or "cuda:1"; <see langword="null"/> follows the context, then takes a GPU when there is one.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">A name is empty.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="FormatException">A file is corrupt, or the files do not fit together.</exception>
+    public LeapLanguageModelTransformer LoadPretrained(
+        string folder,
+        string textColumnName = "Text",
+        string? generatedTextColumnName = null,
+        GenerationOptions? generation = null,
+        string? device = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var options = new LeapLanguageModelTrainer.Options
+        {
+            TextColumnName = textColumnName,
+            GeneratedTextColumnName = generatedTextColumnName,
+            Generation = generation ?? new GenerationOptions(),
+        };
+        options.Validate();
+        return ModelFolder.Load(
+            folder, source => LeapLanguageModelTransformer.Load(_context, source, options.MakeScoringSettings(generationSeed: 0), device));
+    }
+
+    private static void RequireColumn(DataViewSchema schema, string name, DataViewType type)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        DataViewSchema.Column column = schema.GetColumnOrNull(name)
+            ?? throw new ArgumentOutOfRangeException(nameof(name), name, $"There is no column '{name}'; has the view been scored by a language model?");
+        if (!column.Type.Equals(type))
+            throw new ArgumentOutOfRangeException(nameof(name), name, $"Column '{name}' must hold {type}, but it holds {column.Type}.");
+    }
+}

@@ -1,0 +1,194 @@
+namespace Microsoft.ML.Leap;
+
+public sealed partial class LeapLanguageModelTrainer
+{
+    /// <summary>All settings of <see cref="LeapLanguageModelTrainer"/>. The trainer copies them when it is made and never writes to
+    /// them.</summary>
+    public sealed class Options
+    {
+        /// <summary>The column with the texts.</summary>
+        /// <value>A scalar text column; "Text" by default. Each row is one document.</value>
+        public string TextColumnName = "Text";
+
+        /// <summary>The column that the transformer adds for the log-likelihood of a row's text.</summary>
+        /// <value>"LogLikelihood" by default: Single, the sum over the row's tokens in nats.</value>
+        public string LogLikelihoodColumnName = "LogLikelihood";
+
+        /// <summary>The column that the transformer adds for the number of a row's tokens.</summary>
+        /// <value>"TokenCount" by default: Int32.</value>
+        public string TokenCountColumnName = "TokenCount";
+
+        /// <summary>The column that the transformer adds for the perplexity of a row's text.</summary>
+        /// <value>"Perplexity" by default: Single, exp(-log-likelihood / token count).</value>
+        public string PerplexityColumnName = "Perplexity";
+
+        /// <summary>The column that the transformer adds for a continuation of a row's text.</summary>
+        /// <value><see langword="null"/>, the default, for none; else its name: Text, the added part alone.</value>
+        public string? GeneratedTextColumnName;
+
+        /// <summary>How <see cref="GeneratedTextColumnName"/> continues the texts.</summary>
+        public GenerationOptions Generation = new();
+
+        /// <summary>The tokenizer.</summary>
+        /// <value>By default a byte-level BPE of at most 8,192 tokens, learned from the training texts.</value>
+        public TokenizerOptions Tokenizer = TokenizerOptions.ByteLevelBpe();
+
+        /// <summary>Width of the network.</summary>
+        /// <value>A multiple of <see cref="HeadCount"/>, at least 2 a head; 128 by default. Time and memory grow with its square.</value>
+        public int HiddenSize = 128;
+
+        /// <summary>Longest text in tokens that the network sees at once.</summary>
+        /// <value>At least 1; 256 by default. Longer texts are read in windows. Time a token does not depend on it.</value>
+        public int ContextLength = 256;
+
+        /// <summary>Number of decoder blocks.</summary>
+        /// <value>At least 1; 6 by default.</value>
+        public int LayerCount = 6;
+
+        /// <summary>Number of attention heads.</summary>
+        /// <value>At least 1; 4 by default.</value>
+        public int HeadCount = 4;
+
+        /// <summary>Whether layers attend within windows.</summary>
+        /// <value><see langword="true"/> by default; otherwise every layer is global.</value>
+        public bool UseLocalAttention = true;
+
+        /// <summary>Window of each layer in tokens.</summary>
+        /// <value><see langword="null"/>, the default, for 4, 8, 16, ... with the last layer global; else one window of at least 1 a layer, only
+        /// with <see cref="UseLocalAttention"/>.</value>
+        public int[]? WindowSizes;
+
+        /// <summary>Bound of the focus logits. Lower it when the loss is not a number.</summary>
+        /// <value>Over 0, at most 30, and at most 60 x (1 - <see cref="Dropout"/>); 8 by default.</value>
+        public double RescaleValue = 8;
+
+        /// <summary>Probability of dropping a value while training.</summary>
+        /// <value>At least 0, below 1; 0.1 by default. Much text and few epochs ask for less.</value>
+        public double Dropout = 0.1;
+
+        /// <summary>Standard deviation of initial weights.</summary>
+        /// <value>Over 0; 0.02 by default.</value>
+        public double InitializerRange = 0.02;
+
+        /// <summary>Passes over the training texts.</summary>
+        /// <value>At least 1; 5 by default.</value>
+        public int Epochs = 5;
+
+        /// <summary>Blocks of <see cref="ContextLength"/> tokens an optimizer step.</summary>
+        /// <value>At least 1; 8 by default.</value>
+        public int BatchSize = 8;
+
+        /// <summary>Learning rate of the first step; it falls in a straight line to zero at the last.</summary>
+        /// <value>Over 0; 5e-4 by default.</value>
+        public double LearningRate = 5e-4;
+
+        /// <summary>AdamW's decay of the mean of gradients.</summary>
+        /// <value>At least 0, below 1; 0.9 by default.</value>
+        public double Beta1 = 0.9;
+
+        /// <summary>AdamW's decay of the mean of squared gradients.</summary>
+        /// <value>At least 0, below 1; 0.999 by default.</value>
+        public double Beta2 = 0.999;
+
+        /// <summary>AdamW's weight decay, applied to the matrices of the blocks alone.</summary>
+        /// <value>At least 0; 0.01 by default.</value>
+        public double WeightDecay = 0.01;
+
+        /// <summary>Gradients with a greater Euclidean norm are scaled down to it.</summary>
+        /// <value>Over 0; 1 by default.</value>
+        public double MaximumGradientNorm = 1;
+
+        /// <summary>Seed of initial weights, shuffling and dropout.</summary>
+        /// <value><see langword="null"/>, the default, draws it from the <see cref="MLContext"/>, whose own seed then decides. On a CPU the same
+        /// seed, data and settings give the same model.</value>
+        public int? Seed;
+
+        /// <summary>The device to train and score on.</summary>
+        /// <value>"cpu", "cuda" or "cuda:1"; <see langword="null"/>, the default, follows <see cref="MLContext.GpuDeviceId"/>, then takes a GPU
+        /// when there is one, else the CPU. It is never saved with the model.</value>
+        public string? Device;
+
+        /// <summary>Whether to go on on the CPU, with a warning, when the GPU that was asked for is absent.</summary>
+        /// <value><see langword="null"/>, the default, follows <see cref="MLContext.FallbackToCpu"/>.</value>
+        public bool? FallbackToCpu;
+
+        /// <summary>Tokens that are scored in one batch.</summary>
+        /// <value>At least 1; 8,192 by default. More use more memory; scores do not depend on it.</value>
+        public int ScoringTokensPerBatch = 8192;
+
+        /// <summary>Called after each optimizer step, on the thread that trains.</summary>
+        /// <value><see langword="null"/> by default. An exception in it ends the training.</value>
+        public Action<TrainingProgress>? Progress;
+
+        /// <summary>Ends the training with an <see cref="OperationCanceledException"/> when cancelled.</summary>
+        public CancellationToken CancellationToken;
+
+        internal Options Copy()
+        {
+            var copy = (Options)MemberwiseClone();
+            copy.WindowSizes = (int[]?)WindowSizes?.Clone();
+            return copy;
+        }
+
+        internal void Validate()
+        {
+            RequireName(TextColumnName, nameof(TextColumnName));
+            RequireName(LogLikelihoodColumnName, nameof(LogLikelihoodColumnName));
+            RequireName(TokenCountColumnName, nameof(TokenCountColumnName));
+            RequireName(PerplexityColumnName, nameof(PerplexityColumnName));
+            if (GeneratedTextColumnName is not null)
+                RequireName(GeneratedTextColumnName, nameof(GeneratedTextColumnName));
+            RequireDistinctNames();
+            ArgumentNullException.ThrowIfNull(Generation, nameof(Generation));
+            ArgumentNullException.ThrowIfNull(Tokenizer, nameof(Tokenizer));
+            Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
+            Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
+            Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "over 0 and finite");
+            Require(Beta1 >= 0 && Beta1 < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
+            Require(Beta2 >= 0 && Beta2 < 1, nameof(Beta2), Beta2, "at least 0 and below 1");
+            Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "at least 0 and finite");
+            Require(
+                MaximumGradientNorm > 0 && double.IsFinite(MaximumGradientNorm), nameof(MaximumGradientNorm), MaximumGradientNorm, "over 0 and finite");
+            Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
+
+            // The rest is the network's to judge; its vocabulary is known only when the tokenizer is.
+            _ = MakeConfig(vocabularySize: 1);
+        }
+
+        internal LeapConfig MakeConfig(int vocabularySize) => new(
+            vocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount, UseLocalAttention, WindowSizes, RescaleValue, Dropout, InitializerRange);
+
+        internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
+        {
+            TextColumnName = TextColumnName,
+            LogLikelihoodColumnName = LogLikelihoodColumnName,
+            TokenCountColumnName = TokenCountColumnName,
+            PerplexityColumnName = PerplexityColumnName,
+            GeneratedTextColumnName = GeneratedTextColumnName,
+            TokensPerBatch = ScoringTokensPerBatch,
+            Generation = Generation,
+            GenerationSeed = generationSeed,
+        };
+
+        private static void RequireName(string? name, string field)
+        {
+            if (string.IsNullOrWhiteSpace(name))
+                throw new ArgumentException($"{field} must be the name of a column, but it is empty.", field);
+        }
+
+        private void RequireDistinctNames()
+        {
+            string[] names = [LogLikelihoodColumnName, TokenCountColumnName, PerplexityColumnName, .. Optional(GeneratedTextColumnName)];
+            foreach (IGrouping<string, string> name in names.GroupBy(name => name).Where(group => group.Count() > 1))
+                throw new ArgumentException($"Two added columns share the name '{name.Key}'; each needs its own.", nameof(LogLikelihoodColumnName));
+        }
+
+        private static string[] Optional(string? name) => name is null ? [] : [name];
+
+        private static void Require(bool condition, string field, object value, string expected)
+        {
+            if (!condition)
+                throw new ArgumentOutOfRangeException(field, value, $"{field} must be {expected}.");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using Microsoft.ML.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>Trains a LEAP language model on a text column.</summary>
+/// <remarks>
+/// <para>Texts are turned into token ids, joined into one stream with an end-of-text token between documents, and cut into blocks of
+/// <see cref="Options.ContextLength"/> tokens that are shuffled each epoch; the network learns to predict each token from those before it,
+/// with AdamW (Loshchilov and Hutter 2017), a learning rate that falls linearly to zero, and gradient clipping.</para>
+/// <para>A trainer is immutable; <see cref="Fit(IDataView)"/> may be called again and from several threads, and each call trains a new
+/// model.</para>
+/// </remarks>
+public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageModelTransformer>
+{
+    private readonly IHost _host;
+    private readonly Options _options;
+
+    internal LeapLanguageModelTrainer(IHostEnvironment environment, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _options = options.Copy();
+        _options.Validate();
+        _host = environment.Register(nameof(LeapLanguageModelTrainer));
+    }
+
+    /// <summary>Trains a model.</summary>
+    /// <param name="input">The training texts.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="input"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
+    /// <exception cref="InvalidOperationException">The column holds no text, a GPU that was asked for is absent, the native library cannot be
+    /// loaded, or the loss is no longer a number.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="Options.CancellationToken"/> was cancelled.</exception>
+    public LeapLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
+
+    /// <summary>Trains a model and measures the loss on validation texts after each epoch, over all their tokens.</summary>
+    /// <param name="trainData">The training texts.</param>
+    /// <param name="validationData">The validation texts, with the same text column; <see langword="null"/> for none.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <inheritdoc cref="Fit(IDataView)" path="/exception"/>
+    public LeapLanguageModelTransformer Fit(IDataView trainData, IDataView? validationData)
+    {
+        ArgumentNullException.ThrowIfNull(trainData);
+        TextColumn.Check(trainData.Schema, _options.TextColumnName, nameof(trainData));
+        if (validationData is not null)
+            TextColumn.Check(validationData.Schema, _options.TextColumnName, nameof(validationData));
+
+        using IChannel channel = _host.Start("Training");
+        Device device = SelectDevice(channel);
+        int seed = _options.Seed ?? _host.Rand.Next();
+
+        LeapTokenizer tokenizer = _options.Tokenizer.Create(Texts(trainData), _options.CancellationToken);
+        int[] trainingIds = Encode(trainData, tokenizer, "training");
+        int[]? validationIds = validationData is null ? null : Encode(validationData, tokenizer, "validation");
+        LeapConfig config = _options.MakeConfig(tokenizer.VocabularySize);
+        channel.Info(default, $"{config}; {trainingIds.Length - 1} training tokens on {device}.");
+
+        var model = new LeapModel(config, device, seed);
+        try
+        {
+            Train(model, trainingIds, validationIds, seed, channel);
+            return new LeapLanguageModelTransformer(_host, model, tokenizer, _options.MakeScoringSettings(seed));
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Gives the shape of the transformer's output.</summary>
+    /// <param name="inputSchema">The shape of the input, which must have the text column.</param>
+    /// <returns>The input's columns and the added ones.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="inputSchema"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        TextColumn.Check(inputSchema, _options.TextColumnName, nameof(inputSchema));
+        var added = new ScoredColumns(_options.MakeScoringSettings(generationSeed: 0)).NamesAndTypes;
+        IEnumerable<SchemaShape.Column> kept = inputSchema.Where(column => !added.Any(scored => scored.Name == column.Name));
+        return new SchemaShape(
+            [.. kept, .. added.Select(scored => SchemaColumns.Create(scored.Name, SchemaShape.Column.VectorKind.Scalar, scored.Type))]);
+    }
+
+    private Device SelectDevice(IChannel channel)
+    {
+        HostSettings settings = HostSettings.Of(_host);
+        return DeviceSelector.Select(
+            _options.Device, settings.GpuDeviceId, _options.FallbackToCpu ?? settings.FallbackToCpu, message => channel.Warning(default, message));
+    }
+
+    private IEnumerable<ReadOnlyMemory<char>> Texts(IDataView data) =>
+        TokenizedCorpus.Texts(data, _options.TextColumnName, _options.CancellationToken);
+
+    private int[] Encode(IDataView data, LeapTokenizer tokenizer, string purpose)
+    {
+        int[] ids = TokenizedCorpus.Encode(Texts(data), tokenizer);
+        if (ids.Length < 2)
+            throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text; there is nothing to learn from.");
+        return ids;
+    }
+
+    private void Train(LeapModel model, int[] trainingIds, int[]? validationIds, int seed, IChannel channel)
+    {
+        var log = new ProgressLog(channel);
+        var settings = new TrainingSettings
+        {
+            Epochs = _options.Epochs,
+            BatchSize = _options.BatchSize,
+            LearningRate = _options.LearningRate,
+            Beta1 = _options.Beta1,
+            Beta2 = _options.Beta2,
+            WeightDecay = _options.WeightDecay,
+            MaximumGradientNorm = _options.MaximumGradientNorm,
+            Seed = seed,
+            Report = (Action<TrainingProgress>)log.Report + _options.Progress,
+            CancellationToken = _options.CancellationToken,
+        };
+        int length = model.Config.ContextLength;
+        TokenBlocks? validation = validationIds is null ? null : new TokenBlocks(validationIds, length);
+        using var loop = new TrainingLoop(model, new TokenBlocks(trainingIds, length), validation, settings);
+        loop.Run();
+    }
+}

@@ -1,0 +1,172 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>A trained LEAP language model: scores the rows of a text column, and continues texts.</summary>
+/// <remarks>
+/// <para>Added columns are lazy: what nobody reads costs nothing. Each token of a row is predicted once, the first from an end-of-text
+/// start; the end of the row is not predicted. Rows longer than <see cref="LeapConfig.ContextLength"/> tokens are read in windows that
+/// advance by half a context and count their second half, so that a token has at least half a context before it. A row that is empty or
+/// missing gets NaN, a token count of 0 and no generated text, and the log one warning a view.</para>
+/// <para>Thread-safe, except for <see cref="Dispose"/>. Holds native memory until disposed.</para>
+/// </remarks>
+public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
+{
+    private const int SettingsVersion = 1;
+
+    private readonly IHost _host;
+    private readonly LeapModel _model;
+    private readonly ScoringSettings _settings;
+    private readonly ScoredColumns _columns;
+    private readonly TextEvaluator _evaluator;
+    private bool _disposed;
+
+    internal LeapLanguageModelTransformer(IHostEnvironment environment, LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings)
+    {
+        _host = environment.Register(nameof(LeapLanguageModelTransformer));
+        _model = model;
+        _model.eval();
+        _settings = settings;
+        _columns = new ScoredColumns(settings);
+        _evaluator = new TextEvaluator(model, tokenizer, settings);
+        Tokenizer = tokenizer;
+    }
+
+    /// <summary>Loads what <see cref="ICanSaveModel.Save"/> wrote.</summary>
+    internal static LeapLanguageModelTransformer Load(IHostEnvironment environment, IModelSource source) => Load(
+        environment, source, source.Read(ModelFileNames.Settings, stream => SettingsJson.Read<ScoringSettings>(stream, SettingsVersion)), null);
+
+    internal static LeapLanguageModelTransformer Load(
+        IHostEnvironment environment, IModelSource source, ScoringSettings settings, string? device)
+    {
+        IHost host = environment.Register(nameof(LeapLanguageModelTransformer));
+        using IChannel channel = host.Start("Loading");
+        HostSettings wishes = HostSettings.Of(host);
+        var selected = DeviceSelector.Select(device, wishes.GpuDeviceId, wishes.FallbackToCpu, message => channel.Warning(default, message));
+        (LeapModel model, LeapTokenizer tokenizer) = ModelFiles.Read(source, selected);
+        return new LeapLanguageModelTransformer(environment, model, tokenizer, settings);
+    }
+
+    /// <summary>Gets the shape of the network.</summary>
+    public LeapConfig Config => _model.Config;
+
+    /// <summary>Gets the tokenizer.</summary>
+    public LeapTokenizer Tokenizer { get; }
+
+    /// <summary>Gets whether rows are mapped one to one: always <see langword="true"/>.</summary>
+    public bool IsRowToRowMapper => true;
+
+    /// <summary>Gives the schema of the output.</summary>
+    /// <param name="inputSchema">A schema with the text column.</param>
+    /// <returns>The input's columns and the added ones.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="inputSchema"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        TextColumn.Check(inputSchema, _settings.TextColumnName, nameof(inputSchema));
+        return _columns.AppendTo(inputSchema);
+    }
+
+    /// <summary>Adds the scored columns to a data view; computes nothing yet.</summary>
+    /// <param name="input">A view with the text column. Rows of like length are scored together, for which a second cursor over the text
+    /// column reads ahead; what computes that column is evaluated twice.</param>
+    /// <returns>The view with the added columns.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="input"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(input);
+        TextColumn.Check(input.Schema, _settings.TextColumnName, nameof(input));
+        return new ScoredDataView(input, _evaluator, _columns, _settings.TextColumnName, WarnOnce());
+    }
+
+    /// <summary>Gives a mapper that adds the scored columns to single rows.</summary>
+    /// <param name="inputSchema">A schema with the text column.</param>
+    /// <returns>The mapper; its <see cref="IRowToRowMapper.InputSchema"/> is <paramref name="inputSchema"/> itself.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="inputSchema"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        TextColumn.Check(inputSchema, _settings.TextColumnName, nameof(inputSchema));
+        return new ScoringRowMapper(inputSchema, _evaluator, _columns, _settings.TextColumnName, WarnOnce());
+    }
+
+    /// <summary>Continues a text.</summary>
+    /// <param name="prompt">The text to continue; empty for a text from its beginning.</param>
+    /// <param name="options">How to continue it; <see langword="null"/> for the options that the model was made with.</param>
+    /// <param name="cancellationToken">Ends the call early with an exception.</param>
+    /// <returns>The added text, without the prompt. It ends where the model ends the text, or after
+    /// <see cref="GenerationOptions.MaximumNewTokens"/>.</returns>
+    /// <remarks>Each token costs a pass over the context. When the context is full, its last half is read anew as a beginning.</remarks>
+    /// <exception cref="ArgumentNullException"><paramref name="prompt"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    public string Generate(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(prompt);
+        options ??= _settings.Generation;
+        int seed = options.Seed ?? Random.Shared.Next();
+        return _evaluator.Generate(_evaluator.Encode(prompt.AsMemory()), options, seed, cancellationToken);
+    }
+
+    /// <summary>Measures how well the model predicts the texts of a view.</summary>
+    /// <param name="data">A view with the text column.</param>
+    /// <returns>The metrics over all rows that have a text.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="data"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public LanguageModelMetrics Evaluate(IDataView data) => ScoredViewEvaluator.Evaluate(
+        Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName);
+
+    /// <summary>Writes the model to a folder in the layout of Hugging Face: <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's
+    /// files.</summary>
+    /// <param name="folder">The folder, made when absent; files of those names in it are replaced once the new ones are complete.</param>
+    /// <exception cref="ArgumentException"><paramref name="folder"/> is empty.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public void SavePretrained(string folder)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ModelFolder.Save(folder, target => ModelFiles.Write(target, _model, Tokenizer));
+    }
+
+    /// <summary>Frees the network. Views and mappers of this model must not be read any more.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        _disposed = true;
+        _model.Dispose();
+    }
+
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ModelZip.Save(ctx, target =>
+        {
+            ModelFiles.Write(target, _model, Tokenizer);
+            target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
+        });
+    }
+
+    private Action WarnOnce()
+    {
+        int warned = 0;
+        return () =>
+        {
+            if (Interlocked.Exchange(ref warned, 1) != 0)
+                return;
+            using IChannel channel = _host.Start("Scoring");
+            channel.Warning(
+                default, $"Column '{_settings.TextColumnName}' has rows without text; they get NaN, a token count of 0 and no generated text.");
+        };
+    }
+}

@@ -1,0 +1,96 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>The LEAP language model: token ids in, a logit for each possible next token out.</summary>
+/// <remarks>Field names are the names of the tensors in checkpoints. Not thread-safe while training; evaluation by several threads
+/// at once is safe. Tensors that a call makes go to the caller's dispose scope.</remarks>
+internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
+{
+    private readonly Embedding word_embedding;
+    private readonly TiedHead proj_logits;
+    private readonly LeapDecoder leap_model;
+    private readonly LayerNorm last_norm;
+    private readonly DropoutNoise _noise;
+
+    /// <summary>Creates a model with initial weights.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="device">Where its weights live.</param>
+    /// <param name="seed">Decides the weights, whatever the device, and the dropout until <see cref="SeedDropout"/>.</param>
+    public LeapModel(LeapConfig config, Device device, long seed)
+        : base(nameof(LeapModel))
+    {
+        // What the modules make on their way, frees itself here; the weights alone are kept.
+        using DisposeScope scope = NewDisposeScope();
+        Config = config;
+        using var initializer = new WeightInitializer(config.InitializerRange, device, seed);
+        _noise = new DropoutNoise(seed);
+        word_embedding = new Embedding(config.VocabularySize, config.HiddenSize, initializer);
+        proj_logits = new TiedHead(config.VocabularySize, initializer);
+        leap_model = new LeapDecoder(config, initializer, _noise);
+        last_norm = nn.LayerNorm(config.HiddenSize, device: device, dtype: ScalarType.Float32);
+        RegisterComponents();
+
+        Weights = [.. named_parameters().Select(p => (p.name, p.parameter))];
+        foreach (var (_, weight) in Weights)
+            weight.DetachFromDisposeScope();
+    }
+
+    /// <summary>Gets the model's shape.</summary>
+    public LeapConfig Config { get; }
+
+    /// <summary>Gets every weight once, under its checkpoint's name; the tied matrix is <c>word_embedding.weight</c>.</summary>
+    public IReadOnlyList<(string Name, Parameter Weight)> Weights { get; }
+
+    /// <summary>Gets where the weights live.</summary>
+    public Device Device => Weights[0].Weight.device;
+
+    /// <summary>Computes the logits of the next token at each place.</summary>
+    /// <param name="inputIds">Token ids, int64 [B, N], N at most the context length.</param>
+    /// <param name="attentionMask">True at real tokens, false at padding, bool [B, N]; null where all are real.</param>
+    /// <returns>[B, N, V].</returns>
+    public override Tensor forward(Tensor inputIds, Tensor? attentionMask) => Logits(Hidden(inputIds, attentionMask));
+
+    /// <summary>Computes what the output layer sees: [B, N, d].</summary>
+    /// <inheritdoc cref="forward"/>
+    public Tensor Hidden(Tensor inputIds, Tensor? attentionMask)
+    {
+        RequireFits(inputIds, attentionMask);
+        Tensor x = word_embedding.call(inputIds);
+        x = leap_model.call(x, attentionMask?.logical_not());
+        return last_norm.call(x);
+    }
+
+    /// <summary>Computes logits, [..., V], from hidden vectors, [..., d].</summary>
+    public Tensor Logits(Tensor hidden) => proj_logits.call(hidden, word_embedding.Weight);
+
+    /// <summary>Starts the random numbers of all dropout layers anew.</summary>
+    public void SeedDropout(long seed) => _noise.Seed(seed);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            _noise.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private void RequireFits(Tensor inputIds, Tensor? attentionMask)
+    {
+        if (inputIds.dim() != 2 || inputIds.shape[1] > Config.ContextLength)
+        {
+            throw new ArgumentException(
+                $"Expected ids of shape [batch, length] with a length of at most {Config.ContextLength}, " +
+                $"but got [{string.Join(", ", inputIds.shape)}].",
+                nameof(inputIds));
+        }
+
+        if (attentionMask is not null && !attentionMask.shape.AsSpan().SequenceEqual(inputIds.shape))
+        {
+            throw new ArgumentException(
+                $"The mask's shape, [{string.Join(", ", attentionMask.shape)}], must be that of the ids, [{string.Join(", ", inputIds.shape)}].",
+                nameof(attentionMask));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>A <see cref="LeapConfig"/> as <c>config.json</c>, in the keys of the Python original.</summary>
+internal static class ConfigJson
+{
+    /// <summary>The value of <c>model_type</c>.</summary>
+    public const string ModelType = "LeapForCausalLM";
+
+    /// <summary>The longest file that is read, in bytes.</summary>
+    public const int MaximumLength = 1 << 20;
+
+    // Far above any use, and low enough that no count of parameters or bytes overflows 64 bits.
+    private const int MaximumHiddenSize = 1 << 20;
+    private const int MaximumLayerCount = 1 << 12;
+
+    // The original's default, the size of T5's vocabulary.
+    private const int DefaultVocabularySize = 32_100;
+
+    private static readonly JsonWriterOptions _indented = new() { Indented = true, NewLine = "\n" };
+
+    private static readonly JsonDocumentOptions _strict = new() { AllowDuplicateProperties = false };
+
+    /// <summary>Writes the file.</summary>
+    public static void Write(Stream stream, LeapConfig config)
+    {
+        using var json = new Utf8JsonWriter(stream, _indented);
+        json.WriteStartObject();
+        json.WriteString("model_type", ModelType);
+        json.WriteNumber("hidden_size", config.HiddenSize);
+        json.WriteNumber("vocab_size", config.VocabularySize);
+        json.WriteNumber("n_positions", config.ContextLength);
+        json.WriteNumber("n_heads", config.HeadCount);
+        json.WriteNumber("n_layer", config.LayerCount);
+        json.WriteBoolean("use_local_att", config.UseLocalAttention);
+        json.WriteStartArray("window_sizes");
+        foreach (int window in config.WindowSizes)
+            json.WriteNumberValue(window);
+        json.WriteEndArray();
+        json.WriteNumber("rescale_value", config.RescaleValue);
+        json.WriteNumber("hidden_dropout_prob", config.Dropout);
+        json.WriteNumber("initializer_range", config.InitializerRange);
+        json.WriteEndObject();
+    }
+
+    /// <summary>Reads the file. Keys that the original does not know are ignored; absent ones take the original's defaults.</summary>
+    /// <param name="stream">The file, at its first byte. It stays open.</param>
+    /// <param name="source">What messages call the file.</param>
+    /// <exception cref="FormatException">The file is not JSON, or describes no network that can be.</exception>
+    public static LeapConfig Read(Stream stream, string source = ModelFileNames.Config)
+    {
+        byte[] bytes = BoundedStream.ReadAll(stream, MaximumLength, source);
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(bytes, _strict);
+            return Parse(new JsonFields(document.RootElement, source));
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException($"{source}: the file is not well-formed JSON: {e.Message}", e);
+        }
+        catch (ArgumentException e)
+        {
+            throw new FormatException($"{source}: {e.Message}", e);
+        }
+    }
+
+    private static LeapConfig Parse(JsonFields json)
+    {
+        string modelType = json.String("model_type", ModelType);
+        if (modelType != ModelType)
+            throw json.Fault("model_type", $"\"{ModelType}\"", $"\"{modelType}\"");
+
+        int contextLength = json.Integer("n_positions", 2048);
+        bool useLocalAttention = json.Boolean("use_local_att", true);
+        int[]? windows = json.IntegersOrNull("window_sizes", MaximumLayerCount);
+
+        // The original fills the list in even where it does not use it.
+        if (!useLocalAttention && windows is not null && windows.All(window => window >= contextLength))
+            windows = null;
+        return new LeapConfig(
+            json.Integer("vocab_size", DefaultVocabularySize),
+            json.Integer("hidden_size", 128, MaximumHiddenSize),
+            contextLength,
+            json.Integer("n_layer", 6, MaximumLayerCount),
+            json.Integer("n_heads", 4),
+            useLocalAttention,
+            windows,
+            json.Number("rescale_value", 8),
+            json.Number("hidden_dropout_prob", 0.1),
+            json.Number("initializer_range", 0.02));
+    }
+}

@@ -1,0 +1,48 @@
+using System.Globalization;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>How well a language model predicts a text. Immutable, and therefore thread-safe.</summary>
+/// <remarks>Perplexities a token compare only models with the same tokenizer; <see cref="WordPerplexity"/> and
+/// <see cref="BitsPerByte"/> share the likelihood over units of the text itself, and so compare across tokenizers.</remarks>
+public sealed class LanguageModelMetrics
+{
+    internal LanguageModelMetrics(double logLikelihood, long tokenCount, long wordCount, long byteCount)
+    {
+        LogLikelihood = logLikelihood;
+        TokenCount = tokenCount;
+        WordCount = wordCount;
+        ByteCount = byteCount;
+    }
+
+    /// <summary>Gets the summed log-likelihood of all tokens, in nats; at most 0.</summary>
+    public double LogLikelihood { get; }
+
+    /// <summary>Gets the number of tokens that were predicted.</summary>
+    public long TokenCount { get; }
+
+    /// <summary>Gets the number of words of the text, parted by white space; 0 when the text was not at hand.</summary>
+    public long WordCount { get; }
+
+    /// <summary>Gets the number of bytes of the text in UTF-8; 0 when the text was not at hand.</summary>
+    public long ByteCount { get; }
+
+    /// <summary>Gets the mean negative log-likelihood in nats a token; NaN without tokens.</summary>
+    public double CrossEntropy => -LogLikelihood / TokenCount;
+
+    /// <summary>Gets exp(<see cref="CrossEntropy"/>), the perplexity a token: the number of equally likely tokens that would be as hard to
+    /// guess. At least 1; NaN without tokens.</summary>
+    public double Perplexity => Math.Exp(CrossEntropy);
+
+    /// <summary>Gets the bits needed for a byte of the text; NaN when the text was not at hand.</summary>
+    public double BitsPerByte => -LogLikelihood / Math.Log(2) / (ByteCount == 0 ? double.NaN : ByteCount);
+
+    /// <summary>Gets the perplexity a word, exp(-log-likelihood / words); NaN when the text was not at hand or has no words.</summary>
+    public double WordPerplexity => Math.Exp(-LogLikelihood / (WordCount == 0 ? double.NaN : WordCount));
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"perplexity {Perplexity:0.00}, cross-entropy {CrossEntropy:0.0000} nats a token, {BitsPerByte:0.000} bits per byte, " +
+        $"word perplexity {WordPerplexity:0.00}, {TokenCount:N0} tokens");
+}

@@ -1,0 +1,56 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>Sums the scored columns of a view into metrics.</summary>
+internal static class ScoredViewEvaluator
+{
+    /// <summary>Evaluates all rows with tokens; without a text column, words and bytes are unknown.</summary>
+    public static LanguageModelMetrics Evaluate(IDataView scored, string logLikelihoodColumn, string tokenCountColumn, string? textColumn)
+    {
+        DataViewSchema schema = scored.Schema;
+        List<DataViewSchema.Column> needed = [schema[logLikelihoodColumn], schema[tokenCountColumn]];
+        if (textColumn is not null)
+            needed.Add(schema[textColumn]);
+
+        using DataViewRowCursor cursor = scored.GetRowCursor(needed);
+        ValueGetter<float> getLogLikelihood = cursor.GetGetter<float>(needed[0]);
+        ValueGetter<int> getTokenCount = cursor.GetGetter<int>(needed[1]);
+        ValueGetter<ReadOnlyMemory<char>>? getText = textColumn is null ? null : cursor.GetGetter<ReadOnlyMemory<char>>(needed[2]);
+
+        double logLikelihood = 0;
+        long tokens = 0, words = 0, bytes = 0;
+        while (cursor.MoveNext())
+        {
+            int count = 0;
+            getTokenCount(ref count);
+            if (count == 0)
+                continue;
+            float value = 0;
+            getLogLikelihood(ref value);
+            logLikelihood += value;
+            tokens += count;
+            if (getText is null)
+                continue;
+            ReadOnlyMemory<char> text = default;
+            getText(ref text);
+            words += CountWords(text.Span);
+            bytes += System.Text.Encoding.UTF8.GetByteCount(text.Span);
+        }
+
+        return new LanguageModelMetrics(logLikelihood, tokens, words, bytes);
+    }
+
+    private static long CountWords(ReadOnlySpan<char> text)
+    {
+        long words = 0;
+        bool inWord = false;
+        foreach (char unit in text)
+        {
+            bool isSpace = char.IsWhiteSpace(unit);
+            if (!isSpace && !inWord)
+                words++;
+            inWord = !isSpace;
+        }
+
+        return words;
+    }
+}

@@ -1,0 +1,51 @@
+using System.Globalization;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>Where a training run stands after a step. Immutable, and therefore thread-safe.</summary>
+public sealed record TrainingProgress
+{
+    /// <summary>Gets the epoch under way, from 1.</summary>
+    public required int Epoch { get; init; }
+
+    /// <summary>Gets the number of epochs in all.</summary>
+    public required int EpochCount { get; init; }
+
+    /// <summary>Gets the optimizer steps done, from 1.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Gets the optimizer steps in all.</summary>
+    public required long StepCount { get; init; }
+
+    /// <summary>Gets the training loss of this step in nats a token, with dropout.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>Gets the validation loss in nats a token, over all validation tokens and without dropout; present on the last report of
+    /// each epoch when there are validation data.</summary>
+    public double? ValidationLoss { get; init; }
+
+    /// <summary>Gets the learning rate of this step.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Gets the Euclidean norm of all gradients before clipping.</summary>
+    public required double GradientNorm { get; init; }
+
+    /// <summary>Gets the training tokens processed a second, averaged from the start and without evaluations.</summary>
+    public required double TokensPerSecond { get; init; }
+
+    /// <summary>Gets the time since training began.</summary>
+    public required TimeSpan Elapsed { get; init; }
+
+    /// <summary>Gets the time that the remaining steps will take at the pace so far.</summary>
+    public required TimeSpan Remaining { get; init; }
+
+    /// <inheritdoc/>
+    public override string ToString()
+    {
+        string validation = ValidationLoss is double loss ? string.Create(CultureInfo.InvariantCulture, $", validation loss {loss:0.0000}") : "";
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"epoch {Epoch}/{EpochCount}, step {Step}/{StepCount}, loss {Loss:0.0000}{validation}, learning rate {LearningRate:0.00E+0}, " +
+            $"gradient norm {GradientNorm:0.000}, {TokensPerSecond:0} tokens/s, elapsed {Elapsed:hh\\:mm\\:ss}, remaining {Remaining:hh\\:mm\\:ss}");
+    }
+}

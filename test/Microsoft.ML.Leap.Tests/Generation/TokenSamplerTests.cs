@@ -1,0 +1,57 @@
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public class TokenSamplerTests
+{
+    private static readonly float[] Logits = [1, 3, 2, 3, -1];
+
+    [TestMethod]
+    public void Draw_Greedy_TakesTheFirstMaximum() => Assert.AreEqual(1, new TokenSampler(0, 0, 1).Draw(Logits));
+
+    [TestMethod]
+    public void Draw_TopOne_TakesTheFirstMaximum()
+    {
+        var sampler = new TokenSampler(5, 1, 1);
+        for (int i = 0; i < 50; i++)
+            Assert.AreEqual(1, sampler.Draw(Logits));
+    }
+
+    [TestMethod]
+    [DataRow(1.0, 0)]
+    [DataRow(0.5, 0)]
+    [DataRow(2.0, 3)]
+    public void Draw_ManyTimes_FollowsTheSoftmax(double temperature, int topK)
+    {
+        const int Draws = 40_000;
+        var sampler = new TokenSampler(temperature, topK, 11);
+        int[] counts = new int[Logits.Length];
+        for (int i = 0; i < Draws; i++)
+            counts[sampler.Draw(Logits)]++;
+
+        int[] allowed = [.. Enumerable.Range(0, Logits.Length).OrderByDescending(i => Logits[i]).Take(topK == 0 ? 5 : topK)];
+        double total = allowed.Sum(i => Math.Exp(Logits[i] / temperature));
+        for (int i = 0; i < Logits.Length; i++)
+        {
+            double expected = allowed.Contains(i) ? Math.Exp(Logits[i] / temperature) / total : 0;
+
+            // Five standard deviations of the count of a binomial.
+            Assert.AreEqual(expected, (double)counts[i] / Draws, 5 * Math.Sqrt(expected * (1 - expected) / Draws), $"token {i}");
+        }
+    }
+
+    [TestMethod]
+    public void Draw_SameSeed_RepeatsItself()
+    {
+        int[] Draws(int seed)
+        {
+            var sampler = new TokenSampler(1, 0, seed);
+            return [.. Enumerable.Range(0, 100).Select(_ => sampler.Draw(Logits))];
+        }
+
+        CollectionAssert.AreEqual(Draws(3), Draws(3));
+        CollectionAssert.AreNotEqual(Draws(3), Draws(4));
+    }
+
+    [TestMethod]
+    public void Draw_TinyTemperature_DoesNotOverflow() => Assert.IsTrue(new TokenSampler(1e-6, 0, 1).Draw([1000, 2000, -3000]) == 1);
+}

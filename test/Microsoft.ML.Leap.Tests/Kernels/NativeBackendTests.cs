@@ -1,0 +1,107 @@
+using TorchSharp;
+
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public sealed class NativeBackendTests
+{
+    private static readonly NativeBackendFacts Complete =
+        new("linux-x64", IsMusl: false, "/app/libtorch_cpu.so", IsInPackageFolder: true, new CppLibrary("/lib/libstdc++.so.6", 33), "the loader's words");
+
+    [TestMethod]
+    public void EnsureLoaded_ManyThreads_TorchWorks()
+    {
+        Parallel.For(0, 8, _ => NativeBackend.EnsureLoaded());
+
+        using torch.Tensor two = torch.ones(2).sum();
+        Assert.AreEqual(2f, two.item<float>());
+    }
+
+    [TestMethod]
+    public void Collect_LibraryLoads_FindsLibTorch()
+    {
+        NativeBackend.EnsureLoaded();
+
+        NativeBackendFacts facts = NativeBackendFacts.Collect("");
+
+        Assert.IsTrue(File.Exists(facts.LibTorchPath), $"{facts}");
+        Assert.IsFalse(facts.IsCppLibraryTooOld, $"{facts}");
+    }
+
+    [TestMethod]
+    public void Describe_NoLibTorch_NamesPackages()
+    {
+        string text = (Complete with { LibTorchPath = null, IsInPackageFolder = false }).Describe();
+
+        StringAssert.Contains(text, "does not bring libtorch");
+        StringAssert.Contains(text, "libtorch-cpu-linux-x64 2.");
+        StringAssert.Contains(text, "TorchSharp-cpu 0.");
+        StringAssert.Contains(text, "TorchSharp-cuda-linux 0.");
+    }
+
+    [TestMethod]
+    public void Describe_NoLibTorchOnMac_NamesNoCuda()
+    {
+        string text = (Complete with { Platform = "osx-arm64", LibTorchPath = null, IsInPackageFolder = false }).Describe();
+
+        StringAssert.Contains(text, "libtorch-cpu-osx-arm64 2.");
+        Assert.IsFalse(text.Contains("cuda", StringComparison.OrdinalIgnoreCase), text);
+    }
+
+    [TestMethod]
+    public void Describe_OldCppLibrary_NamesBothVersionsAndCommand()
+    {
+        string text = (Complete with { CppLibrary = new CppLibrary("/lib/libstdc++.so.6", 30) }).Describe();
+
+        StringAssert.Contains(text, "/lib/libstdc++.so.6");
+        StringAssert.Contains(text, "GLIBCXX_3.4.30");
+        StringAssert.Contains(text, "GLIBCXX_3.4.32");
+        StringAssert.Contains(text, "Debian 13");
+        StringAssert.Contains(text, "apt-get install");
+    }
+
+    [TestMethod]
+    public void Describe_OldCppLibraryAndNoLibTorch_SpeaksOfTheFirst()
+    {
+        string text = (Complete with { CppLibrary = new CppLibrary("x", 30), LibTorchPath = null, IsInPackageFolder = false }).Describe();
+
+        StringAssert.Contains(text, "GLIBCXX_3.4.30");
+        StringAssert.Contains(text, "libtorch-cpu-linux-x64");
+    }
+
+    [TestMethod]
+    public void Describe_UnsupportedProcessor_NamesSupported()
+    {
+        string text = (Complete with { Platform = "linux-arm64" }).Describe();
+
+        StringAssert.Contains(text, "none for linux-arm64");
+        StringAssert.Contains(text, "linux-x64, win-x64, win-arm64, osx-arm64");
+    }
+
+    [TestMethod]
+    public void Describe_Musl_SaysGlibc() => StringAssert.Contains((Complete with { IsMusl = true }).Describe(), "needs glibc");
+
+    [TestMethod]
+    public void Describe_OtherReason_PassesTheLoadersWordsOn()
+    {
+        string text = Complete.Describe();
+
+        StringAssert.Contains(text, "/app/libtorch_cpu.so");
+        StringAssert.Contains(text, "the loader's words");
+    }
+
+    [TestMethod]
+    public void IsRestored_PackageOfThisPlatform_IsFound()
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        Directory.CreateDirectory(Path.Combine(folder, "libtorch-cpu-win-x64"));
+
+        bool other = NativeBackendFacts.IsRestored(folder, "linux-x64");
+        bool same = NativeBackendFacts.IsRestored(folder, "win-x64");
+
+        Directory.Delete(folder, recursive: true);
+        Assert.IsFalse(other);
+        Assert.IsTrue(same);
+        Assert.IsFalse(NativeBackendFacts.IsRestored(folder, "win-x64"), "a missing folder holds nothing");
+    }
+}

@@ -1,0 +1,81 @@
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public class LeapConfigTests
+{
+    public static IEnumerable<object[]> Faults() =>
+    [
+        OutOfRange("vocabularySize", "at least 1", () => new LeapConfig(0)),
+        OutOfRange("hiddenSize", "at least 1", () => new LeapConfig(10, hiddenSize: 0)),
+        OutOfRange("contextLength", "at least 1", () => new LeapConfig(10, contextLength: -1)),
+        OutOfRange("layerCount", "at least 1", () => new LeapConfig(10, layerCount: 0)),
+        OutOfRange("headCount", "at least 1", () => new LeapConfig(10, headCount: 0)),
+        OutOfRange("dropout", "below 1", () => new LeapConfig(10, dropout: 1)),
+        OutOfRange("dropout", "below 1", () => new LeapConfig(10, dropout: -0.1)),
+        OutOfRange("dropout", "below 1", () => new LeapConfig(10, dropout: double.NaN)),
+        OutOfRange("initializerRange", "over 0", () => new LeapConfig(10, initializerRange: 0)),
+        OutOfRange("initializerRange", "finite", () => new LeapConfig(10, initializerRange: double.PositiveInfinity)),
+        OutOfRange("rescaleValue", "at most 30", () => new LeapConfig(10, rescaleValue: 0)),
+        OutOfRange("rescaleValue", "at most 30", () => new LeapConfig(10, rescaleValue: 30.5)),
+        OutOfRange("rescaleValue", "at most 30", () => new LeapConfig(10, rescaleValue: double.NaN)),
+        OutOfRange("rescaleValue", "60 x (1 - dropout)", () => new LeapConfig(10, rescaleValue: 25, dropout: 0.6)),
+        OutOfRange("windowSizes", "at least 1", () => new LeapConfig(10, layerCount: 2, windowSizes: [4, 0])),
+        Misfit("hiddenSize", "100 is not a multiple of 3", () => new LeapConfig(10, hiddenSize: 100, headCount: 3)),
+        Misfit("headCount", "at least 2 values", () => new LeapConfig(10, hiddenSize: 4, headCount: 4)),
+        Misfit("windowSizes", "3 in all, but 2", () => new LeapConfig(10, layerCount: 3, windowSizes: [4, 8])),
+        Misfit("windowSizes", "useLocalAttention is false", () => new LeapConfig(10, layerCount: 1, useLocalAttention: false, windowSizes: [4])),
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Faults))]
+    public void Constructor_Fault_IsRefusedInWords(Type type, string parameter, string words, Func<LeapConfig> create)
+    {
+        ArgumentException e = Assert.Throws<ArgumentException>(() => create());
+
+        Assert.AreEqual(type, e.GetType());
+        Assert.AreEqual(parameter, e.ParamName);
+        Assert.Contains(words, e.Message);
+        Assert.Contains(parameter, e.Message);
+    }
+
+    [TestMethod]
+    public void Constructor_Bounds_AreAccepted()
+    {
+        _ = new LeapConfig(1, hiddenSize: 2, contextLength: 1, layerCount: 1, headCount: 1, dropout: 0);
+        _ = new LeapConfig(10, rescaleValue: 30, dropout: 0.5);
+        _ = new LeapConfig(10, layerCount: 1, windowSizes: [1]);
+    }
+
+    [TestMethod]
+    public void WindowSizes_NotGiven_DoubleFromFourAndEndGlobal()
+    {
+        CollectionAssert.AreEqual(new[] { 4, 8, 16, 32, 64, 2048 }, new LeapConfig(10).WindowSizes.ToArray());
+        CollectionAssert.AreEqual(new[] { 4, 6, 6 }, new LeapConfig(10, contextLength: 6, layerCount: 3).WindowSizes.ToArray());
+        CollectionAssert.AreEqual(new[] { 9, 9 }, new LeapConfig(10, contextLength: 9, layerCount: 2, useLocalAttention: false).WindowSizes.ToArray());
+        Assert.AreEqual(2048, new LeapConfig(10, layerCount: 100).WindowSizes[98]);
+    }
+
+    [TestMethod]
+    public void WindowSizes_CallersArrayChangedLater_StayAsGiven()
+    {
+        int[] windows = [4, 8];
+        var config = new LeapConfig(10, layerCount: 2, windowSizes: windows);
+        windows[0] = 100;
+
+        CollectionAssert.AreEqual(new[] { 4, 8 }, config.WindowSizes.ToArray());
+    }
+
+    [TestMethod]
+    public void ToString_Default_NamesTheShape()
+    {
+        Assert.AreEqual(
+            "LEAP: 6 layers, hidden size 128, 4 heads, context 2048, vocabulary 10, windows 4 8 16 32 64 2048, 1,446,410 parameters",
+            new LeapConfig(10).ToString());
+    }
+
+    private static object[] OutOfRange(string parameter, string words, Func<LeapConfig> create) =>
+        [typeof(ArgumentOutOfRangeException), parameter, words, create];
+
+    private static object[] Misfit(string parameter, string words, Func<LeapConfig> create) =>
+        [typeof(ArgumentException), parameter, words, create];
+}

@@ -1,0 +1,111 @@
+namespace Microsoft.ML.Leap.Tests;
+
+/// <summary>The network's equations as plain loops in double precision, one sequence at a time: slow, and plainly right.</summary>
+internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, double[]> weights)
+{
+    private readonly int _d = config.HiddenSize;
+
+    public double[][] Logits(long[] ids, bool[] isReal)
+    {
+        double[][] x = [.. ids.Select((id, i) => Sum(Row("word_embedding.weight", id), Row("leap_model.position_embeddings.weight", i)))];
+        for (int l = 0; l < config.LayerCount; l++)
+            x = Block(x, $"leap_model.decoders.{l}.", config.WindowSizes[l], isReal);
+        return [.. x.Select(Head)];
+    }
+
+    /// <summary>One head's attention; each array is one vector a token.</summary>
+    public static double[][] Attend(double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale, bool[] isReal)
+    {
+        int e = q[0].Length;
+        double[] focus = [.. f1.Select((_, i) => isReal[i] ? Math.Exp(rescale / e * Dot(Normalised(f1[i]), Normalised(f2[i]))) : 0)];
+        return [.. q.Select((_, i) => AttendAt(i))];
+
+        double[] AttendAt(int i)
+        {
+            var mean = new double[e];
+            double total = 0;
+            for (int j = Math.Max(0, i - window + 1); j <= i; j++)
+            {
+                total += focus[j];
+                for (int k = 0; k < e; k++)
+                    mean[k] += focus[j] * u[j][k];
+            }
+
+            mean = [.. mean.Select(m => total == 0 ? 0 : m / total)];
+            double gate = 1 / (1 + Math.Exp(-Dot(q[i], mean) / Math.Sqrt(e)));
+            return [.. mean.Select(m => gate * m)];
+        }
+    }
+
+    public static double[] Normalised(double[] y)
+    {
+        double mean = y.Average();
+        double deviation = Math.Sqrt(y.Sum(v => (v - mean) * (v - mean)) / (y.Length - 1));
+        return [.. y.Select(v => (v - mean) / (deviation + 1e-5))];
+    }
+
+    private double[][] Block(double[][] x, string name, int window, bool[] isReal)
+    {
+        double[][] parts = [.. x.Select(v => Product(name + "projections.weight", LayerNorm(v, name + "pre_norm")))];
+        double[][] attended = [.. x.Select(_ => new double[_d])];
+        int e = config.HeadSize;
+        for (int h = 0; h < config.HeadCount; h++)
+        {
+            double[][] Part(int p) => [.. parts.Select(row => row[(p * _d + h * e)..(p * _d + (h + 1) * e)])];
+            double[][] head = Attend(Part(0), Part(1), Part(2), Part(3), window, config.RescaleValue, isReal);
+            for (int i = 0; i < x.Length; i++)
+                head[i].CopyTo(attended[i], h * e);
+        }
+
+        return [.. x.Select((v, i) => FeedForward(Sum(v, attended[i]), name))];
+    }
+
+    private double[] FeedForward(double[] x, string name)
+    {
+        double[] n = LayerNorm(LayerNorm(x, name + "pre_norm"), name + "boom_norm");
+        double[] boomed = [.. Product(name + "boom.weight", n).Select(v => v * 0.5 * (1 + Erf(v / Math.Sqrt(2))))];
+        return Sum(x, Product(name + "unboom.weight", boomed));
+    }
+
+    private double[] Head(double[] x) =>
+        Sum(Product("word_embedding.weight", LayerNorm(x, "last_norm")), weights["proj_logits.bias"]);
+
+    private double[] LayerNorm(double[] x, string name)
+    {
+        double mean = x.Average();
+        double variance = x.Average(v => (v - mean) * (v - mean));
+        return [.. x.Select((v, k) => (v - mean) / Math.Sqrt(variance + 1e-5) * weights[name + ".weight"][k] + weights[name + ".bias"][k])];
+    }
+
+    private double[] Product(string name, double[] x) =>
+        [.. Enumerable.Range(0, weights[name].Length / x.Length).Select(r => Dot(weights[name].AsSpan(r * x.Length, x.Length), x))];
+
+    private double[] Row(string name, long row) => weights[name][(int)(row * _d)..(int)((row + 1) * _d)];
+
+    private static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
+
+    private static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
+    {
+        double sum = 0;
+        for (int k = 0; k < a.Length; k++)
+            sum += a[k] * b[k];
+        return sum;
+    }
+
+    // The series of erf; past 5 it differs from 1 by less than it loses by cancelling.
+    private static double Erf(double x)
+    {
+        if (Math.Abs(x) > 5)
+            return Math.Sign(x);
+
+        double term = x;
+        double sum = x;
+        for (int n = 1; n < 200 && Math.Abs(term) > 1e-18; n++)
+        {
+            term *= -x * x / n;
+            sum += term / (2 * n + 1);
+        }
+
+        return 2 / Math.Sqrt(Math.PI) * sum;
+    }
+}

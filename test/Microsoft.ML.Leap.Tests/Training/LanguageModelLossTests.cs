@@ -1,0 +1,54 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public class LanguageModelLossTests
+{
+    private static readonly int[] Ids = [.. Enumerable.Range(0, 53).Select(i => i * 7 % 11)];
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(2)]
+    [DataRow(3)]
+    [DataRow(100)]
+    public void Evaluate_AnyBatchSize_IsTheMeanOverAllTokens(int batchSize)
+    {
+        using var model = new LeapModel(new LeapConfig(11, 8, 8, 2, 2), CPU, 3);
+        using var state = new TorchState();
+
+        double loss = LanguageModelLoss.Evaluate(model, new TokenBlocks(Ids, 8), batchSize, CancellationToken.None);
+
+        Assert.AreEqual(NaiveLoss(model, 8), loss, 1e-5);
+    }
+
+    [TestMethod]
+    public void Evaluate_OfTrainingModel_LeavesItTraining()
+    {
+        using var model = new LeapModel(new LeapConfig(11, 8, 8, 1, 2), CPU, 3);
+        model.train();
+        LanguageModelLoss.Evaluate(model, new TokenBlocks(Ids, 8), 2, CancellationToken.None);
+        Assert.IsTrue(model.training);
+    }
+
+    // One block at a time, the softmax in double by the definition.
+    private static double NaiveLoss(LeapModel model, int length)
+    {
+        model.eval();
+        double sum = 0;
+        for (int start = 0; start + 1 < Ids.Length; start += length)
+        {
+            using var scope = NewDisposeScope();
+            long[] inputs = [.. Ids.Skip(start).Take(Math.Min(length, Ids.Length - 1 - start)).Select(id => (long)id)];
+            using var noGradients = no_grad();
+            float[] logits = model.forward(tensor(inputs, [1, inputs.Length]), null).data<float>().ToArray();
+            for (int i = 0; i < inputs.Length; i++)
+            {
+                double[] row = [.. logits.Skip(i * 11).Take(11).Select(value => (double)value)];
+                sum += Math.Log(row.Sum(Math.Exp)) - row[Ids[start + i + 1]];
+            }
+        }
+
+        return sum / (Ids.Length - 1);
+    }
+}
