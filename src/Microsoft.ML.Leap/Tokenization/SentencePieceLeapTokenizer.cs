@@ -36,7 +36,10 @@ internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
         SentencePieceModel model = SentencePieceModel.Read(file);
         int sentinels = sentinelCount ?? (model.IsT5 ? T5SentinelCount : 0);
         if (sentinels is < 0 or > MaximumSentinelCount)
-            throw new FormatException($"The tokenizer's sentinel count must be at least 0 and at most {MaximumSentinelCount}, but is {sentinels}.");
+        {
+            throw new FormatException(
+                $"The tokenizer's sentinel count must be at least 0 and at most {MaximumSentinelCount}, but is {sentinels}.");
+        }
 
         var settings = new TokenizerSettings(TokenizerSettings.SentencePiece, model.EndId)
         {

@@ -65,7 +65,8 @@ internal sealed class SentencePieceModel
     }
 
     private static bool IsByteName(string text) =>
-        text.Length == 6 && text.StartsWith("<0x", StringComparison.Ordinal) && char.IsAsciiHexDigit(text[3]) && char.IsAsciiHexDigit(text[4]);
+        text.Length == 6 && text.StartsWith("<0x", StringComparison.Ordinal)
+            && char.IsAsciiHexDigit(text[3]) && char.IsAsciiHexDigit(text[4]);
 
     private void ReadPiece(ProtocolBufferReader message)
     {
@@ -119,8 +120,15 @@ internal sealed class SentencePieceModel
         if ((uint)UnknownId >= (uint)Count)
             throw new FormatException($"The SentencePiece model's unknown piece has the id {UnknownId}, but there are {Count} pieces.");
         if ((uint)EndId >= (uint)Count)
-            throw new FormatException($"The SentencePiece model's end piece has the id {EndId}, but there are {Count} pieces; a language model needs one to end texts.");
+        {
+            throw new FormatException(
+                $"The SentencePiece model's end piece has the id {EndId}, but there are {Count} pieces; " +
+                "a language model needs one to end texts.");
+        }
         if (BeginningId >= Count || PaddingId >= Count)
-            throw new FormatException($"The SentencePiece model names the control pieces {BeginningId} and {PaddingId}, but there are {Count} pieces.");
+        {
+            throw new FormatException(
+                $"The SentencePiece model names the control pieces {BeginningId} and {PaddingId}, but there are {Count} pieces.");
+        }
     }
 }

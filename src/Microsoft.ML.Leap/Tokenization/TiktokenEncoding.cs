@@ -32,12 +32,14 @@ internal sealed record TiktokenEncoding(string Name, string PackageName, string 
         }
     }
 
-    /// <summary>Reads the ranks from the data package, in the usual format: a line a token, its bytes in base 64, a space, its rank.</summary>
+    /// <summary>Reads the ranks from the data package, in the usual format: a line a token, its bytes in base 64, a space, its rank.
+    /// </summary>
     public byte[] ReadData()
     {
         Assembly data = FindData() ?? throw MissingPackage();
         using Stream compressed = data.GetManifestResourceStream(FileName + ".deflate")
-            ?? throw new InvalidOperationException($"The package {PackageName} does not hold {FileName}; use a version that goes with Microsoft.ML.Tokenizers.");
+            ?? throw new InvalidOperationException(
+                $"The package {PackageName} does not hold {FileName}; use a version that goes with Microsoft.ML.Tokenizers.");
         using var tokens = new StreamReader(new DeflateStream(compressed, CompressionMode.Decompress));
 
         // The package leaves the ranks out, since they count the lines, and tells their number first.
@@ -53,5 +55,6 @@ internal sealed record TiktokenEncoding(string Name, string PackageName, string 
     }
 
     public InvalidOperationException MissingPackage() =>
-        new($"The tiktoken encoding {Name} needs its data: add the package {PackageName} to the application (dotnet add package {PackageName}).");
+        new($"The tiktoken encoding {Name} needs its data: add the package {PackageName} to the application " +
+            $"(dotnet add package {PackageName}).");
 }

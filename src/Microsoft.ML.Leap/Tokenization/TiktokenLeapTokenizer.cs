@@ -73,7 +73,8 @@ internal sealed class TiktokenLeapTokenizer : LeapTokenizer
             number++;
             int space = line.IndexOf(' ');
             bool valid = space > 0 && Base64.IsValid(line.AsSpan(0, space))
-                && int.TryParse(line.AsSpan(space + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int rank) && rank == tokens.Count;
+                && int.TryParse(line.AsSpan(space + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int rank)
+                && rank == tokens.Count;
             if (!valid)
                 throw new FormatException($"Line {number} of the tiktoken data must hold a token in base 64 and its rank, {tokens.Count}.");
             tokens.Add(Convert.FromBase64String(line[..space]));

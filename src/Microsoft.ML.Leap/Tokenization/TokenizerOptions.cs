@@ -41,7 +41,8 @@ public sealed class TokenizerOptions
                 $"vocabularySize must be at least {minimum}: 256 bytes, the end-of-text token and {newLiterals} special literals.");
         }
 
-        return new TokenizerOptions($"byte-level BPE of up to {vocabularySize} tokens, learned from the texts", (texts, cancellationToken) =>
+        string description = $"byte-level BPE of up to {vocabularySize} tokens, learned from the texts";
+        return new TokenizerOptions(description, (texts, cancellationToken) =>
         {
             var searched = new SpecialLiteralSet(NumberLiterals(literals, BytePairTrainer.FirstMergedId));
             BytePairVocabulary vocabulary = BytePairTrainer.Train(texts, vocabularySize - newLiterals, searched, cancellationToken);
@@ -76,13 +77,17 @@ public sealed class TokenizerOptions
     /// <c>&lt;unk&gt;</c> for T5's model, and none for others.</param>
     /// <param name="endTokenAfterEachLine">Whether every line of a document is followed by an end token.</param>
     /// <param name="sentinelCount">Number of ids after the pieces for T5's sentinels, at least 0; the texts <c>&lt;extra_id_0&gt;</c>,
-    /// which has the last id, <c>&lt;extra_id_1&gt;</c>, ... become them. By default 100 for T5's model (so 32,100 ids), 0 for others.</param>
+    /// which has the last id, <c>&lt;extra_id_1&gt;</c>, ... become them. By default 100 for T5's model (so 32,100 ids), 0 for others.
+    /// </param>
     /// <returns>The options.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="ArgumentException">A special literal is empty or has a negative id.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="sentinelCount"/> is negative.</exception>
     public static TokenizerOptions SentencePiece(
-        string modelPath, IReadOnlyDictionary<string, int>? specialLiterals = null, bool endTokenAfterEachLine = false, int? sentinelCount = null)
+        string modelPath,
+        IReadOnlyDictionary<string, int>? specialLiterals = null,
+        bool endTokenAfterEachLine = false,
+        int? sentinelCount = null)
     {
         RequireFile(modelPath, nameof(modelPath), "SentencePiece model");
         if (sentinelCount < 0)
@@ -102,7 +107,10 @@ public sealed class TokenizerOptions
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="ArgumentException">A special literal is empty or has a negative id.</exception>
     public static TokenizerOptions Gpt2(
-        string vocabularyPath, string mergesPath, IReadOnlyDictionary<string, int>? specialLiterals = null, bool endTokenAfterEachLine = false)
+        string vocabularyPath,
+        string mergesPath,
+        IReadOnlyDictionary<string, int>? specialLiterals = null,
+        bool endTokenAfterEachLine = false)
     {
         RequireFile(vocabularyPath, nameof(vocabularyPath), "GPT-2 vocabulary");
         RequireFile(mergesPath, nameof(mergesPath), "GPT-2 merges");
@@ -111,7 +119,10 @@ public sealed class TokenizerOptions
             TokenizerLoader.CreateGpt2(ReadFile(vocabularyPath), ReadFile(mergesPath), literals, endTokenAfterEachLine));
     }
 
-    /// <summary>Uses a tiktoken encoding. The application needs its data package when it trains, and no longer when it loads the model.</summary>
+    /// <summary>Uses a tiktoken encoding. The application needs its data package when it trains, and no longer when it loads the model.
+    /// </summary>
+    /// <remarks>The encoding's own special tokens are recognised in every text. Letters beyond U+FFFF may be split in other places than
+    /// by OpenAI's program; decoding gives the same text.</remarks>
     /// <param name="encodingName"><c>o200k_base</c> (package Microsoft.ML.Tokenizers.Data.O200kBase) or <c>cl100k_base</c> (package
     /// Microsoft.ML.Tokenizers.Data.Cl100kBase).</param>
     /// <param name="specialLiterals">Texts that become one token each besides the encoding's own, with ids of the vocabulary or the next
@@ -125,7 +136,8 @@ public sealed class TokenizerOptions
     {
         ArgumentNullException.ThrowIfNull(encodingName);
         TiktokenEncoding encoding = TiktokenEncoding.Find(encodingName) ?? throw new ArgumentException(
-            $"encodingName '{encodingName}' is not a known tiktoken encoding; known are {TiktokenEncoding.KnownNames}.", nameof(encodingName));
+            $"encodingName '{encodingName}' is not a known tiktoken encoding; known are {TiktokenEncoding.KnownNames}.",
+            nameof(encodingName));
         if (encoding.FindData() is null)
             throw encoding.MissingPackage();
         IReadOnlyDictionary<string, int> literals = CopyLiterals(specialLiterals) ?? ReadOnlyDictionary<string, int>.Empty;
@@ -168,7 +180,10 @@ public sealed class TokenizerOptions
         {
             RequireText(literal, nameof(specialLiterals));
             if (id < 0)
-                throw new ArgumentException($"The special literal '{literal}' has the id {id}; an id is at least 0.", nameof(specialLiterals));
+            {
+                throw new ArgumentException(
+                    $"The special literal '{literal}' has the id {id}; an id is at least 0.", nameof(specialLiterals));
+            }
         }
 
         return new Dictionary<string, int>(specialLiterals, StringComparer.Ordinal).AsReadOnly();

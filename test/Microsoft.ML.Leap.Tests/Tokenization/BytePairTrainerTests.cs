@@ -47,8 +47,8 @@ public sealed class BytePairTrainerTests
     [TestMethod]
     public void Train_SpecialLiterals_AreNotLearned()
     {
-        BytePairVocabulary learned = BytePairTrainer.Train(
-            ["<unk><unk><unk><unk>".AsMemory()], 300, new SpecialLiteralSet(new Dictionary<string, int> { ["<unk>"] = 257 }), CancellationToken.None);
+        var literals = new SpecialLiteralSet(new Dictionary<string, int> { ["<unk>"] = 257 });
+        BytePairVocabulary learned = BytePairTrainer.Train(["<unk><unk><unk><unk>".AsMemory()], 300, literals, CancellationToken.None);
         Assert.AreEqual(257, learned.Count);
     }
 

@@ -14,7 +14,10 @@ internal static class GoldenIds
     public static (int Tokens, int Unknown, string Hash) ReadReferenceRun(string split)
     {
         JsonElement run = ReadFile().GetProperty("t5_reference_run").GetProperty("wikitext-2").GetProperty(split);
-        return (run.GetProperty("tokens").GetInt32(), run.GetProperty("unk_ids").GetInt32(), run.GetProperty("sha256_of_ids_text").GetString()!);
+        return (
+            run.GetProperty("tokens").GetInt32(),
+            run.GetProperty("unk_ids").GetInt32(),
+            run.GetProperty("sha256_of_ids_text").GetString()!);
     }
 
     private static JsonElement ReadFile() => JsonDocument.Parse(TestData.ReadText("golden", "golden_ids.json")).RootElement;

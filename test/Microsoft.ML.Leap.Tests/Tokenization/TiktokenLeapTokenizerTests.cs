@@ -38,7 +38,8 @@ public sealed class TiktokenLeapTokenizerTests
     [DataRow("")]
     public void Load_DamagedRanks_ThrowsFormatException(string content)
     {
-        Dictionary<string, byte[]> files = TokenizerFixture.Save(TokenizerOptions.Tiktoken("cl100k_base").Create([], CancellationToken.None));
+        LeapTokenizer tokenizer = TokenizerOptions.Tiktoken("cl100k_base").Create([], CancellationToken.None);
+        Dictionary<string, byte[]> files = TokenizerFixture.Save(tokenizer);
         files["cl100k_base.tiktoken"] = System.Text.Encoding.ASCII.GetBytes(content);
         Assert.ThrowsExactly<FormatException>(() => TokenizerFixture.Load(files));
     }

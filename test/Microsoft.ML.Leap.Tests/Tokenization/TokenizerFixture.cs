@@ -7,8 +7,10 @@ internal static class TokenizerFixture
 {
     public static readonly string[] HardTexts =
     [
-        "", " ", "  two  spaces  ", "a\tb", "a\nb\n", "a\r\nb\r\n\r\n", "it's we'll they'RE 'tis", "naïve café", "日本語。", "\u0000\u001f\u007f",
-        "😀👩‍👩‍👧 𝒜b𠀀c", "e\u0301 \u00a0\u2003x\u3000", "<|endoftext|>", "\uFEFFbom", "1234567890 ½ ⅷ", "#version: 0.2", "Ġ Ċ Ā ▁",
+        "", " ", "  two  spaces  ", "a\tb", "a\nb\n", "a\r\nb\r\n\r\n", "it's we'll they'RE 'tis", "naïve café", "日本語。",
+        "\u0000\u001f\u007f",
+        "😀👩‍👩‍👧 𝒜b𠀀c", "e\u0301 \u00a0\u2003x\u3000", "<|endoftext|>",
+        "\uFEFFbom", "1234567890 ½ ⅷ", "#version: 0.2", "Ġ Ċ Ā ▁",
     ];
 
     public static LeapTokenizer Learn(int vocabularySize, params string[] texts) =>

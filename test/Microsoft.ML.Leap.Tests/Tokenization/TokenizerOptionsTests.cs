@@ -40,7 +40,7 @@ public sealed class TokenizerOptionsTests
         StringAssert.Contains(
             Assert.ThrowsExactly<FileNotFoundException>(() => TokenizerOptions.SentencePiece("no/such.model")).Message, "no/such.model");
         StringAssert.Contains(
-            Assert.ThrowsExactly<FileNotFoundException>(() => TokenizerOptions.Gpt2("no/vocab.json", "no/merges.txt")).Message, "no/vocab.json");
+            Assert.ThrowsExactly<FileNotFoundException>(() => TokenizerOptions.Gpt2("no/vocab.json", "merges.txt")).Message, "no/vocab.json");
     }
 
     [TestMethod]
