@@ -20,12 +20,19 @@ internal static class TokensCommand
         model.AcceptExistingOnly();
         var literals = new Option<bool>("--literals")
         {
-            Description = "Take <unk> and <extra_id_0> ... (t5) or <|endoftext|> (gpt2) in the text as single tokens, as the Hugging Face tokenizers do",
+            Description = "Take <unk> and <extra_id_0> ... (t5) or <|endoftext|> (gpt2) in the text as single tokens, " +
+                "as the Hugging Face tokenizers do",
         };
-        var file = new Argument<FileInfo>("file") { Description = "Text in UTF-8, lines ended by LF; unpacked where its name ends with .gz" };
+        var file = new Argument<FileInfo>("file")
+        {
+            Description = "Text in UTF-8, lines ended by LF; unpacked where its name ends with .gz",
+        };
         file.AcceptExistingOnly();
 
-        var command = new System.CommandLine.Command("tokens", "Print the token ids of each line of a file, a line each.") { tokenizer, model, literals, file };
+        var command = new System.CommandLine.Command("tokens", "Print the token ids of each line of a file, a line each.")
+        {
+            tokenizer, model, literals, file,
+        };
         command.SetAction(result => Print(
             LoadTokenizer(result.GetRequiredValue(tokenizer), result.GetRequiredValue(model).FullName, result.GetValue(literals)),
             result.GetRequiredValue(file).FullName));
@@ -49,7 +56,9 @@ internal static class TokensCommand
     private static void Print(LeapTokenizer tokenizer, string path)
     {
         using Stream stream = File.OpenRead(path);
-        using Stream content = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) ? new GZipStream(stream, CompressionMode.Decompress) : stream;
+        using Stream content = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)
+            ? new GZipStream(stream, CompressionMode.Decompress)
+            : stream;
         using var reader = new StreamReader(content, new UTF8Encoding(false), detectEncodingFromByteOrderMarks: false);
         using var writer = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 16);
 

@@ -36,7 +36,8 @@ internal static class TestData
     private static string? FindFolder()
     {
         if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given)
-            return Directory.Exists(given) ? given : throw new DirectoryNotFoundException($"{Variable} names '{given}', which is not a folder.");
+            return Directory.Exists(given) ? given
+                : throw new DirectoryNotFoundException($"{Variable} names '{given}', which is not a folder.");
 
         DirectoryInfo? root = new(AppContext.BaseDirectory);
         while (root is not null && !File.Exists(Path.Combine(root.FullName, "Leap.sln")))

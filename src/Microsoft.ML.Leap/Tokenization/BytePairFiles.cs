@@ -45,7 +45,8 @@ internal static class BytePairFiles
     {
         try
         {
-            return JsonSerializer.Deserialize<Dictionary<string, int>>(file) ?? throw new FormatException("The vocabulary file holds no tokens.");
+            return JsonSerializer.Deserialize<Dictionary<string, int>>(file)
+                ?? throw new FormatException("The vocabulary file holds no tokens.");
         }
         catch (JsonException e)
         {
@@ -59,7 +60,10 @@ internal static class BytePairFiles
         foreach ((string name, int id) in ids)
         {
             if ((uint)id >= (uint)tokens.Length || tokens[id] is not null)
-                throw new FormatException($"The vocabulary's token '{name}' has the id {id}; {tokens.Length} tokens need the ids below that, once each.");
+            {
+                throw new FormatException(
+                    $"The vocabulary's token '{name}' has the id {id}; {tokens.Length} tokens need the ids below that, once each.");
+            }
             tokens[id] = ByteLevelAlphabet.TryRead(name, out byte[] bytes) ? bytes
                 : throw new FormatException($"The vocabulary's token '{name}' holds characters that no byte is written as.");
         }
@@ -91,9 +95,14 @@ internal static class BytePairFiles
     {
         string[] parts = line.Split(' ');
         if (parts.Length != 2)
-            throw new FormatException($"Line {number} of the merges must hold two tokens and a space between them, but is '{Shorten(line)}'.");
-        if (ids.TryGetValue(parts[0], out int left) && ids.TryGetValue(parts[1], out int right) && ids.TryGetValue(parts[0] + parts[1], out int id))
-            return new BytePairMerge(left, right, id);
+        {
+            throw new FormatException(
+                $"Line {number} of the merges must hold two tokens and a space between them, but is '{Shorten(line)}'.");
+        }
+
+        (string left, string right) = (parts[0], parts[1]);
+        if (ids.TryGetValue(left, out int leftId) && ids.TryGetValue(right, out int rightId) && ids.TryGetValue(left + right, out int id))
+            return new BytePairMerge(leftId, rightId, id);
         throw new FormatException($"Line {number} of the merges, '{Shorten(line)}', names a token that the vocabulary lacks.");
     }
 

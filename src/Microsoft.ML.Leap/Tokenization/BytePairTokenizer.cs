@@ -13,8 +13,6 @@ internal sealed class BytePairTokenizer : LeapTokenizer
         _encoder = new BytePairEncoder(vocabulary);
     }
 
-    public BytePairVocabulary Vocabulary => _vocabulary;
-
     private protected override void EncodePlain(ReadOnlySpan<char> text, List<int> ids)
     {
         while (!text.IsEmpty)

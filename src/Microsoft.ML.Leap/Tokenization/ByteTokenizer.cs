@@ -12,7 +12,10 @@ internal sealed class ByteTokenizer : LeapTokenizer
         : base(settings, ByteCount + 1, new SpecialLiteralSet(settings.SpecialLiterals))
     {
         if (settings.EndOfTextId != ByteCount)
-            throw new ArgumentException($"The end-of-text id of bytes must be {ByteCount}, but it is {settings.EndOfTextId}.", nameof(settings));
+        {
+            throw new ArgumentException(
+                $"The end-of-text id of bytes must be {ByteCount}, but it is {settings.EndOfTextId}.", nameof(settings));
+        }
     }
 
     private protected override void EncodePlain(ReadOnlySpan<char> text, List<int> ids)

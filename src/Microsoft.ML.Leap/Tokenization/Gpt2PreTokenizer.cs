@@ -3,7 +3,8 @@ using System.Text;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>Cuts text into the words that GPT-2's merges never cross: contractions, letters, numbers and other signs, each with one space before it, and white space.</summary>
+/// <summary>Cuts text into the words that GPT-2's merges never cross: contractions, letters, numbers and other signs, each with one space
+/// before it, and white space.</summary>
 /// <remarks>By Unicode scalar values. A regular expression of .NET sees UTF-16 units, and takes letters beyond U+FFFF for signs.</remarks>
 internal static class Gpt2PreTokenizer
 {

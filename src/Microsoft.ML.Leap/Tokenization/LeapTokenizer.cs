@@ -18,7 +18,10 @@ public abstract class LeapTokenizer
         _literals = literals;
         VocabularySize = literals.ExtendVocabulary(baseVocabularySize);
         if ((uint)settings.EndOfTextId >= (uint)VocabularySize)
-            throw new ArgumentException($"The end-of-text id {settings.EndOfTextId} is outside the vocabulary of {VocabularySize} ids.", nameof(settings));
+        {
+            throw new ArgumentException(
+                $"The end-of-text id {settings.EndOfTextId} is outside the vocabulary of {VocabularySize} ids.", nameof(settings));
+        }
     }
 
     /// <summary>Gets the number of token ids; every id is at least 0 and below it.</summary>
@@ -36,8 +39,6 @@ public abstract class LeapTokenizer
     /// <summary>Gets whether <see cref="EncodeDocument"/> ends every line with <see cref="EndOfTextId"/>.</summary>
     /// <value>Where <see langword="true"/>, a document already ends with an end token, and none is to be added between documents.</value>
     public bool EndTokenAfterEachLine => _settings.EndTokenAfterEachLine;
-
-    internal TokenizerSettings Settings => _settings;
 
     /// <summary>Reads a tokenizer from a folder in the Hugging Face layout.</summary>
     /// <param name="folder">A folder with <c>spiece.model</c>, or <c>vocab.json</c> and <c>merges.txt</c>, or <c>encoder.json</c> and
@@ -118,7 +119,8 @@ public abstract class LeapTokenizer
     /// <summary>Puts the text of tokens together.</summary>
     /// <param name="ids">Token ids.</param>
     /// <param name="skipEndOfText">Whether end-of-text tokens leave no trace (the default); otherwise their name is written.</param>
-    /// <returns>The text. Bytes that are not UTF-8, such as half a character, become U+FFFD.</returns>
+    /// <returns>The text: exactly the encoded one for bytes, byte-level BPE and tiktoken; normalised by the model for SentencePiece. Bytes
+    /// that are not UTF-8, such as half a character, become U+FFFD.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="ids"/> is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An id is outside the vocabulary.</exception>
     public string Decode(IEnumerable<int> ids, bool skipEndOfText = true)
@@ -131,7 +133,7 @@ public abstract class LeapTokenizer
                 bytes.Write(GetTokenBytes(id).Span);
         }
 
-        return Encoding.UTF8.GetString(bytes.WrittenSpan[Math.Min(CountLeadingBytesToDrop(bytes.WrittenSpan), bytes.WrittenCount)..]);
+        return Encoding.UTF8.GetString(bytes.WrittenSpan[CountLeadingBytesToDrop(bytes.WrittenSpan)..]);
     }
 
     /// <summary>Gets the UTF-8 bytes that a token stands for: a part of a character where one is split over tokens.</summary>
@@ -141,7 +143,10 @@ public abstract class LeapTokenizer
     public ReadOnlyMemory<byte> GetTokenBytes(int id)
     {
         if ((uint)id >= (uint)VocabularySize)
-            throw new ArgumentOutOfRangeException(nameof(id), id, $"id must be at least 0 and below the vocabulary's size, {VocabularySize}.");
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(id), id, $"id must be at least 0 and below the vocabulary's size, {VocabularySize}.");
+        }
         return _literals.TryGetText(id, out string? literal) ? GetLiteralBytes(literal) : GetPlainTokenBytes(id);
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -11,6 +12,10 @@ internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
     public const string ModelName = "spiece.model";
     private const int T5SentinelCount = 100;
     private const int MaximumSentinelCount = 100_000;
+
+    // What the rules named nmt_... drop. The tokenizer beneath keeps a character that a rule maps to nothing.
+    private static readonly SearchValues<char> DroppedCharacters = SearchValues.Create(
+        [.. Enumerable.Range(1, 0x1F).Append(0x7F).Append(0x8F).Append(0x9F).Select(c => (char)c).Except(['\t', '\n', '\f', '\r'])]);
 
     private readonly byte[] _file;
     private readonly SentencePieceModel _model;
@@ -31,7 +36,10 @@ internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
         SentencePieceModel model = SentencePieceModel.Read(file);
         int sentinels = sentinelCount ?? (model.IsT5 ? T5SentinelCount : 0);
         if (sentinels is < 0 or > MaximumSentinelCount)
-            throw new FormatException($"The tokenizer's sentinel count must be at least 0 and at most {MaximumSentinelCount}, but is {sentinels}.");
+        {
+            throw new FormatException(
+                $"The tokenizer's sentinel count must be at least 0 and at most {MaximumSentinelCount}, but is {sentinels}.");
+        }
 
         var settings = new TokenizerSettings(TokenizerSettings.SentencePiece, model.EndId)
         {
@@ -44,6 +52,9 @@ internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
 
     private protected override void EncodePlain(ReadOnlySpan<char> text, List<int> ids)
     {
+        if (_model.NormalizationName.StartsWith("nmt_", StringComparison.Ordinal) && text.ContainsAny(DroppedCharacters))
+            text = string.Concat(text.ToString().Where(c => !DroppedCharacters.Contains(c)));
+
         // SentencePiece gives one unknown id for a run of unknown characters; the tokenizer beneath gives one for each.
         int previous = -1;
         foreach (int id in _tokenizer.EncodeToIds(text, addBeginningOfSentence: false, addEndOfSentence: false))

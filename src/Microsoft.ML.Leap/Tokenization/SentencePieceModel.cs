@@ -26,6 +26,9 @@ internal sealed class SentencePieceModel
 
     public int PaddingId { get; private set; } = -1;
 
+    /// <summary>Gets the name of the rules that text is normalised by, such as <c>nmt_nfkc</c>.</summary>
+    public string NormalizationName { get; private set; } = "";
+
     /// <summary>Gets whether this is T5's model: 32,000 pieces, padding 0, end 1, unknown 2, and no piece that begins a text.</summary>
     public bool IsT5 => (Count, PaddingId, EndId, UnknownId) == (32000, 0, 1, 2) && BeginningId < 0;
 
@@ -39,6 +42,8 @@ internal sealed class SentencePieceModel
                 model.ReadPiece(message.ReadMessage());
             else if (field == 2)
                 model.ReadTrainerSpec(message.ReadMessage());
+            else if (field == 3)
+                model.ReadNormalizerSpec(message.ReadMessage());
             else
                 message.SkipValue();
         }
@@ -60,7 +65,8 @@ internal sealed class SentencePieceModel
     }
 
     private static bool IsByteName(string text) =>
-        text.Length == 6 && text.StartsWith("<0x", StringComparison.Ordinal) && char.IsAsciiHexDigit(text[3]) && char.IsAsciiHexDigit(text[4]);
+        text.Length == 6 && text.StartsWith("<0x", StringComparison.Ordinal)
+            && char.IsAsciiHexDigit(text[3]) && char.IsAsciiHexDigit(text[4]);
 
     private void ReadPiece(ProtocolBufferReader message)
     {
@@ -96,6 +102,17 @@ internal sealed class SentencePieceModel
         }
     }
 
+    private void ReadNormalizerSpec(ProtocolBufferReader message)
+    {
+        while (message.TryReadField(out int field))
+        {
+            if (field == 1)
+                NormalizationName = Encoding.UTF8.GetString(message.ReadBytes());
+            else
+                message.SkipValue();
+        }
+    }
+
     private void Check()
     {
         if (Count == 0)
@@ -103,8 +120,15 @@ internal sealed class SentencePieceModel
         if ((uint)UnknownId >= (uint)Count)
             throw new FormatException($"The SentencePiece model's unknown piece has the id {UnknownId}, but there are {Count} pieces.");
         if ((uint)EndId >= (uint)Count)
-            throw new FormatException($"The SentencePiece model's end piece has the id {EndId}, but there are {Count} pieces; a language model needs one to end texts.");
+        {
+            throw new FormatException(
+                $"The SentencePiece model's end piece has the id {EndId}, but there are {Count} pieces; " +
+                "a language model needs one to end texts.");
+        }
         if (BeginningId >= Count || PaddingId >= Count)
-            throw new FormatException($"The SentencePiece model names the control pieces {BeginningId} and {PaddingId}, but there are {Count} pieces.");
+        {
+            throw new FormatException(
+                $"The SentencePiece model names the control pieces {BeginningId} and {PaddingId}, but there are {Count} pieces.");
+        }
     }
 }

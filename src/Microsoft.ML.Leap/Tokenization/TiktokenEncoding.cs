@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Reflection;
+using System.Text;
 
 namespace Microsoft.ML.Leap;
 
@@ -31,15 +32,29 @@ internal sealed record TiktokenEncoding(string Name, string PackageName, string 
         }
     }
 
+    /// <summary>Reads the ranks from the data package, in the usual format: a line a token, its bytes in base 64, a space, its rank.
+    /// </summary>
     public byte[] ReadData()
     {
         Assembly data = FindData() ?? throw MissingPackage();
         using Stream compressed = data.GetManifestResourceStream(FileName + ".deflate")
-            ?? throw new InvalidOperationException($"The package {PackageName} does not hold {FileName}; use a version that goes with Microsoft.ML.Tokenizers.");
-        using var ranks = new DeflateStream(compressed, CompressionMode.Decompress);
-        return TokenizerFiles.ReadAll(ranks, FileName);
+            ?? throw new InvalidOperationException(
+                $"The package {PackageName} does not hold {FileName}; use a version that goes with Microsoft.ML.Tokenizers.");
+        using var tokens = new StreamReader(new DeflateStream(compressed, CompressionMode.Decompress));
+
+        // The package leaves the ranks out, since they count the lines, and tells their number first.
+        var ranks = new StringBuilder();
+        int rank = 0;
+        while (tokens.ReadLine() is { } token)
+        {
+            if (!token.StartsWith("Capacity:", StringComparison.Ordinal))
+                ranks.Append(token).Append(' ').Append(rank++).Append('\n');
+        }
+
+        return Encoding.ASCII.GetBytes(ranks.ToString());
     }
 
     public InvalidOperationException MissingPackage() =>
-        new($"The tiktoken encoding {Name} needs its data: add the package {PackageName} to the application (dotnet add package {PackageName}).");
+        new($"The tiktoken encoding {Name} needs its data: add the package {PackageName} to the application " +
+            $"(dotnet add package {PackageName}).");
 }

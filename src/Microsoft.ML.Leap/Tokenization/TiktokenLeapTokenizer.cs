@@ -62,7 +62,7 @@ internal sealed class TiktokenLeapTokenizer : LeapTokenizer
         }
     }
 
-    /// <summary>Reads a token a line: its bytes in base 64, a space, its rank. A first line may tell the capacity.</summary>
+    /// <summary>Reads a token a line: its bytes in base 64, a space, its rank.</summary>
     private static byte[][] ReadRanks(byte[] file)
     {
         var tokens = new List<byte[]>();
@@ -71,16 +71,15 @@ internal sealed class TiktokenLeapTokenizer : LeapTokenizer
         while (reader.ReadLine() is { } line)
         {
             number++;
-            if (line.Length == 0 || (number == 1 && line.StartsWith("Capacity:", StringComparison.Ordinal)))
-                continue;
             int space = line.IndexOf(' ');
             bool valid = space > 0 && Base64.IsValid(line.AsSpan(0, space))
-                && int.TryParse(line.AsSpan(space + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int rank) && rank == tokens.Count;
+                && int.TryParse(line.AsSpan(space + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int rank)
+                && rank == tokens.Count;
             if (!valid)
                 throw new FormatException($"Line {number} of the tiktoken data must hold a token in base 64 and its rank, {tokens.Count}.");
             tokens.Add(Convert.FromBase64String(line[..space]));
         }
 
-        return [.. tokens];
+        return tokens.Count > 0 ? [.. tokens] : throw new FormatException("The tiktoken data holds no tokens.");
     }
 }

@@ -33,5 +33,6 @@ internal static class TokenizerFiles
     }
 
     private static FormatException TooLong(string name) =>
-        new($"The tokenizer's file {name} is larger than {MaximumLength >> 20} MiB, which no vocabulary needs; it is damaged or of another kind.");
+        new($"The tokenizer's file {name} is larger than {MaximumLength >> 20} MiB, which no vocabulary needs; " +
+            "it is damaged or of another kind.");
 }

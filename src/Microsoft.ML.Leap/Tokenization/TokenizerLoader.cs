@@ -20,6 +20,18 @@ internal static class TokenizerLoader
         }
     }
 
+    public static BytePairTokenizer CreateGpt2(
+        byte[] vocabularyFile, byte[] mergesFile, IReadOnlyDictionary<string, int>? specialLiterals, bool endTokenAfterEachLine)
+    {
+        BytePairVocabulary vocabulary = BytePairFiles.Read(vocabularyFile, mergesFile, endOfTextId: null);
+        var settings = new TokenizerSettings(TokenizerSettings.ByteLevelBpe, vocabulary.EndOfTextId)
+        {
+            SpecialLiterals = specialLiterals ?? new Dictionary<string, int> { [BytePairVocabulary.EndOfText] = vocabulary.EndOfTextId },
+            EndTokenAfterEachLine = endTokenAfterEachLine,
+        };
+        return new BytePairTokenizer(settings, vocabulary);
+    }
+
     private static LeapTokenizer LoadOwn(TokenizerSettings settings, Func<string, Stream?> open)
     {
         switch (settings.Kind)
@@ -32,7 +44,8 @@ internal static class TokenizerLoader
                 return new BytePairTokenizer(settings, BytePairFiles.Read(vocabulary, merges, settings.EndOfTextId));
             case TokenizerSettings.SentencePiece:
                 byte[] model = TokenizerFiles.Read(open, SentencePieceLeapTokenizer.ModelName);
-                return SentencePieceLeapTokenizer.Create(model, settings.SpecialLiterals, settings.EndTokenAfterEachLine, settings.SentinelCount);
+                return SentencePieceLeapTokenizer.Create(
+                    model, settings.SpecialLiterals, settings.EndTokenAfterEachLine, settings.SentinelCount);
             case TokenizerSettings.Tiktoken:
                 TiktokenEncoding encoding = TiktokenEncoding.Find(settings.EncodingName) ?? throw new FormatException(
                     $"The tokenizer uses the tiktoken encoding '{settings.EncodingName}'; known are {TiktokenEncoding.KnownNames}.");
@@ -57,17 +70,5 @@ internal static class TokenizerLoader
         throw new FormatException(
             $"There is no tokenizer: expected {SentencePieceLeapTokenizer.ModelName}, or " +
             string.Join(", or ", BytePairNames.Select(n => $"{n.Vocabulary} and {n.Merges}")) + ".");
-    }
-
-    public static BytePairTokenizer CreateGpt2(
-        byte[] vocabularyFile, byte[] mergesFile, IReadOnlyDictionary<string, int>? specialLiterals, bool endTokenAfterEachLine)
-    {
-        BytePairVocabulary vocabulary = BytePairFiles.Read(vocabularyFile, mergesFile, endOfTextId: null);
-        var settings = new TokenizerSettings(TokenizerSettings.ByteLevelBpe, vocabulary.EndOfTextId)
-        {
-            SpecialLiterals = specialLiterals ?? new Dictionary<string, int> { [BytePairVocabulary.EndOfText] = vocabulary.EndOfTextId },
-            EndTokenAfterEachLine = endTokenAfterEachLine,
-        };
-        return new BytePairTokenizer(settings, vocabulary);
     }
 }

@@ -13,15 +13,11 @@ public sealed class TokenizerOptions
     private readonly string _description;
     private readonly Func<IEnumerable<ReadOnlyMemory<char>>, CancellationToken, LeapTokenizer> _create;
 
-    private TokenizerOptions(string description, bool readsTexts, Func<IEnumerable<ReadOnlyMemory<char>>, CancellationToken, LeapTokenizer> create)
+    private TokenizerOptions(string description, Func<IEnumerable<ReadOnlyMemory<char>>, CancellationToken, LeapTokenizer> create)
     {
         _description = description;
-        ReadsTexts = readsTexts;
         _create = create;
     }
-
-    /// <summary>Gets whether <see cref="Create"/> reads the training texts.</summary>
-    internal bool ReadsTexts { get; }
 
     /// <summary>Learns a byte-level BPE from the training texts: lossless on any text. The same texts give the same tokens.</summary>
     /// <param name="vocabularySize">Number of token ids at most: at least 257, which are 256 bytes and the end-of-text token, and one
@@ -45,7 +41,8 @@ public sealed class TokenizerOptions
                 $"vocabularySize must be at least {minimum}: 256 bytes, the end-of-text token and {newLiterals} special literals.");
         }
 
-        return new TokenizerOptions($"byte-level BPE of up to {vocabularySize} tokens, learned from the texts", readsTexts: true, (texts, cancellationToken) =>
+        string description = $"byte-level BPE of up to {vocabularySize} tokens, learned from the texts";
+        return new TokenizerOptions(description, (texts, cancellationToken) =>
         {
             var searched = new SpecialLiteralSet(NumberLiterals(literals, BytePairTrainer.FirstMergedId));
             BytePairVocabulary vocabulary = BytePairTrainer.Train(texts, vocabularySize - newLiterals, searched, cancellationToken);
@@ -71,7 +68,7 @@ public sealed class TokenizerOptions
             SpecialLiterals = NumberLiterals(CheckLiterals(specialLiterals), ByteTokenizer.ByteCount + 1),
             EndTokenAfterEachLine = endTokenAfterEachLine,
         };
-        return new TokenizerOptions("bytes", readsTexts: false, (_, _) => new ByteTokenizer(settings));
+        return new TokenizerOptions("bytes", (_, _) => new ByteTokenizer(settings));
     }
 
     /// <summary>Uses a SentencePiece model file, such as T5's <c>spiece.model</c>. Its end piece is the end-of-text token.</summary>
@@ -80,19 +77,23 @@ public sealed class TokenizerOptions
     /// <c>&lt;unk&gt;</c> for T5's model, and none for others.</param>
     /// <param name="endTokenAfterEachLine">Whether every line of a document is followed by an end token.</param>
     /// <param name="sentinelCount">Number of ids after the pieces for T5's sentinels, at least 0; the texts <c>&lt;extra_id_0&gt;</c>,
-    /// which has the last id, <c>&lt;extra_id_1&gt;</c>, ... become them. By default 100 for T5's model (so 32,100 ids), 0 for others.</param>
+    /// which has the last id, <c>&lt;extra_id_1&gt;</c>, ... become them. By default 100 for T5's model (so 32,100 ids), 0 for others.
+    /// </param>
     /// <returns>The options.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="ArgumentException">A special literal is empty or has a negative id.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="sentinelCount"/> is negative.</exception>
     public static TokenizerOptions SentencePiece(
-        string modelPath, IReadOnlyDictionary<string, int>? specialLiterals = null, bool endTokenAfterEachLine = false, int? sentinelCount = null)
+        string modelPath,
+        IReadOnlyDictionary<string, int>? specialLiterals = null,
+        bool endTokenAfterEachLine = false,
+        int? sentinelCount = null)
     {
         RequireFile(modelPath, nameof(modelPath), "SentencePiece model");
         if (sentinelCount < 0)
             throw new ArgumentOutOfRangeException(nameof(sentinelCount), sentinelCount, "sentinelCount must be at least 0.");
         IReadOnlyDictionary<string, int>? literals = CopyLiterals(specialLiterals);
-        return new TokenizerOptions($"SentencePiece model '{modelPath}'", readsTexts: false, (_, _) =>
+        return new TokenizerOptions($"SentencePiece model '{modelPath}'", (_, _) =>
             SentencePieceLeapTokenizer.Create(ReadFile(modelPath), literals, endTokenAfterEachLine, sentinelCount));
     }
 
@@ -106,16 +107,22 @@ public sealed class TokenizerOptions
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="ArgumentException">A special literal is empty or has a negative id.</exception>
     public static TokenizerOptions Gpt2(
-        string vocabularyPath, string mergesPath, IReadOnlyDictionary<string, int>? specialLiterals = null, bool endTokenAfterEachLine = false)
+        string vocabularyPath,
+        string mergesPath,
+        IReadOnlyDictionary<string, int>? specialLiterals = null,
+        bool endTokenAfterEachLine = false)
     {
         RequireFile(vocabularyPath, nameof(vocabularyPath), "GPT-2 vocabulary");
         RequireFile(mergesPath, nameof(mergesPath), "GPT-2 merges");
         IReadOnlyDictionary<string, int>? literals = CopyLiterals(specialLiterals);
-        return new TokenizerOptions($"GPT-2 vocabulary '{vocabularyPath}'", readsTexts: false, (_, _) =>
+        return new TokenizerOptions($"GPT-2 vocabulary '{vocabularyPath}'", (_, _) =>
             TokenizerLoader.CreateGpt2(ReadFile(vocabularyPath), ReadFile(mergesPath), literals, endTokenAfterEachLine));
     }
 
-    /// <summary>Uses a tiktoken encoding. The application needs its data package when it trains, and no longer when it loads the model.</summary>
+    /// <summary>Uses a tiktoken encoding. The application needs its data package when it trains, and no longer when it loads the model.
+    /// </summary>
+    /// <remarks>The encoding's own special tokens are recognised in every text. Letters beyond U+FFFF may be split in other places than
+    /// by OpenAI's program; decoding gives the same text.</remarks>
     /// <param name="encodingName"><c>o200k_base</c> (package Microsoft.ML.Tokenizers.Data.O200kBase) or <c>cl100k_base</c> (package
     /// Microsoft.ML.Tokenizers.Data.Cl100kBase).</param>
     /// <param name="specialLiterals">Texts that become one token each besides the encoding's own, with ids of the vocabulary or the next
@@ -129,11 +136,12 @@ public sealed class TokenizerOptions
     {
         ArgumentNullException.ThrowIfNull(encodingName);
         TiktokenEncoding encoding = TiktokenEncoding.Find(encodingName) ?? throw new ArgumentException(
-            $"encodingName '{encodingName}' is not a known tiktoken encoding; known are {TiktokenEncoding.KnownNames}.", nameof(encodingName));
+            $"encodingName '{encodingName}' is not a known tiktoken encoding; known are {TiktokenEncoding.KnownNames}.",
+            nameof(encodingName));
         if (encoding.FindData() is null)
             throw encoding.MissingPackage();
         IReadOnlyDictionary<string, int> literals = CopyLiterals(specialLiterals) ?? ReadOnlyDictionary<string, int>.Empty;
-        return new TokenizerOptions($"tiktoken encoding {encodingName}", readsTexts: false, (_, _) =>
+        return new TokenizerOptions($"tiktoken encoding {encodingName}", (_, _) =>
             TiktokenLeapTokenizer.Create(encoding, encoding.ReadData(), literals, endTokenAfterEachLine));
     }
 
@@ -144,7 +152,7 @@ public sealed class TokenizerOptions
     public static TokenizerOptions Existing(LeapTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        return new TokenizerOptions(tokenizer.ToString(), readsTexts: false, (_, _) => tokenizer);
+        return new TokenizerOptions(tokenizer.ToString(), (_, _) => tokenizer);
     }
 
     /// <inheritdoc/>
@@ -172,7 +180,10 @@ public sealed class TokenizerOptions
         {
             RequireText(literal, nameof(specialLiterals));
             if (id < 0)
-                throw new ArgumentException($"The special literal '{literal}' has the id {id}; an id is at least 0.", nameof(specialLiterals));
+            {
+                throw new ArgumentException(
+                    $"The special literal '{literal}' has the id {id}; an id is at least 0.", nameof(specialLiterals));
+            }
         }
 
         return new Dictionary<string, int>(specialLiterals, StringComparer.Ordinal).AsReadOnly();

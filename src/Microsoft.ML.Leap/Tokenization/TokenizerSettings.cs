@@ -15,7 +15,11 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
     public const string Bytes = "bytes";
 
     private const string Section = "leap";
-    private static readonly JsonWriterOptions WriterOptions = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions WriterOptions = new()
+    {
+        Indented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     public IReadOnlyDictionary<string, int> SpecialLiterals { get; init; } = ReadOnlyDictionary<string, int>.Empty;
 

@@ -1,0 +1,151 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public sealed class SentencePieceLeapTokenizerTests
+{
+    private static readonly string[] Pieces = ["\u2581", "\u2581ab", "a", "b", "c"];
+
+    [TestMethod]
+    [DataRow(1, 2, 3)]
+    [DataRow(-1, 1, 2)]
+    public void Encode_ModelWithOrWithoutBeginning_GivesItsPieces(int beginningId, int endId, int firstPiece)
+    {
+        LeapTokenizer tokenizer = Create(TokenizerFixture.WriteSentencePieceModel(beginningId, endId, Pieces));
+        Assert.AreEqual(firstPiece + Pieces.Length, tokenizer.VocabularySize);
+        Assert.AreEqual(endId, tokenizer.EndOfTextId);
+        CollectionAssert.AreEqual((int[])[firstPiece + 1, firstPiece + 4], tokenizer.Encode("abc").ToArray());
+        Assert.AreEqual("abc ab", tokenizer.Decode(tokenizer.Encode("abc ab")));
+    }
+
+    [TestMethod]
+    public void Encode_RunOfUnknownCharacters_IsOneUnknownId()
+    {
+        LeapTokenizer tokenizer = Create(TokenizerFixture.WriteSentencePieceModel(1, 2, Pieces));
+        CollectionAssert.AreEqual((int[])[3, 0, 5, 0], tokenizer.Encode("xyzax").ToArray());
+    }
+
+    [TestMethod]
+    public void Encode_SpecialLiteral_SplitsTheTextAroundIt()
+    {
+        byte[] model = TokenizerFixture.WriteSentencePieceModel(1, 2, Pieces);
+        LeapTokenizer tokenizer = SentencePieceLeapTokenizer.Create(model, new Dictionary<string, int> { ["<unk>"] = 0 }, false, 2);
+        int[] ids = [.. tokenizer.Encode("ab <unk><unk> ab<extra_id_0><extra_id_1>")];
+        CollectionAssert.AreEqual((int[])[4, 0, 0, 4, 9, 8], ids);
+        Assert.AreEqual("ab <unk> <unk> ab <extra_id_0> <extra_id_1>", tokenizer.Decode(ids));
+    }
+
+    [TestMethod]
+    public void Create_ModelWithoutEnd_ThrowsFormatException()
+    {
+        byte[] model = TokenizerFixture.WriteSentencePieceModel(1, -1, Pieces);
+        FormatException e = Assert.ThrowsExactly<FormatException>(() => Create(model));
+        StringAssert.Contains(e.Message, "end piece");
+    }
+
+    [TestMethod]
+    public void Create_CutOffAnywhere_ThrowsFormatExceptionOrReadsWholePieces()
+    {
+        byte[] model = TokenizerFixture.WriteSentencePieceModel(1, 2, Pieces);
+        for (int length = 0; length < model.Length; length++)
+        {
+            try
+            {
+                // A protocol buffer cut between two fields is a valid shorter one.
+                Assert.IsLessThanOrEqualTo(3 + Pieces.Length, Create(model[..length]).VocabularySize);
+            }
+            catch (FormatException e)
+            {
+                Assert.IsFalse(string.IsNullOrWhiteSpace(e.Message));
+            }
+        }
+    }
+
+    [TestMethod]
+    public void Create_EveryByteDamaged_ThrowsNothingButFormatException()
+    {
+        byte[] model = TokenizerFixture.WriteSentencePieceModel(1, 2, Pieces);
+        for (int i = 0; i < model.Length; i++)
+        {
+            byte[] damaged = [.. model];
+            damaged[i] ^= 0xFF;
+            try
+            {
+                Create(damaged);
+            }
+            catch (FormatException e)
+            {
+                Assert.IsFalse(string.IsNullOrWhiteSpace(e.Message));
+            }
+        }
+    }
+
+    [TestMethod]
+    public void Encode_T5_MatchesPublishedIds()
+    {
+        LeapTokenizer tokenizer = LeapTokenizer.FromFolder(TestData.Find("t5"));
+        Assert.AreEqual(32100, tokenizer.VocabularySize);
+        Assert.AreEqual(1, tokenizer.EndOfTextId);
+        Assert.AreEqual("</s>", tokenizer.GetTokenText(1));
+        CollectionAssert.AreEqual((int[])[32099, 32000], tokenizer.Encode("<extra_id_0> <extra_id_99>").ToArray());
+        CollectionAssert.AreEqual((int[])[8774, 2, 296], tokenizer.Encode("Hello <unk> world").ToArray());
+        foreach ((string text, int[] ids) in GoldenIds.Read("t5"))
+        {
+            CollectionAssert.AreEqual(ids, tokenizer.Encode(text).ToArray(), text);
+            Assert.AreEqual(text, tokenizer.Decode([.. ids, 1]));
+        }
+    }
+
+    // Ids of SentencePiece 0.1.97.
+    [TestMethod]
+    [DataRow("a\u0001b \u001f", new[] { 703 })]
+    [DataRow("a\tb\u200bc\u00a0", new[] { 3, 9, 3, 115, 3, 75 })]
+    [DataRow("bn\u0132\u007f \u01e3", new[] { 3, 115, 29, 196, 683, 3, 2 })]
+    [DataRow("c\uffe7i\u001ce\u01e1\u30d5 n .hnci", new[] { 3, 75, 2, 23, 15, 2, 3, 29, 3, 5, 107, 29, 75, 23 })]
+    public void Encode_T5OnControlCharacters_MatchesSentencePiece(string text, int[] ids) =>
+        CollectionAssert.AreEqual(ids, LeapTokenizer.FromFolder(TestData.Find("t5")).Encode(text).ToArray());
+
+    [TestMethod]
+    [DataRow("train")]
+    [DataRow("valid")]
+    public void Encode_T5OnWikiText_MatchesSentencePieceRun(string split)
+    {
+        TokenizerOptions options = TokenizerOptions.SentencePiece(TestData.Find("t5", "spiece.model"), new Dictionary<string, int>());
+        LeapTokenizer tokenizer = options.Create([], CancellationToken.None);
+        var text = new StringBuilder();
+        (int tokens, int unknown) = (0, 0);
+        foreach (string line in TestData.ReadLines("wikitext-2", $"wiki.{split}.tokens.gz"))
+        {
+            IReadOnlyList<int> ids = tokenizer.Encode(line);
+            text.AppendJoin(' ', ids).Append('\n');
+            tokens += ids.Count;
+            unknown += ids.Count(id => id == 2);
+        }
+
+        string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
+        Assert.AreEqual(GoldenIds.ReadReferenceRun(split), (tokens, unknown, hash));
+    }
+
+    // The original notebook tokenised lines with an end token each, and cut every 1,000 lines into whole blocks of 2,048.
+    [TestMethod]
+    [DataRow("train", 1334)]
+    [DataRow("valid", 132)]
+    public void EncodeDocument_T5WithEndTokens_GivesTheNotebooksBlocks(string split, int blocks)
+    {
+        TokenizerOptions options = TokenizerOptions.SentencePiece(TestData.Find("t5", "spiece.model"), endTokenAfterEachLine: true);
+        LeapTokenizer tokenizer = options.Create([], CancellationToken.None);
+        int count = 0;
+        foreach (string[] lines in TestData.ReadLines("wikitext-2", $"wiki.{split}.tokens.gz").Chunk(1000))
+        {
+            var ids = new List<int>();
+            tokenizer.EncodeDocument(string.Join('\n', lines), ids);
+            count += ids.Count / 2048;
+        }
+
+        Assert.AreEqual(blocks, count);
+    }
+
+    private static SentencePieceLeapTokenizer Create(byte[] model) => SentencePieceLeapTokenizer.Create(model, null, false, null);
+}

@@ -1,0 +1,46 @@
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public sealed class TiktokenLeapTokenizerTests
+{
+    // Published with tiktoken: its README and its tests.
+    [TestMethod]
+    [DataRow("cl100k_base", "hello world", new[] { 15339, 1917 }, 100257, 100277)]
+    [DataRow("cl100k_base", "tiktoken is great!", new[] { 83, 1609, 5963, 374, 2294, 0 }, 100257, 100277)]
+    [DataRow("o200k_base", "hello world", new[] { 24912, 2375 }, 199999, 200019)]
+    public void Encode_KnownEncoding_MatchesPublishedIds(string name, string text, int[] ids, int endOfText, int size)
+    {
+        LeapTokenizer tokenizer = TokenizerOptions.Tiktoken(name).Create([], CancellationToken.None);
+        CollectionAssert.AreEqual(ids, tokenizer.Encode(text).ToArray());
+        Assert.AreEqual((endOfText, size), (tokenizer.EndOfTextId, tokenizer.VocabularySize));
+        CollectionAssert.AreEqual((int[])[endOfText], tokenizer.Encode("<|endoftext|>").ToArray());
+    }
+
+    [TestMethod]
+    public void Load_SavedTokenizer_HoldsItsRanksAndIsLossless()
+    {
+        LeapTokenizer tokenizer = TokenizerOptions.Tiktoken("cl100k_base", endTokenAfterEachLine: true).Create([], CancellationToken.None);
+        Dictionary<string, byte[]> files = TokenizerFixture.Save(tokenizer);
+        LeapTokenizer loaded = TokenizerFixture.Load(files);
+        Assert.IsTrue(files.ContainsKey("cl100k_base.tiktoken"));
+        Assert.IsTrue(loaded.EndTokenAfterEachLine);
+        foreach (string text in TokenizerFixture.HardTexts)
+        {
+            CollectionAssert.AreEqual(tokenizer.Encode(text).ToArray(), loaded.Encode(text).ToArray(), text);
+            Assert.AreEqual(text, loaded.Decode(loaded.Encode(text), skipEndOfText: false));
+        }
+    }
+
+    [TestMethod]
+    [DataRow("!!! 0")]
+    [DataRow("IQ== 1")]
+    [DataRow("IQ==")]
+    [DataRow("")]
+    public void Load_DamagedRanks_ThrowsFormatException(string content)
+    {
+        LeapTokenizer tokenizer = TokenizerOptions.Tiktoken("cl100k_base").Create([], CancellationToken.None);
+        Dictionary<string, byte[]> files = TokenizerFixture.Save(tokenizer);
+        files["cl100k_base.tiktoken"] = System.Text.Encoding.ASCII.GetBytes(content);
+        Assert.ThrowsExactly<FormatException>(() => TokenizerFixture.Load(files));
+    }
+}
