@@ -35,22 +35,13 @@ internal static unsafe class AllocatorSettings
 
         // musl has neither this file name nor these functions.
         if (!NativeLibrary.TryLoad("libc.so.6", out nint library)
-            || !NativeLibrary.TryGetExport(library, "mallopt", out nint mallopt)
-            || !NativeLibrary.TryGetExport(library, "setenv", out nint setenv))
+            || !NativeLibrary.TryGetExport(library, "mallopt", out nint mallopt))
             return false;
 
         return SetOption(mallopt, MmapThreshold, 1 << 30)
             && SetOption(mallopt, TrimThreshold, int.MaxValue)
-            && SetVariable(setenv, "THP_MEM_ALLOC_ENABLE"u8, "1"u8);
+            && NativeEnvironment.SetDefault("THP_MEM_ALLOC_ENABLE", "1");
     }
 
     private static bool SetOption(nint mallopt, int option, int value) => ((delegate* unmanaged[Cdecl]<int, int, int>)mallopt)(option, value) == 1;
-
-    /// <summary>Sets a variable for native code, which does not see those set through <see cref="Environment"/>, unless it is set.</summary>
-    private static bool SetVariable(nint setenv, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
-    {
-        // UTF-8 literals end in a zero byte beyond their length.
-        fixed (byte* nameStart = name, valueStart = value)
-            return ((delegate* unmanaged[Cdecl]<byte*, byte*, int, int>)setenv)(nameStart, valueStart, 0) == 0;
-    }
 }

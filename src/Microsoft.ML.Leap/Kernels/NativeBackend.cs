@@ -12,7 +12,8 @@ internal static class NativeBackend
     private static readonly Lock Gate = new();
     private static volatile bool s_loaded;
 
-    /// <summary>Loads the native library once in the process, after <see cref="AllocatorSettings.Apply"/>.</summary>
+    /// <summary>Loads the native library once in the process, after <see cref="AllocatorSettings.Apply"/>
+    /// and <see cref="ThreadSettings.Apply"/>.</summary>
     /// <exception cref="InvalidOperationException">The library cannot be loaded; the message says why and what to do, and the inner
     /// exception is the loader's. A later call tries again unless TorchSharp itself has failed before.</exception>
     internal static void EnsureLoaded()
@@ -25,6 +26,7 @@ internal static class NativeBackend
             if (s_loaded)
                 return;
             AllocatorSettings.Apply();
+            ThreadSettings.Apply();
             Load();
             s_loaded = true;
         }
