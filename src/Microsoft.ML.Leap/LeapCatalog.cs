@@ -66,10 +66,10 @@ public sealed class LeapCatalog
         string? textColumnName = "Text")
     {
         ArgumentNullException.ThrowIfNull(data);
-        RequireColumn(data.Schema, logLikelihoodColumnName, NumberDataViewType.Single);
-        RequireColumn(data.Schema, tokenCountColumnName, NumberDataViewType.Int32);
+        RequireColumn(data.Schema, logLikelihoodColumnName, NumberDataViewType.Single, nameof(logLikelihoodColumnName));
+        RequireColumn(data.Schema, tokenCountColumnName, NumberDataViewType.Int32, nameof(tokenCountColumnName));
         if (textColumnName is not null)
-            TextColumn.Check(data.Schema, textColumnName, nameof(data));
+            TextColumn.Check(data.Schema, textColumnName, nameof(textColumnName));
         return ScoredViewEvaluator.Evaluate(data, logLikelihoodColumnName, tokenCountColumnName, textColumnName);
     }
 
@@ -104,12 +104,12 @@ public sealed class LeapCatalog
             folder, source => LeapLanguageModelTransformer.Load(_context, source, options.MakeScoringSettings(generationSeed: 0), device));
     }
 
-    private static void RequireColumn(DataViewSchema schema, string name, DataViewType type)
+    private static void RequireColumn(DataViewSchema schema, string name, DataViewType type, string parameter)
     {
-        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(name, parameter);
         DataViewSchema.Column column = schema.GetColumnOrNull(name)
-            ?? throw new ArgumentOutOfRangeException(nameof(name), name, $"There is no column '{name}'; has the view been scored by a language model?");
+            ?? throw new ArgumentOutOfRangeException(parameter, name, $"There is no column '{name}'; has the view been scored by a language model?");
         if (!column.Type.Equals(type))
-            throw new ArgumentOutOfRangeException(nameof(name), name, $"Column '{name}' must hold {type}, but it holds {column.Type}.");
+            throw new ArgumentOutOfRangeException(parameter, name, $"Column '{name}' must hold {type}, but it holds {column.Type}.");
     }
 }

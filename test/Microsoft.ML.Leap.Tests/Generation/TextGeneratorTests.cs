@@ -1,0 +1,71 @@
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public class TextGeneratorTests
+{
+    [TestMethod]
+    public void Generate_Greedy_TakesTheLikeliestTokenEachTime()
+    {
+        string text = TrainedModel.Transformer.Generate("the c", new GenerationOptions { Temperature = 0, MaximumNewTokens = 8 });
+
+        List<int> ids = [TrainedModel.Transformer.Tokenizer.EndOfTextId, .. TrainedModel.Transformer.Tokenizer.Encode("the c")];
+        int prompt = ids.Count;
+        while (ids.Count < prompt + 8)
+        {
+            double[] next = TrainedModel.NaiveLogProbabilities([.. ids])[^1];
+            int best = Array.IndexOf(next, next.Max());
+            if (best == TrainedModel.Transformer.Tokenizer.EndOfTextId)
+                break;
+            ids.Add(best);
+        }
+
+        Assert.AreEqual(TrainedModel.Transformer.Tokenizer.Decode(ids.Skip(prompt)), text);
+        Assert.AreNotEqual("", text);
+    }
+
+    [TestMethod]
+    public void Generate_PastTheContext_GoesOnFromItsLastHalf()
+    {
+        string prompt = TinyModel.Texts[2];
+        var options = new GenerationOptions { Temperature = 0, MaximumNewTokens = 1 };
+        int[] ids = [.. TrainedModel.Transformer.Tokenizer.Encode(prompt)];
+        double[] next = TrainedModel.NaiveLogProbabilities(ids[^8..])[^1];
+
+        string text = TrainedModel.Transformer.Generate(prompt, options);
+
+        int best = Array.IndexOf(next, next.Max());
+        Assert.AreEqual(best == TrainedModel.Transformer.Tokenizer.EndOfTextId ? "" : TrainedModel.Transformer.Tokenizer.Decode([best]), text);
+        Assert.IsGreaterThan(20, TrainedModel.Transformer.Generate(prompt, new GenerationOptions { MaximumNewTokens = 60, Seed = 5, Temperature = 2 }).Length);
+    }
+
+    [TestMethod]
+    public void Generate_Seeds_DecideTheText()
+    {
+        var options = new GenerationOptions { Seed = 1, MaximumNewTokens = 30, Temperature = 1.5 };
+        string first = TrainedModel.Transformer.Generate("the", options);
+        Assert.AreEqual(first, TrainedModel.Transformer.Generate("the", options));
+        Assert.AreNotEqual(first, TrainedModel.Transformer.Generate("the", options with { Seed = 2 }));
+        Assert.AreEqual("", TrainedModel.Transformer.Generate("the", options with { MaximumNewTokens = 0 }));
+    }
+
+    [TestMethod]
+    public void Generate_Cancelled_Throws()
+    {
+        using var source = new CancellationTokenSource();
+        source.Cancel();
+        Assert.ThrowsExactly<OperationCanceledException>(() => TrainedModel.Transformer.Generate("a", cancellationToken: source.Token));
+        Assert.ThrowsExactly<ArgumentNullException>(() => TrainedModel.Transformer.Generate(null!));
+    }
+
+    [TestMethod]
+    public void GeneratedText_Column_RepeatsInAnyRowAndCursor()
+    {
+        IDataView scored = TrainedModel.Transformer.Transform(TinyModel.View(TrainedModel.Context, "the", "a dog", "the"));
+        string[] first = [.. scored.GetColumn<string>("GeneratedText")];
+        CollectionAssert.AreEqual(first, scored.GetColumn<string>("GeneratedText").ToArray());
+        Assert.AreEqual(first[0], first[2]);
+        Assert.AreNotEqual(first[0], first[1]);
+    }
+}
