@@ -91,7 +91,8 @@ public class FreshProcessTests
     // Written by the project file.
     private static string ProgramPath() => Path.GetFullPath(Path.Combine(
         AppContext.BaseDirectory,
-        typeof(FreshProcessTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(fact => fact.Key == "LoadOnlyPath").Value!));
+        typeof(FreshProcessTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .Single(fact => fact.Key == "LoadOnlyPath").Value!));
 
     // The host of the runtime that runs this test: shared/Microsoft.NETCore.App/VERSION lies under its folder.
     private static string HostPath() => Path.GetFullPath(Path.Combine(
