@@ -34,6 +34,7 @@ internal static class ModelZip
 
     /// <summary>Loads a model; the body of the loader's <c>Create</c>.</summary>
     /// <exception cref="FormatException">The model is corrupt, or written by a newer version.</exception>
+    /// <exception cref="InvalidOperationException">The machine lacks what the model needs.</exception>
     public static T Load<T>(ModelLoadContext context, Func<IModelSource, T> load)
     {
         ArgumentNullException.ThrowIfNull(context);
@@ -45,6 +46,10 @@ internal static class ModelZip
         catch (FormatException e)
         {
             throw new CorruptModelException(e);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ModelNotUsableException(e);
         }
     }
 

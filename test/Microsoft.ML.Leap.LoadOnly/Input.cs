@@ -1,0 +1,6 @@
+namespace LoadOnly;
+
+internal sealed class Input
+{
+    public required string Text { get; init; }
+}

@@ -1,0 +1,100 @@
+using System.Reflection;
+using System.Text;
+using System.Text.RegularExpressions;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Microsoft.ML.Leap.Tests;
+
+/// <summary>The C# blocks of a page, one after the other, are a program: it compiles without warnings against the public surface, and,
+/// where it needs no files but messages.txt, runs.</summary>
+[TestClass]
+public partial class ReadmeTests
+{
+    private const string ImplicitUsings = """
+        global using System;
+        global using System.Collections.Generic;
+        global using System.IO;
+        global using System.Linq;
+        global using System.Net.Http;
+        global using System.Threading;
+        global using System.Threading.Tasks;
+        """;
+
+    [TestMethod]
+    [DataRow("docs/tokenizers.md")]
+    public void Page_Program_Compiles(string page) => Assert.IsNotEmpty(Compile(page));
+
+    [TestMethod]
+    public void Readme_Program_RunsAndSavesItsModel()
+    {
+        using var folder = new TemporaryFolder();
+        string[] lines = Run("README.md", folder).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+        StringAssert.StartsWith(lines[0], "perplexity ");
+        Assert.Contains(line => line.StartsWith("your order", StringComparison.Ordinal), lines);
+        Assert.IsGreaterThan(1f, float.Parse(lines[^1]));
+        Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "messages.zip")));
+    }
+
+    [TestMethod]
+    public void ScoringPage_Program_RunsAndPrintsItsMetrics()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/scoring.md", folder), "bits a byte");
+    }
+
+    [TestMethod]
+    public void ModelsPage_Program_RunsAndSavesBothForms()
+    {
+        using var folder = new TemporaryFolder();
+        Run("docs/models.md", folder);
+        Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "model.zip")));
+        Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "my-model", "model.safetensors")));
+    }
+
+    private static string Run(string page, TemporaryFolder folder)
+    {
+        File.WriteAllLines(Path.Combine(folder.Path, "messages.txt"), Enumerable.Range(0, 30).Select(i =>
+            $"Your order {i} is {(i % 3 == 0 ? "on its way" : "delayed")}, {(i % 4 == 0 ? "thank you" : "we are sorry")}."));
+        MethodInfo main = Assembly.Load(Compile(page)).EntryPoint!;
+
+        string directory = Directory.GetCurrentDirectory();
+        TextWriter console = Console.Out;
+        using var output = new StringWriter();
+        Directory.SetCurrentDirectory(folder.Path);
+        Console.SetOut(output);
+        try
+        {
+            main.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [Array.Empty<string>()], null);
+        }
+        finally
+        {
+            Console.SetOut(console);
+            Directory.SetCurrentDirectory(directory);
+        }
+
+        return output.ToString();
+    }
+
+    private static byte[] Compile(string page)
+    {
+        string text = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Pages", page));
+        string program = string.Concat(CSharpBlock().Matches(text).Select(match => match.Groups[1].Value));
+        Assert.AreNotEqual("", program, $"{page} holds no C# block.");
+
+        string references = (string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!;
+        var compilation = CSharpCompilation.Create(
+            "Example",
+            [CSharpSyntaxTree.ParseText(ImplicitUsings), CSharpSyntaxTree.ParseText(program)],
+            references.Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path)),
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
+        using var assembly = new MemoryStream();
+        Diagnostic[] faults = [.. compilation.Emit(assembly).Diagnostics.Where(fault => fault.Severity >= DiagnosticSeverity.Warning)];
+        Assert.IsEmpty(faults, new StringBuilder(page).AppendLine().AppendJoin(Environment.NewLine, faults.AsEnumerable()).ToString());
+        return assembly.ToArray();
+    }
+
+    [GeneratedRegex("""^```csharp\r?\n(.*?)^```""", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex CSharpBlock();
+}
