@@ -12,7 +12,7 @@ public class LeapLanguageModelTrainerTests
         IDataView data = TinyModel.View(context, [.. Enumerable.Repeat("abcabcabcabcabcabc", 40)]);
         LeapLanguageModelTrainer.Options options = TinyModel.Options();
         options.Dropout = 0;
-        options.Epochs = 8;
+        options.Epochs = 16;
         options.LearningRate = 1e-2;
 
         using LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(data);
@@ -221,6 +221,52 @@ public class LeapLanguageModelTrainerTests
         AssertRefused("Generation", options => options.Generation = null!);
         AssertRefused("LogLikelihoodColumnName", options => options.PerplexityColumnName = "LogLikelihood");
         Assert.ThrowsExactly<ArgumentNullException>(() => new MLContext().Leap().LanguageModel((LeapLanguageModelTrainer.Options)null!));
+    }
+
+    [TestMethod]
+    public void LanguageModel_TrainingSettingOutOfRange_IsRefusedByName()
+    {
+        AssertRefused("MaximumSteps", options => options.MaximumSteps = 0);
+        AssertRefused("TimeBudget", options => options.TimeBudget = TimeSpan.Zero);
+        AssertRefused("GradientAccumulation", options => options.GradientAccumulation = 0);
+        AssertRefused("Schedule", options => options.Schedule = null!);
+        AssertRefused("WarmupSteps", options => options.WarmupSteps = -1);
+        AssertRefused("WarmupRatio", options => options.WarmupRatio = 1.1);
+        AssertRefused("WarmupRatio", options => (options.WarmupSteps, options.WarmupRatio) = (1, 0.1));
+        AssertRefused("MaximumSkippedSteps", options => options.MaximumSkippedSteps = 0);
+        AssertRefused("ValidationFraction", options => options.ValidationFraction = 1);
+        AssertRefused("EvaluationInterval", options => options.EvaluationInterval = TrainingInterval.Time(TimeSpan.FromMinutes(1)));
+        AssertRefused("EarlyStoppingPatience", options => options.EarlyStoppingPatience = 0);
+        AssertRefused("EarlyStoppingImprovement", options => options.EarlyStoppingImprovement = -1);
+        AssertRefused("OnCancel", options => options.OnCancel = (CancellationBehavior)9);
+    }
+
+    [TestMethod]
+    public void Fit_WithValidationFraction_SetsTextsAside()
+    {
+        var context = new MLContext(1);
+        List<double> losses = [];
+        TinyModel.Fit(context, options =>
+        {
+            options.ValidationFraction = 0.3;
+            options.Progress = progress => losses.AddRange(progress.ValidationLoss is double loss ? [loss] : []);
+        }).Dispose();
+        Assert.HasCount(2, losses);
+
+        var exception = Assert.ThrowsExactly<InvalidOperationException>(
+            () => TinyModel.Fit(context, options => options.EarlyStoppingPatience = 1));
+        StringAssert.Contains(exception.Message, "ValidationFraction");
+    }
+
+    [TestMethod]
+    public void Fit_ContextCancelled_Ends()
+    {
+        // MLContext.CancelExecution is internal: AutoML and other parts of ML.NET call it.
+        var context = new MLContext(1);
+        void Cancel(TrainingProgress progress) =>
+            typeof(MLContext).GetMethod("CancelExecution", BindingFlags.Instance | BindingFlags.NonPublic)!.Invoke(context, null);
+
+        Assert.ThrowsExactly<OperationCanceledException>(() => TinyModel.Fit(context, options => options.Progress = Cancel));
     }
 
     private static void AssertRefused(string parameter, Action<LeapLanguageModelTrainer.Options> change)
