@@ -60,6 +60,25 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>At least 0, the default.</value>
         public double EarlyStoppingImprovement;
 
+        /// <summary>The folder that checkpoints are written to, each in a subfolder that is a model in the layout of Hugging Face too.</summary>
+        /// <value><see langword="null"/>, the default, for none. Made when absent. One folder serves one run.</value>
+        public string? CheckpointFolder;
+
+        /// <summary>How often a checkpoint is written; one is in any case at each least validation loss so far, and at the end.</summary>
+        /// <value>After each epoch by default.</value>
+        public TrainingInterval CheckpointInterval = TrainingInterval.Epochs();
+
+        /// <summary>How many checkpoints are kept: the latest so many, and the best.</summary>
+        /// <value>At least 1; 3 by default.</value>
+        public int KeptCheckpoints = 3;
+
+        /// <summary>Whether the run goes on from the latest checkpoint in <see cref="CheckpointFolder"/>, or from the beginning when there is
+        /// none.</summary>
+        /// <value><see langword="false"/> by default: a folder that already holds checkpoints is then refused. A checkpoint of other data or
+        /// settings is refused, and a run without a <see cref="Seed"/> has another seed each time. On a CPU, what a resumed run gives
+        /// equals to the bit what it would have given without the interruption.</value>
+        public bool Resume;
+
         /// <summary>What a cancelled run does.</summary>
         /// <value>Throws by default. Before the first step it always throws.</value>
         public CancellationBehavior OnCancel;
@@ -106,6 +125,12 @@ public sealed partial class LeapLanguageModelTrainer
                 EarlyStoppingImprovement >= 0 && double.IsFinite(EarlyStoppingImprovement),
                 nameof(EarlyStoppingImprovement), EarlyStoppingImprovement, "at least 0 and finite");
             Require(Enum.IsDefined(OnCancel), nameof(OnCancel), OnCancel, "a value of CancellationBehavior");
+            ArgumentNullException.ThrowIfNull(CheckpointInterval, nameof(CheckpointInterval));
+            Require(KeptCheckpoints >= 1, nameof(KeptCheckpoints), KeptCheckpoints, "at least 1");
+            if (CheckpointFolder is not null && string.IsNullOrWhiteSpace(CheckpointFolder))
+                throw new ArgumentException("CheckpointFolder must be null or the path of a folder, but it is empty.", nameof(CheckpointFolder));
+            if (Resume && CheckpointFolder is null)
+                throw new ArgumentException("Resume needs a CheckpointFolder to resume from.", nameof(Resume));
             if (WarmupSteps > 0 && WarmupRatio > 0)
                 throw new ArgumentException("Set WarmupSteps or WarmupRatio, not both.", nameof(WarmupRatio));
             if (EvaluationInterval.IsOfTime)

@@ -30,7 +30,8 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     /// <exception cref="ArgumentNullException"><paramref name="input"/> is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
     /// <exception cref="InvalidOperationException">The column holds no text, a GPU that was asked for is absent, the native library cannot be
-    /// loaded, or the loss is no longer a number.</exception>
+    /// loaded, the loss is no longer a number, or the checkpoint folder belongs to another run.</exception>
+    /// <exception cref="FormatException">A checkpoint is corrupt.</exception>
     /// <exception cref="OperationCanceledException"><see cref="Options.CancellationToken"/> or the <see cref="MLContext"/>
     /// was cancelled, and <see cref="Options.OnCancel"/> does not ask for the best model so far.</exception>
     public LeapLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
@@ -68,8 +69,8 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         var model = new LeapModel(config, device, seed);
         try
         {
-            Train(model, trainingIds, validationIds, seed, channel);
-            return new LeapLanguageModelTransformer(_host, model, tokenizer, _options.MakeScoringSettings(seed));
+            TrainingHistory history = Train(model, tokenizer, trainingIds, validationIds, seed, channel);
+            return new LeapLanguageModelTransformer(_host, model, tokenizer, _options.MakeScoringSettings(seed), history);
         }
         catch
         {
@@ -120,18 +121,25 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         return ids;
     }
 
-    private void Train(LeapModel model, int[] trainingIds, int[]? validationIds, int seed, IChannel channel)
+    private TrainingHistory Train(
+        LeapModel model, LeapTokenizer tokenizer, int[] trainingIds, int[]? validationIds, int seed, IChannel channel)
     {
         var log = new ProgressLog(channel);
         TrainingSettings settings = _options.MakeTrainingSettings(seed) with
         {
             Report = (Action<TrainingProgress>)log.Report + _options.Progress,
             Warn = message => channel.Warning(default, message),
+            Checkpoints = _options.CheckpointFolder is not string folder
+                ? null
+                : new CheckpointSettings(
+                    folder, _options.CheckpointInterval, _options.KeptCheckpoints, _options.Resume,
+                    target => ModelFiles.Write(target, model, tokenizer)),
             IsHostCancelled = () => HostSettings.IsCancelled(_host),
         };
         int length = model.Config.ContextLength;
         TokenBlocks? validation = validationIds is null ? null : new TokenBlocks(validationIds, length);
         using var loop = new TrainingLoop(model, new TokenBlocks(trainingIds, length), validation, settings);
         loop.Run();
+        return new TrainingHistory(loop.Log.Records);
     }
 }

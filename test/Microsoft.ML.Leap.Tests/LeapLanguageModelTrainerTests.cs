@@ -238,6 +238,10 @@ public class LeapLanguageModelTrainerTests
         AssertRefused("EvaluationInterval", options => options.EvaluationInterval = TrainingInterval.Time(TimeSpan.FromMinutes(1)));
         AssertRefused("EarlyStoppingPatience", options => options.EarlyStoppingPatience = 0);
         AssertRefused("EarlyStoppingImprovement", options => options.EarlyStoppingImprovement = -1);
+        AssertRefused("CheckpointInterval", options => options.CheckpointInterval = null!);
+        AssertRefused("CheckpointFolder", options => options.CheckpointFolder = " ");
+        AssertRefused("KeptCheckpoints", options => options.KeptCheckpoints = 0);
+        AssertRefused("Resume", options => options.Resume = true);
         AssertRefused("OnCancel", options => options.OnCancel = (CancellationBehavior)9);
     }
 
@@ -256,6 +260,46 @@ public class LeapLanguageModelTrainerTests
         var exception = Assert.ThrowsExactly<InvalidOperationException>(
             () => TinyModel.Fit(context, options => options.EarlyStoppingPatience = 1));
         StringAssert.Contains(exception.Message, "ValidationFraction");
+    }
+
+    [TestMethod]
+    public void Fit_WithCheckpointFolder_WritesModelsAndResumes()
+    {
+        string folder = Path.Combine(Path.GetTempPath(), $"leap-{Guid.NewGuid():N}");
+        try
+        {
+            var context = new MLContext(1);
+            IDataView data = TinyModel.View(context, TinyModel.Texts);
+            using LeapLanguageModelTransformer first = TinyModel.Fit(context, options => options.CheckpointFolder = folder);
+            using LeapLanguageModelTransformer resumed = TinyModel.Fit(
+                context, options => (options.CheckpointFolder, options.Resume) = (folder, true));
+            double perplexity = first.Evaluate(data).Perplexity;
+
+            Assert.AreEqual(perplexity, resumed.Evaluate(data).Perplexity);
+            Assert.HasCount(2, resumed.History.Records);
+            string latest = Directory.GetDirectories(folder).Order(StringComparer.Ordinal).Last();
+            using LeapLanguageModelTransformer loaded = context.Leap().LoadPretrained(latest, device: "cpu");
+            Assert.AreEqual(perplexity, loaded.Evaluate(data).Perplexity, 1e-9);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
+    public void Fit_ThenSaveAndLoad_KeepsTheHistory()
+    {
+        var context = new MLContext(1);
+        using LeapLanguageModelTransformer model = TinyModel.Fit(context, options => options.ValidationFraction = 0.3);
+        using var stream = new MemoryStream();
+        context.Model.Save(model, null, stream);
+        stream.Position = 0;
+        using var loaded = (LeapLanguageModelTransformer)context.Model.Load(stream, out _);
+
+        Assert.HasCount(2, model.History.Records);
+        Assert.IsTrue(model.History.Records.All(record => record.ValidationLoss > 0 && record.TrainingLoss > 0));
+        CollectionAssert.AreEqual(model.History.Records.ToArray(), loaded.History.Records.ToArray());
     }
 
     [TestMethod]

@@ -9,8 +9,7 @@ internal sealed class BestWeights(IReadOnlyList<(string Name, Parameter Weight)>
     private Dictionary<string, Tensor>? _kept;
 
     /// <summary>Gets the copy by name, to be written in place; made at the first use.</summary>
-    public IReadOnlyDictionary<string, Tensor> Tensors =>
-        _kept ??= weights.ToDictionary(entry => entry.Name, entry => entry.Weight.detach().clone().DetachFromDisposeScope());
+    public IReadOnlyDictionary<string, Tensor> Tensors => _kept ??= Copy();
 
     public void Keep()
     {
@@ -37,5 +36,11 @@ internal sealed class BestWeights(IReadOnlyList<(string Name, Parameter Weight)>
             return;
         foreach (Tensor tensor in _kept.Values)
             tensor.Dispose();
+    }
+
+    private Dictionary<string, Tensor> Copy()
+    {
+        using var scope = NewDisposeScope();
+        return weights.ToDictionary(entry => entry.Name, entry => entry.Weight.detach().clone().DetachFromDisposeScope());
     }
 }

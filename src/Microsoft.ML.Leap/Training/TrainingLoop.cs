@@ -11,7 +11,9 @@ internal sealed class TrainingLoop : IDisposable
     private readonly TrainingSettings _settings;
     private readonly TrainingStep _stepper;
     private readonly BestWeights _best;
-    private readonly TrainingState _state = new();
+    private readonly TrainingCheckpoints? _checkpoints;
+    private readonly TrainingState _state;
+    private readonly TrainingLog _log = new();
     private readonly LearningRatePlan _rates;
     private readonly SkippedStepGuard _guard;
     private readonly EarlyStopping _earlyStopping;
@@ -27,6 +29,10 @@ internal sealed class TrainingLoop : IDisposable
         _training = training;
         _validation = validation;
         _settings = settings;
+        _checkpoints = settings.Checkpoints is not CheckpointSettings wanted
+            ? null
+            : new TrainingCheckpoints(wanted, RunFingerprint.Of(model.Config, training, validation, settings));
+        _state = _checkpoints?.ReadState() ?? new TrainingState();
         _stepper = new TrainingStep(model, training, settings);
         _best = new BestWeights(model.Weights);
         _stepsAnEpoch = (training.Count + settings.BlocksAStep - 1) / settings.BlocksAStep;
@@ -35,6 +41,9 @@ internal sealed class TrainingLoop : IDisposable
         _guard = new SkippedStepGuard(settings, _state);
         _earlyStopping = new EarlyStopping(settings, _state);
     }
+
+    /// <summary>Gets what the run has recorded so far.</summary>
+    public TrainingLog Log => _log;
 
     private bool IsOver =>
         _state.Step >= _stepCount || _state.IsStoppedEarly || (_settings.TimeBudget is TimeSpan budget && _state.Elapsed >= budget);
@@ -45,6 +54,8 @@ internal sealed class TrainingLoop : IDisposable
     public void Run()
     {
         _model.train();
+        if (_state.Step > 0)
+            _checkpoints!.ReadRest(_state, _model, _stepper.Optimizer, _best, _log);
         _watch.Start();
         try
         {
@@ -72,9 +83,14 @@ internal sealed class TrainingLoop : IDisposable
     {
         _settings.ThrowIfCancelled();
         TrainingProgress progress = Step();
-        if (_validation is not null && (IsOver || _settings.EvaluationInterval.IsDue(_state.Step, _stepsAnEpoch, TimeSpan.Zero)))
-            progress = Evaluate(_validation, progress);
-        _settings.Report?.Invoke(progress);
+        TimeSpan before = _watch.Elapsed;
+        if (IsOver || _settings.EvaluationInterval.IsDue(_state.Step, _stepsAnEpoch, TimeSpan.Zero))
+            progress = Evaluate(progress);
+        bool isBest = _settings.KeepBestModel && _state.BestStep == _state.Step;
+        if (_checkpoints is not null && (IsOver || isBest || _checkpoints.IsDue(_state, _stepsAnEpoch)))
+            _checkpoints.Save(_state, _stepper.Optimizer, _log);
+        _state.Elapsed += _watch.Elapsed - before;
+        _settings.Report?.Invoke(progress with { Elapsed = _state.Elapsed });
     }
 
     private TrainingProgress Step()
@@ -86,6 +102,7 @@ internal sealed class TrainingLoop : IDisposable
         _state.Elapsed += _watch.Elapsed - before;
         _state.Stepping += _watch.Elapsed - before;
         _state.Tokens += result.Tokens;
+        _log.Losses.Add(result.Loss);
         _guard.Count(result);
         if (result.IsTaken)
         {
@@ -106,9 +123,28 @@ internal sealed class TrainingLoop : IDisposable
         return _order.AsSpan(start, Math.Min(_settings.BlocksAStep, _order.Length - start));
     }
 
-    private TrainingProgress Evaluate(TokenBlocks validation, TrainingProgress progress)
+    private TrainingProgress Evaluate(TrainingProgress progress)
     {
-        TimeSpan before = _watch.Elapsed;
+        double? loss = _validation is null ? null : Validate(_validation);
+        _log.Records.Add(new TrainingRecord
+        {
+            Epoch = progress.Epoch,
+            Step = _state.Step,
+            TrainingLoss = _state.LossSum / _state.LossTokens,
+            ValidationLoss = loss,
+            LearningRate = progress.LearningRate,
+            GradientNorm = progress.GradientNorm,
+            SkippedSteps = _state.SkippedSteps,
+            Tokens = _state.Tokens,
+            Elapsed = _state.Elapsed,
+        });
+        _state.LossSum = 0;
+        _state.LossTokens = 0;
+        return progress with { ValidationLoss = loss };
+    }
+
+    private double Validate(TokenBlocks validation)
+    {
         double loss = LanguageModelLoss.Evaluate(_model, validation, _settings.BatchSize, _settings.CancellationToken);
         if (double.IsFinite(loss) && !(loss >= _state.BestLoss))
         {
@@ -119,8 +155,7 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         _earlyStopping.Observe(loss);
-        _state.Elapsed += _watch.Elapsed - before;
-        return progress with { ValidationLoss = loss, Elapsed = _state.Elapsed };
+        return loss;
     }
 
     private TrainingProgress Progress(StepResult result, double rate)

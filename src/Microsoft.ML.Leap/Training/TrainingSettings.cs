@@ -22,6 +22,7 @@ internal sealed record TrainingSettings
     public bool KeepBestModel { get; init; }
     public int? EarlyStoppingPatience { get; init; }
     public double EarlyStoppingImprovement { get; init; }
+    public CheckpointSettings? Checkpoints { get; init; }
     public required int Seed { get; init; }
     public Action<TrainingProgress>? Report { get; init; }
     public Action<string>? Warn { get; init; }
