@@ -4,6 +4,13 @@ public sealed partial class LeapLanguageModelTrainer
 {
     public sealed partial class Options
     {
+        /// <summary>A model to train further, on the texts given to the trainer.</summary>
+        /// <value><see langword="null"/>, the default, trains a new model. The given one stays as it is, must not be disposed before the
+        /// training has begun, and passes on its weights, tokenizer and <see cref="LeapLanguageModelTransformer.Config"/>: the options
+        /// that describe these, from <see cref="Tokenizer"/> and <see cref="HiddenSize"/> to <see cref="Dropout"/>, are not looked at. All others
+        /// are this run's own; AdamW starts anew.</value>
+        public LeapLanguageModelTransformer? InitialModel;
+
         /// <summary>Optimizer steps of the run, in place of <see cref="Epochs"/>.</summary>
         /// <value>At least 1; <see langword="null"/>, the default, trains for <see cref="Epochs"/>.</value>
         public int? MaximumSteps;

@@ -32,6 +32,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     /// <exception cref="InvalidOperationException">The column holds no text, a GPU that was asked for is absent, the native library cannot be
     /// loaded, the loss is no longer a number, or the checkpoint folder belongs to another run.</exception>
     /// <exception cref="FormatException">A checkpoint is corrupt.</exception>
+    /// <exception cref="ObjectDisposedException"><see cref="Options.InitialModel"/> is disposed.</exception>
     /// <exception cref="OperationCanceledException"><see cref="Options.CancellationToken"/> or the <see cref="MLContext"/>
     /// was cancelled, and <see cref="Options.OnCancel"/> does not ask for the best model so far.</exception>
     public LeapLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
@@ -60,13 +61,13 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         if (_options.EarlyStoppingPatience is not null && validationTexts is null)
             throw new InvalidOperationException("EarlyStoppingPatience needs validation data: give some to Fit, or set ValidationFraction.");
 
-        LeapTokenizer tokenizer = _options.Tokenizer.Create(trainingTexts, _options.CancellationToken);
+        LeapTokenizer tokenizer = _options.InitialModel?.Tokenizer ?? _options.Tokenizer.Create(trainingTexts, _options.CancellationToken);
         int[] trainingIds = Encode(trainingTexts, tokenizer, "training");
         int[]? validationIds = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
-        LeapConfig config = _options.MakeConfig(tokenizer.VocabularySize);
+        LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(tokenizer.VocabularySize);
         channel.Info(default, $"{config}; {trainingIds.Length - 1} training tokens on {device}.");
 
-        var model = new LeapModel(config, device, seed);
+        LeapModel model = _options.InitialModel?.CopyNetwork(device, seed) ?? new LeapModel(config, device, seed);
         try
         {
             TrainingHistory history = Train(model, tokenizer, trainingIds, validationIds, seed, channel);
@@ -128,6 +129,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         TrainingSettings settings = _options.MakeTrainingSettings(seed) with
         {
             Report = (Action<TrainingProgress>)log.Report + _options.Progress,
+            Inform = message => channel.Info(default, message),
             Warn = message => channel.Warning(default, message),
             Checkpoints = _options.CheckpointFolder is not string folder
                 ? null

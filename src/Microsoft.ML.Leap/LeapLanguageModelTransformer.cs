@@ -65,6 +65,16 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     /// <summary>Gets whether rows are mapped one to one: always <see langword="true"/>.</summary>
     public bool IsRowToRowMapper => true;
 
+    /// <summary>Makes a network of its own with this model's weights.</summary>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    internal LeapModel CopyNetwork(TorchSharp.torch.Device device, int seed)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var copy = new LeapModel(Config, device, seed);
+        copy.CopyWeightsFrom(_model);
+        return copy;
+    }
+
     /// <summary>Gives the schema of the output.</summary>
     /// <param name="inputSchema">A schema with the text column.</param>
     /// <returns>The input's columns and the added ones.</returns>

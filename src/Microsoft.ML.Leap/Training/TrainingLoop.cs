@@ -55,7 +55,11 @@ internal sealed class TrainingLoop : IDisposable
     {
         _model.train();
         if (_state.Step > 0)
+        {
             _checkpoints!.ReadRest(_state, _model, _stepper.Optimizer, _best, _log);
+            _settings.Inform?.Invoke($"The training goes on from the checkpoint of step {_state.Step} of {_stepCount}.");
+        }
+
         _watch.Start();
         try
         {
@@ -68,6 +72,8 @@ internal sealed class TrainingLoop : IDisposable
             _settings.Warn?.Invoke($"The training was cancelled after step {_state.Step} of {_stepCount}; the best model so far is returned.");
         }
 
+        if (_state.IsStoppedEarly)
+            _settings.Inform?.Invoke($"The validation loss improves no more; the training ends after step {_state.Step} of {_stepCount}.");
         if (_settings.KeepBestModel)
             _best.Restore();
         _model.eval();

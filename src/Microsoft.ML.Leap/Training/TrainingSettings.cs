@@ -25,6 +25,7 @@ internal sealed record TrainingSettings
     public CheckpointSettings? Checkpoints { get; init; }
     public required int Seed { get; init; }
     public Action<TrainingProgress>? Report { get; init; }
+    public Action<string>? Inform { get; init; }
     public Action<string>? Warn { get; init; }
     public CancellationToken CancellationToken { get; init; }
     public Func<bool>? IsHostCancelled { get; init; }
