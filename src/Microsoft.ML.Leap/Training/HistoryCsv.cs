@@ -22,7 +22,7 @@ internal static class HistoryCsv
             writer.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{record.Epoch},{record.Step},{record.TrainingLoss:R},{record.ValidationLoss:R},{record.LearningRate:R}," +
-                $"{record.GradientNorm:R},{record.SkippedSteps},{record.Tokens},{record.Elapsed.TotalSeconds:R}"));
+                $"{record.GradientNorm:R},{record.SkippedSteps},{record.Tokens},{Seconds(record.Elapsed)}"));
         }
     }
 
@@ -53,7 +53,7 @@ internal static class HistoryCsv
                 GradientNorm = Number(fields[5]),
                 SkippedSteps = Integer(fields[6]),
                 Tokens = Integer(fields[7]),
-                Elapsed = TimeSpan.FromSeconds(Number(fields[8])),
+                Elapsed = Time(fields[8]),
             };
         }
         catch (Exception e) when (e is FormatException or OverflowException or ArgumentException)
@@ -61,6 +61,12 @@ internal static class HistoryCsv
             throw Fault(line, e);
         }
     }
+
+    // Decimal: a double would lose a tick here and there.
+    private static decimal Seconds(TimeSpan time) => (decimal)time.Ticks / TimeSpan.TicksPerSecond;
+
+    private static TimeSpan Time(string field) =>
+        TimeSpan.FromTicks((long)(decimal.Parse(field, CultureInfo.InvariantCulture) * TimeSpan.TicksPerSecond));
 
     private static long Integer(string field) => long.Parse(field, CultureInfo.InvariantCulture);
 

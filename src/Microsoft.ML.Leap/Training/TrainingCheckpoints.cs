@@ -39,6 +39,8 @@ internal sealed class TrainingCheckpoints
             return null;
         string path = _folder.PathOf(_folder.Steps[^1]);
         Content content = Load(path, source => source.Read(StateFile, stream => SettingsJson.Read<Content>(stream, Version, StateFile)));
+        if (content.State.Step != _folder.Steps[^1])
+            throw new FormatException($"{StateFile}: the checkpoint '{path}' holds the state of step {content.State.Step}.");
         RunFingerprint.Require(_fingerprint, content.Fingerprint, path);
         return content.State;
     }

@@ -35,7 +35,7 @@ internal sealed class TrainingLoop : IDisposable
         _state = _checkpoints?.ReadState() ?? new TrainingState();
         _stepper = new TrainingStep(model, training, settings);
         _best = new BestWeights(model.Weights);
-        _stepsAnEpoch = (training.Count + settings.BlocksAStep - 1) / settings.BlocksAStep;
+        _stepsAnEpoch = ((long)training.Count + settings.BlocksAStep - 1) / settings.BlocksAStep;
         _stepCount = settings.MaximumSteps ?? settings.Epochs * _stepsAnEpoch;
         _rates = new LearningRatePlan(settings, _stepCount);
         _guard = new SkippedStepGuard(settings, _state);
@@ -166,8 +166,6 @@ internal sealed class TrainingLoop : IDisposable
 
     private TrainingProgress Progress(StepResult result, double rate)
     {
-        TimeSpan byPace = _state.Elapsed * ((double)(_stepCount - _state.Step) / _state.Step);
-        TimeSpan left = _settings.TimeBudget - _state.Elapsed ?? TimeSpan.MaxValue;
         return new TrainingProgress
         {
             Epoch = (int)((_state.Step - 1) / _stepsAnEpoch) + 1,
@@ -180,7 +178,15 @@ internal sealed class TrainingLoop : IDisposable
             GradientNorm = result.GradientNorm,
             TokensPerSecond = _state.Tokens / _state.Stepping.TotalSeconds,
             Elapsed = _state.Elapsed,
-            Remaining = byPace < left ? byPace : left < TimeSpan.Zero ? TimeSpan.Zero : left,
+            Remaining = Remaining(),
         };
+    }
+
+    // In seconds: the steps of a run that only its time budget ends can take longer than a TimeSpan holds.
+    private TimeSpan Remaining()
+    {
+        double byPace = _state.Elapsed.TotalSeconds * (_stepCount - _state.Step) / _state.Step;
+        double left = _settings.TimeBudget is TimeSpan budget ? Math.Max(0, (budget - _state.Elapsed).TotalSeconds) : double.PositiveInfinity;
+        return TimeSpan.FromSeconds(Math.Min(Math.Min(byPace, left), TimeSpan.MaxValue.TotalSeconds / 2));
     }
 }

@@ -39,7 +39,8 @@ public sealed record TrainingProgress
     /// <summary>Gets the time since training began.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    /// <summary>Gets the time that the remaining steps will take at the pace so far.</summary>
+    /// <summary>Gets the time that the remaining steps will take at the pace so far, or what is left of the time budget when that is
+    /// less.</summary>
     public required TimeSpan Remaining { get; init; }
 
     /// <inheritdoc/>
@@ -50,6 +51,9 @@ public sealed record TrainingProgress
         return string.Create(
             CultureInfo.InvariantCulture,
             $"epoch {Epoch}/{EpochCount}, step {Step}/{StepCount}{skipped}, loss {Loss:0.0000}{validation}, learning rate {LearningRate:0.00E+0}, " +
-            $"gradient norm {GradientNorm:0.000}, {TokensPerSecond:0} tokens/s, elapsed {Elapsed:hh\\:mm\\:ss}, remaining {Remaining:hh\\:mm\\:ss}");
+            $"gradient norm {GradientNorm:0.000}, {TokensPerSecond:0} tokens/s, elapsed {Hours(Elapsed)}, remaining {Hours(Remaining)}");
     }
+
+    private static string Hours(TimeSpan time) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Math.Floor(time.TotalHours):00}:{time:mm\\:ss}");
 }

@@ -32,7 +32,7 @@ internal sealed record TrainingSettings
     public CancellationBehavior OnCancel { get; init; }
 
     /// <summary>Blocks of one optimizer step.</summary>
-    public int BlocksAStep => BatchSize * GradientAccumulation;
+    public int BlocksAStep => (int)Math.Min((long)BatchSize * GradientAccumulation, int.MaxValue);
 
     public bool IsCancelled => CancellationToken.IsCancellationRequested || IsHostCancelled?.Invoke() == true;
 

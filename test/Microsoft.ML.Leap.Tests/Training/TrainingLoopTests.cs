@@ -196,6 +196,27 @@ public class TrainingLoopTests
     }
 
     [TestMethod]
+    public void Run_TimeBudgetWithoutAStepLimit_TellsWhatIsLeftOfTheTime()
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        List<TrainingProgress> reports = [];
+        TrainingSettings settings = Settings(1, 4) with
+        {
+            MaximumSteps = int.MaxValue,
+            TimeBudget = TimeSpan.FromDays(1000),
+            Report = reports.Add,
+            IsHostCancelled = () => reports.Count == 1,
+            OnCancel = CancellationBehavior.ReturnBest,
+        };
+        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, settings))
+            loop.Run();
+
+        Assert.AreEqual(int.MaxValue / 2 + 1, reports[0].EpochCount);
+        Assert.IsLessThan(TimeSpan.FromDays(1000), reports[0].Remaining);
+        Assert.IsGreaterThan(TimeSpan.FromDays(1), reports[0].Remaining);
+    }
+
+    [TestMethod]
     public void Run_KeepingTheBest_ReturnsItsWeights()
     {
         // A learning rate that is far too high: the loss ends worse than its best.
