@@ -37,7 +37,8 @@ internal static class ResumeCommand
             string parts = Path.Combine(root, "parts");
             Run(whole, steps, killAt: null);
             Run(parts, steps, killAt);
-            Console.WriteLine($"killed after step {killAt}; latest checkpoint {new CheckpointFolder(parts).Steps[^1]}");
+            IReadOnlyList<long> checkpoints = new CheckpointFolder(parts).Steps;
+            Console.WriteLine($"killed after step {killAt}; latest checkpoint: {(checkpoints.Count > 0 ? checkpoints[^1] : "none")}");
             Run(parts, steps, killAt: null);
 
             string? difference = CheckpointComparison.FirstDifference(
