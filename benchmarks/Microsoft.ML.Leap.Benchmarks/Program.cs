@@ -4,4 +4,5 @@ using Microsoft.ML.Leap.Benchmarks;
 var root = new RootCommand("Checks and measurements of Microsoft.ML.Leap.");
 root.Subcommands.Add(ParityCommand.Create());
 root.Subcommands.Add(TokensCommand.Create());
+root.Subcommands.Add(ResumeCommand.Create());
 return root.Parse(args).Invoke();

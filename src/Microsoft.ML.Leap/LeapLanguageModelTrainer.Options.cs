@@ -4,7 +4,7 @@ public sealed partial class LeapLanguageModelTrainer
 {
     /// <summary>All settings of <see cref="LeapLanguageModelTrainer"/>. The trainer copies them when it is made and never writes to
     /// them.</summary>
-    public sealed class Options
+    public sealed partial class Options
     {
         /// <summary>The column with the texts.</summary>
         /// <value>A scalar text column; "Text" by default. Each row is one document.</value>
@@ -74,11 +74,11 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>At least 1; 5 by default.</value>
         public int Epochs = 5;
 
-        /// <summary>Blocks of <see cref="ContextLength"/> tokens an optimizer step.</summary>
+        /// <summary>Blocks of <see cref="ContextLength"/> tokens that go through the network at once.</summary>
         /// <value>At least 1; 8 by default.</value>
         public int BatchSize = 8;
 
-        /// <summary>Learning rate of the first step; it falls in a straight line to zero at the last.</summary>
+        /// <summary>Highest learning rate: that of the first step after the warmup, from where it follows <see cref="Schedule"/>.</summary>
         /// <value>Over 0; 5e-4 by default.</value>
         public double LearningRate = 5e-4;
 
@@ -90,7 +90,7 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>At least 0, below 1; 0.999 by default.</value>
         public double Beta2 = 0.999;
 
-        /// <summary>AdamW's weight decay, applied to the matrices of the blocks alone.</summary>
+        /// <summary>AdamW's weight decay, applied to the matrices of the blocks, or to <see cref="DecayAllWeights">all weights</see>.</summary>
         /// <value>At least 0; 0.01 by default.</value>
         public double WeightDecay = 0.01;
 
@@ -120,7 +120,7 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value><see langword="null"/> by default. An exception in it ends the training.</value>
         public Action<TrainingProgress>? Progress;
 
-        /// <summary>Ends the training with an <see cref="OperationCanceledException"/> when cancelled.</summary>
+        /// <summary>Ends the training when cancelled, as <see cref="OnCancel"/> says. <c>MLContext.CancelExecution</c> does the same.</summary>
         public CancellationToken CancellationToken;
 
         internal Options Copy()
@@ -149,6 +149,7 @@ public sealed partial class LeapLanguageModelTrainer
             Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "at least 0 and finite");
             Require(
                 MaximumGradientNorm > 0 && double.IsFinite(MaximumGradientNorm), nameof(MaximumGradientNorm), MaximumGradientNorm, "over 0 and finite");
+            ValidateTraining();
             Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
 
             // The rest is the network's to judge; its vocabulary is known only when the tokenizer is.

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Leap;
 /// <remarks>
 /// <para>Texts are turned into token ids, joined into one stream with an end-of-text token between documents, and cut into blocks of
 /// <see cref="Options.ContextLength"/> tokens that are shuffled each epoch; the network learns to predict each token from those before it,
-/// with AdamW (Loshchilov and Hutter 2017), a learning rate that falls linearly to zero, and gradient clipping.</para>
+/// with AdamW (Loshchilov and Hutter 2017), a learning rate that follows <see cref="Options.Schedule"/>, and gradient clipping.</para>
 /// <para>A trainer is immutable; <see cref="Fit(IDataView)"/> may be called again and from several threads, and each call trains a new
 /// model.</para>
 /// </remarks>
@@ -30,11 +30,15 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     /// <exception cref="ArgumentNullException"><paramref name="input"/> is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
     /// <exception cref="InvalidOperationException">The column holds no text, a GPU that was asked for is absent, the native library cannot be
-    /// loaded, or the loss is no longer a number.</exception>
-    /// <exception cref="OperationCanceledException"><see cref="Options.CancellationToken"/> was cancelled.</exception>
+    /// loaded, the loss is no longer a number, or the checkpoint folder belongs to another run.</exception>
+    /// <exception cref="FormatException">A checkpoint is corrupt.</exception>
+    /// <exception cref="ObjectDisposedException"><see cref="Options.InitialModel"/> is disposed.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="Options.CancellationToken"/> or the <see cref="MLContext"/>
+    /// was cancelled, and <see cref="Options.OnCancel"/> does not ask for the best model so far.</exception>
     public LeapLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
 
-    /// <summary>Trains a model and measures the loss on validation texts after each epoch, over all their tokens.</summary>
+    /// <summary>Trains a model and measures the loss on validation texts, over all their tokens, as often as
+    /// <see cref="Options.EvaluationInterval"/> says.</summary>
     /// <param name="trainData">The training texts.</param>
     /// <param name="validationData">The validation texts, with the same text column; <see langword="null"/> for none.</param>
     /// <returns>The model; the caller disposes it.</returns>
@@ -50,17 +54,24 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         Device device = SelectDevice(channel);
         int seed = _options.Seed ?? _host.Rand.Next();
 
-        LeapTokenizer tokenizer = _options.Tokenizer.Create(Texts(trainData), _options.CancellationToken);
-        int[] trainingIds = Encode(trainData, tokenizer, "training");
-        int[]? validationIds = validationData is null ? null : Encode(validationData, tokenizer, "validation");
-        LeapConfig config = _options.MakeConfig(tokenizer.VocabularySize);
+        DocumentSplit? split = validationData is null && _options.ValidationFraction > 0 ? Split(trainData, seed) : null;
+        IEnumerable<ReadOnlyMemory<char>> trainingTexts = split is null ? Texts(trainData) : split.Select(Texts(trainData), validation: false);
+        IEnumerable<ReadOnlyMemory<char>>? validationTexts =
+            validationData is not null ? Texts(validationData) : split?.Select(Texts(trainData), validation: true);
+        if (_options.EarlyStoppingPatience is not null && validationTexts is null)
+            throw new InvalidOperationException("EarlyStoppingPatience needs validation data: give some to Fit, or set ValidationFraction.");
+
+        LeapTokenizer tokenizer = _options.InitialModel?.Tokenizer ?? _options.Tokenizer.Create(trainingTexts, _options.CancellationToken);
+        int[] trainingIds = Encode(trainingTexts, tokenizer, "training");
+        int[]? validationIds = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
+        LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(tokenizer.VocabularySize);
         channel.Info(default, $"{config}; {trainingIds.Length - 1} training tokens on {device}.");
 
-        var model = new LeapModel(config, device, seed);
+        LeapModel model = _options.InitialModel?.CopyNetwork(device, seed) ?? new LeapModel(config, device, seed);
         try
         {
-            Train(model, trainingIds, validationIds, seed, channel);
-            return new LeapLanguageModelTransformer(_host, model, tokenizer, _options.MakeScoringSettings(seed));
+            TrainingHistory history = Train(model, tokenizer, trainingIds, validationIds, seed, channel);
+            return new LeapLanguageModelTransformer(_host, model, tokenizer, _options.MakeScoringSettings(seed), history);
         }
         catch
         {
@@ -94,33 +105,43 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     private IEnumerable<ReadOnlyMemory<char>> Texts(IDataView data) =>
         TokenizedCorpus.Texts(data, _options.TextColumnName, _options.CancellationToken);
 
-    private int[] Encode(IDataView data, LeapTokenizer tokenizer, string purpose)
+    private DocumentSplit Split(IDataView data, int seed)
     {
-        int[] ids = TokenizedCorpus.Encode(Texts(data), tokenizer);
+        int count = Texts(data).Count();
+        return count >= 2
+            ? new DocumentSplit(count, _options.ValidationFraction, seed)
+            : throw new InvalidOperationException(
+                $"ValidationFraction needs at least 2 rows in the training data, to keep one for each purpose, but there are {count}.");
+    }
+
+    private int[] Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, string purpose)
+    {
+        int[] ids = TokenizedCorpus.Encode(texts, tokenizer);
         if (ids.Length < 2)
             throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text; there is nothing to learn from.");
         return ids;
     }
 
-    private void Train(LeapModel model, int[] trainingIds, int[]? validationIds, int seed, IChannel channel)
+    private TrainingHistory Train(
+        LeapModel model, LeapTokenizer tokenizer, int[] trainingIds, int[]? validationIds, int seed, IChannel channel)
     {
         var log = new ProgressLog(channel);
-        var settings = new TrainingSettings
+        TrainingSettings settings = _options.MakeTrainingSettings(seed) with
         {
-            Epochs = _options.Epochs,
-            BatchSize = _options.BatchSize,
-            LearningRate = _options.LearningRate,
-            Beta1 = _options.Beta1,
-            Beta2 = _options.Beta2,
-            WeightDecay = _options.WeightDecay,
-            MaximumGradientNorm = _options.MaximumGradientNorm,
-            Seed = seed,
             Report = (Action<TrainingProgress>)log.Report + _options.Progress,
-            CancellationToken = _options.CancellationToken,
+            Inform = message => channel.Info(default, message),
+            Warn = message => channel.Warning(default, message),
+            Checkpoints = _options.CheckpointFolder is not string folder
+                ? null
+                : new CheckpointSettings(
+                    folder, _options.CheckpointInterval, _options.KeptCheckpoints, _options.Resume,
+                    target => ModelFiles.Write(target, model, tokenizer)),
+            IsHostCancelled = () => HostSettings.IsCancelled(_host),
         };
         int length = model.Config.ContextLength;
         TokenBlocks? validation = validationIds is null ? null : new TokenBlocks(validationIds, length);
         using var loop = new TrainingLoop(model, new TokenBlocks(trainingIds, length), validation, settings);
         loop.Run();
+        return new TrainingHistory(loop.Log.Records);
     }
 }

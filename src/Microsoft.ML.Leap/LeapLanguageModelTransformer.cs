@@ -22,7 +22,8 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     private readonly TextEvaluator _evaluator;
     private bool _disposed;
 
-    internal LeapLanguageModelTransformer(IHostEnvironment environment, LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings)
+    internal LeapLanguageModelTransformer(
+        IHostEnvironment environment, LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings, TrainingHistory? history = null)
     {
         _host = environment.Register(nameof(LeapLanguageModelTransformer));
         _model = model;
@@ -31,6 +32,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         _columns = new ScoredColumns(settings);
         _evaluator = new TextEvaluator(model, tokenizer, settings);
         Tokenizer = tokenizer;
+        History = history ?? new TrainingHistory([]);
     }
 
     /// <summary>Loads what <see cref="ICanSaveModel.Save"/> wrote.</summary>
@@ -45,7 +47,10 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         HostSettings wishes = HostSettings.Of(host);
         var selected = DeviceSelector.Select(device, wishes.GpuDeviceId, wishes.FallbackToCpu, message => channel.Warning(default, message));
         (LeapModel model, LeapTokenizer tokenizer) = ModelFiles.Read(source, selected);
-        return new LeapLanguageModelTransformer(environment, model, tokenizer, settings);
+        TrainingHistory? history = source.Contains(HistoryCsv.FileName)
+            ? new TrainingHistory(source.Read(HistoryCsv.FileName, HistoryCsv.Read))
+            : null;
+        return new LeapLanguageModelTransformer(environment, model, tokenizer, settings, history);
     }
 
     /// <summary>Gets the shape of the network.</summary>
@@ -54,8 +59,21 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     /// <summary>Gets the tokenizer.</summary>
     public LeapTokenizer Tokenizer { get; }
 
+    /// <summary>Gets how the training went. It is saved with the model by ML.NET, and not by <see cref="SavePretrained"/>.</summary>
+    public TrainingHistory History { get; }
+
     /// <summary>Gets whether rows are mapped one to one: always <see langword="true"/>.</summary>
     public bool IsRowToRowMapper => true;
+
+    /// <summary>Makes a network of its own with this model's weights.</summary>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    internal LeapModel CopyNetwork(TorchSharp.torch.Device device, int seed)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var copy = new LeapModel(Config, device, seed);
+        copy.CopyWeightsFrom(_model);
+        return copy;
+    }
 
     /// <summary>Gives the schema of the output.</summary>
     /// <param name="inputSchema">A schema with the text column.</param>
@@ -154,6 +172,8 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         {
             ModelFiles.Write(target, _model, Tokenizer);
             target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
+            if (History.Records.Count > 0)
+                target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
         });
     }
 

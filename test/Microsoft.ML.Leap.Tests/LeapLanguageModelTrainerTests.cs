@@ -12,7 +12,7 @@ public class LeapLanguageModelTrainerTests
         IDataView data = TinyModel.View(context, [.. Enumerable.Repeat("abcabcabcabcabcabc", 40)]);
         LeapLanguageModelTrainer.Options options = TinyModel.Options();
         options.Dropout = 0;
-        options.Epochs = 8;
+        options.Epochs = 16;
         options.LearningRate = 1e-2;
 
         using LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(data);
@@ -223,7 +223,7 @@ public class LeapLanguageModelTrainerTests
         Assert.ThrowsExactly<ArgumentNullException>(() => new MLContext().Leap().LanguageModel((LeapLanguageModelTrainer.Options)null!));
     }
 
-    private static void AssertRefused(string parameter, Action<LeapLanguageModelTrainer.Options> change)
+    internal static void AssertRefused(string parameter, Action<LeapLanguageModelTrainer.Options> change)
     {
         LeapLanguageModelTrainer.Options options = TinyModel.Options();
         change(options);

@@ -69,6 +69,15 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
     /// <summary>Starts the random numbers of all dropout layers anew.</summary>
     public void SeedDropout(long seed) => _noise.Seed(seed);
 
+    /// <summary>Takes over the weights of a model of the same shape, on whatever device.</summary>
+    public void CopyWeightsFrom(LeapModel other)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        foreach (((_, Parameter own), (_, Parameter others)) in Weights.Zip(other.Weights))
+            own.copy_(others);
+    }
+
     protected override void Dispose(bool disposing)
     {
         if (disposing)

@@ -17,4 +17,7 @@ internal sealed record HostSettings(int? Seed, int? GpuDeviceId, bool FallbackTo
             ? new HostSettings(host.Seed, host.GpuDeviceId, host.FallbackToCpu, host.TempFilePath)
             : new HostSettings(null, null, FallbackToCpu: false, Path.GetTempPath());
     }
+
+    /// <summary>Whether <c>MLContext.CancelExecution</c> was called while the host lived.</summary>
+    public static bool IsCancelled(IHostEnvironment environment) => environment is ICancelable { IsCanceled: true };
 }

@@ -3,7 +3,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>Writes training progress to a channel: the first step, one every ten seconds, and the last of each epoch.</summary>
+/// <summary>Writes training progress to a channel: the first step, one every ten seconds, evaluations and the last step.</summary>
 internal sealed class ProgressLog(IChannel channel)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
@@ -11,8 +11,8 @@ internal sealed class ProgressLog(IChannel channel)
 
     public void Report(TrainingProgress progress)
     {
-        bool endsEpoch = progress.Step % (progress.StepCount / progress.EpochCount) == 0;
-        if (_sinceLast.IsRunning && _sinceLast.Elapsed < Interval && !endsEpoch)
+        bool isNotable = progress.ValidationLoss is not null || progress.Step == progress.StepCount;
+        if (_sinceLast.IsRunning && _sinceLast.Elapsed < Interval && !isNotable)
             return;
         channel.Info(default, progress.ToString());
         _sinceLast.Restart();

@@ -1,25 +1,27 @@
 using System.Diagnostics;
-using TorchSharp.Modules;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>Trains a network on token blocks with AdamW: shuffled epochs, clipped gradients, a falling learning rate.</summary>
+/// <summary>Trains a network on token blocks: step after step until the run's length is reached, with evaluations in between.</summary>
 internal sealed class TrainingLoop : IDisposable
 {
     private readonly LeapModel _model;
     private readonly TokenBlocks _training;
     private readonly TokenBlocks? _validation;
     private readonly TrainingSettings _settings;
-    private readonly AdamW _optimizer;
-    private readonly Parameter[] _weights;
-    private readonly LinearSchedule _schedule;
-    private readonly Random _shuffle;
+    private readonly TrainingStep _stepper;
+    private readonly BestWeights _best;
+    private readonly TrainingCheckpoints? _checkpoints;
+    private readonly TrainingState _state;
+    private readonly TrainingLog _log = new();
+    private readonly LearningRatePlan _rates;
+    private readonly SkippedStepGuard _guard;
+    private readonly EarlyStopping _earlyStopping;
+    private readonly Stopwatch _watch = new();
+    private readonly long _stepsAnEpoch;
     private readonly long _stepCount;
-    private readonly Stopwatch _elapsed = new();
-    private readonly Stopwatch _stepping = new();
-    private long _tokens;
-    private long _step;
+    private int[] _order = [];
+    private long _orderEpoch = -1;
 
     public TrainingLoop(LeapModel model, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
     {
@@ -27,118 +29,164 @@ internal sealed class TrainingLoop : IDisposable
         _training = training;
         _validation = validation;
         _settings = settings;
-        _weights = [.. model.Weights.Select(weight => weight.Weight)];
-        _optimizer = MakeOptimizer(model, settings);
-        _stepCount = (long)settings.Epochs * ((training.Count + settings.BatchSize - 1) / settings.BatchSize);
-        _schedule = new LinearSchedule(settings.LearningRate, _stepCount);
-        _shuffle = new Random(settings.Seed);
-        model.SeedDropout(settings.Seed);
+        _checkpoints = settings.Checkpoints is not CheckpointSettings wanted
+            ? null
+            : new TrainingCheckpoints(wanted, RunFingerprint.Of(model.Config, training, validation, settings));
+        _state = _checkpoints?.ReadState() ?? new TrainingState();
+        _stepper = new TrainingStep(model, training, settings);
+        _best = new BestWeights(model.Weights);
+        _stepsAnEpoch = ((long)training.Count + settings.BlocksAStep - 1) / settings.BlocksAStep;
+        _stepCount = settings.MaximumSteps ?? settings.Epochs * _stepsAnEpoch;
+        _rates = new LearningRatePlan(settings, _stepCount);
+        _guard = new SkippedStepGuard(settings, _state);
+        _earlyStopping = new EarlyStopping(settings, _state);
     }
 
-    /// <summary>Trains to the end, and leaves the network in evaluation mode.</summary>
-    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <summary>Gets what the run has recorded so far.</summary>
+    public TrainingLog Log => _log;
+
+    private bool IsOver =>
+        _state.Step >= _stepCount || _state.IsStoppedEarly || (_settings.TimeBudget is TimeSpan budget && _state.Elapsed >= budget);
+
+    /// <summary>Trains to the end, and leaves the network in evaluation mode, with the best weights where they are kept.</summary>
+    /// <exception cref="OperationCanceledException">The run was cancelled, and is to throw then.</exception>
     /// <exception cref="InvalidOperationException">The loss is no longer a number.</exception>
     public void Run()
     {
         _model.train();
-        _elapsed.Start();
-        int[] order = [.. Enumerable.Range(0, _training.Count)];
-        for (int epoch = 1; epoch <= _settings.Epochs; epoch++)
+        if (_state.Step > 0)
         {
-            _shuffle.Shuffle(order);
-            RunEpoch(epoch, order);
+            _checkpoints!.ReadRest(_state, _model, _stepper.Optimizer, _best, _log);
+            _settings.Inform?.Invoke($"The training goes on from the checkpoint of step {_state.Step} of {_stepCount}.");
         }
 
+        _watch.Start();
+        try
+        {
+            while (!IsOver)
+                Advance();
+            _guard.RequireSomeTaken();
+        }
+        catch (OperationCanceledException) when (_settings.OnCancel == CancellationBehavior.ReturnBest && _settings.IsCancelled)
+        {
+            _settings.Warn?.Invoke($"The training was cancelled after step {_state.Step} of {_stepCount}; the best model so far is returned.");
+        }
+
+        if (_state.IsStoppedEarly)
+            _settings.Inform?.Invoke($"The validation loss improves no more; the training ends after step {_state.Step} of {_stepCount}.");
+        if (_settings.KeepBestModel)
+            _best.Restore();
         _model.eval();
     }
 
     public void Dispose()
     {
-        _model.zero_grad(set_to_none: true);
-        _optimizer.Dispose();
+        _stepper.Dispose();
+        _best.Dispose();
     }
 
-    private void RunEpoch(int epoch, int[] order)
+    private void Advance()
     {
-        for (int start = 0; start < order.Length; start += _settings.BatchSize)
-        {
-            _settings.CancellationToken.ThrowIfCancellationRequested();
-            int size = Math.Min(_settings.BatchSize, order.Length - start);
-            _stepping.Start();
-            TrainingProgress progress = Step(epoch, order.AsSpan(start, size));
-            _stepping.Stop();
-            if (start + size == order.Length && _validation is not null)
-            {
-                double loss = LanguageModelLoss.Evaluate(_model, _validation, _settings.BatchSize, _settings.CancellationToken);
-                progress = progress with { ValidationLoss = loss, Elapsed = _elapsed.Elapsed };
-            }
-
-            _settings.Report?.Invoke(progress);
-        }
+        _settings.ThrowIfCancelled();
+        TrainingProgress progress = Step();
+        TimeSpan before = _watch.Elapsed;
+        if (IsOver || _settings.EvaluationInterval.IsDue(_state.Step, _stepsAnEpoch, TimeSpan.Zero))
+            progress = Evaluate(progress);
+        bool isBest = _settings.KeepBestModel && _state.BestStep == _state.Step;
+        if (_checkpoints is not null && (IsOver || isBest || _checkpoints.IsDue(_state, _stepsAnEpoch)))
+            _checkpoints.Save(_state, _stepper.Optimizer, _log);
+        _state.Elapsed += _watch.Elapsed - before;
+        _settings.Report?.Invoke(progress with { Elapsed = _state.Elapsed });
     }
 
-    private TrainingProgress Step(int epoch, ReadOnlySpan<int> blocks)
+    private TrainingProgress Step()
     {
-        using var scope = NewDisposeScope();
-        double rate = _schedule[_step];
-        foreach (AdamW.ParamGroup group in _optimizer.ParamGroups.Cast<AdamW.ParamGroup>())
-            group.LearningRate = rate;
-
-        (Tensor inputs, Tensor targets, int tokens) = _training.Batch(blocks, _model.Device);
-        _optimizer.zero_grad();
-        Tensor loss = LanguageModelLoss.Mean(_model, inputs, targets);
-        loss.backward();
-        double norm = nn.utils.clip_grad_norm_(_weights, _settings.MaximumGradientNorm);
-        double value = loss.item<float>();
-        if (!double.IsFinite(value) || !double.IsFinite(norm))
+        TimeSpan before = _watch.Elapsed;
+        double rate = _rates[_state.Step, _state.Elapsed];
+        StepResult result = _stepper.Run(NextBlocks(), rate, RandomSeed.Derive(_settings.Seed, _state.Step));
+        _state.Step++;
+        _state.Elapsed += _watch.Elapsed - before;
+        _state.Stepping += _watch.Elapsed - before;
+        _state.Tokens += result.Tokens;
+        _log.Losses.Add(result.Loss);
+        _guard.Count(result);
+        if (result.IsTaken)
         {
-            throw new InvalidOperationException(
-                $"The training loss is no longer a number at step {_step + 1} (loss {value}, gradient norm {norm}). " +
-                "Use a lower LearningRate, or a lower RescaleValue.");
+            _state.LossSum += result.Loss * result.Tokens;
+            _state.LossTokens += result.Tokens;
         }
 
-        _optimizer.step();
-        _step++;
-        _tokens += tokens;
-        return Progress(epoch, value, rate, norm);
+        return Progress(result, rate);
     }
 
-    private TrainingProgress Progress(int epoch, double loss, double rate, double norm)
+    private ReadOnlySpan<int> NextBlocks()
     {
-        TimeSpan elapsed = _elapsed.Elapsed;
+        (long epoch, long stepInEpoch) = Math.DivRem(_state.Step, _stepsAnEpoch);
+        if (epoch != _orderEpoch)
+            _order = RandomSeed.Order(_settings.Seed, epoch, _training.Count);
+        _orderEpoch = epoch;
+        int start = (int)stepInEpoch * _settings.BlocksAStep;
+        return _order.AsSpan(start, Math.Min(_settings.BlocksAStep, _order.Length - start));
+    }
+
+    private TrainingProgress Evaluate(TrainingProgress progress)
+    {
+        double? loss = _validation is null ? null : Validate(_validation);
+        _log.Records.Add(new TrainingRecord
+        {
+            Epoch = progress.Epoch,
+            Step = _state.Step,
+            TrainingLoss = _state.LossSum / _state.LossTokens,
+            ValidationLoss = loss,
+            LearningRate = progress.LearningRate,
+            GradientNorm = progress.GradientNorm,
+            SkippedSteps = _state.SkippedSteps,
+            Tokens = _state.Tokens,
+            Elapsed = _state.Elapsed,
+        });
+        _state.LossSum = 0;
+        _state.LossTokens = 0;
+        return progress with { ValidationLoss = loss };
+    }
+
+    private double Validate(TokenBlocks validation)
+    {
+        double loss = LanguageModelLoss.Evaluate(_model, validation, _settings.BatchSize, _settings.CancellationToken);
+        if (double.IsFinite(loss) && !(loss >= _state.BestLoss))
+        {
+            _state.BestLoss = loss;
+            _state.BestStep = _state.Step;
+            if (_settings.KeepBestModel)
+                _best.Keep();
+        }
+
+        _earlyStopping.Observe(loss);
+        return loss;
+    }
+
+    private TrainingProgress Progress(StepResult result, double rate)
+    {
         return new TrainingProgress
         {
-            Epoch = epoch,
-            EpochCount = _settings.Epochs,
-            Step = _step,
+            Epoch = (int)((_state.Step - 1) / _stepsAnEpoch) + 1,
+            EpochCount = (int)((_stepCount + _stepsAnEpoch - 1) / _stepsAnEpoch),
+            Step = _state.Step,
             StepCount = _stepCount,
-            Loss = loss,
+            SkippedSteps = _state.SkippedSteps,
+            Loss = result.Loss,
             LearningRate = rate,
-            GradientNorm = norm,
-            TokensPerSecond = _tokens / _stepping.Elapsed.TotalSeconds,
-            Elapsed = elapsed,
-            Remaining = elapsed * ((double)(_stepCount - _step) / _step),
+            GradientNorm = result.GradientNorm,
+            TokensPerSecond = _state.Tokens / _state.Stepping.TotalSeconds,
+            Elapsed = _state.Elapsed,
+            Remaining = Remaining(),
         };
     }
 
-    // Weight decay pulls the matrices of the blocks towards zero; norms, biases and embeddings are left alone.
-    private static AdamW MakeOptimizer(LeapModel model, TrainingSettings settings)
+    // In seconds: the steps of a run that only its time budget ends can take longer than a TimeSpan holds.
+    private TimeSpan Remaining()
     {
-        bool IsDecayed((string Name, Parameter Weight) entry) => entry.Weight.dim() == 2 && !entry.Name.Contains("embedding", StringComparison.Ordinal);
-        Parameter[] decayed = [.. model.Weights.Where(IsDecayed).Select(entry => entry.Weight)];
-        Parameter[] others = [.. model.Weights.Where(entry => !IsDecayed(entry)).Select(entry => entry.Weight)];
-        return optim.AdamW(
-            [new AdamW.ParamGroup(decayed, Options(settings.WeightDecay)), new AdamW.ParamGroup(others, Options(0))],
-            settings.LearningRate, settings.Beta1, settings.Beta2);
-
-        AdamW.Options Options(double decay) => new()
-        {
-            LearningRate = settings.LearningRate,
-            InitialLearningRate = settings.LearningRate,
-            beta1 = settings.Beta1,
-            beta2 = settings.Beta2,
-            eps = 1e-8,
-            weight_decay = decay,
-        };
+        double byPace = _state.Elapsed.TotalSeconds * (_stepCount - _state.Step) / _state.Step;
+        double left = _settings.TimeBudget is TimeSpan budget ? Math.Max(0, (budget - _state.Elapsed).TotalSeconds) : double.PositiveInfinity;
+        return TimeSpan.FromSeconds(Math.Min(Math.Min(byPace, left), TimeSpan.MaxValue.TotalSeconds / 2));
     }
 }

@@ -17,11 +17,14 @@ public sealed record TrainingProgress
     /// <summary>Gets the optimizer steps in all.</summary>
     public required long StepCount { get; init; }
 
+    /// <summary>Gets the steps so far that were skipped, because their loss or gradient is not finite. They count as done.</summary>
+    public long SkippedSteps { get; init; }
+
     /// <summary>Gets the training loss of this step in nats a token, with dropout.</summary>
     public required double Loss { get; init; }
 
-    /// <summary>Gets the validation loss in nats a token, over all validation tokens and without dropout; present on the last report of
-    /// each epoch when there are validation data.</summary>
+    /// <summary>Gets the validation loss in nats a token, over all validation tokens and without dropout; present where the model was
+    /// evaluated after this step.</summary>
     public double? ValidationLoss { get; init; }
 
     /// <summary>Gets the learning rate of this step.</summary>
@@ -36,16 +39,21 @@ public sealed record TrainingProgress
     /// <summary>Gets the time since training began.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    /// <summary>Gets the time that the remaining steps will take at the pace so far.</summary>
+    /// <summary>Gets the time that the remaining steps will take at the pace so far, or what is left of the time budget when that is
+    /// less.</summary>
     public required TimeSpan Remaining { get; init; }
 
     /// <inheritdoc/>
     public override string ToString()
     {
         string validation = ValidationLoss is double loss ? string.Create(CultureInfo.InvariantCulture, $", validation loss {loss:0.0000}") : "";
+        string skipped = SkippedSteps > 0 ? $" ({SkippedSteps} skipped)" : "";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"epoch {Epoch}/{EpochCount}, step {Step}/{StepCount}, loss {Loss:0.0000}{validation}, learning rate {LearningRate:0.00E+0}, " +
-            $"gradient norm {GradientNorm:0.000}, {TokensPerSecond:0} tokens/s, elapsed {Elapsed:hh\\:mm\\:ss}, remaining {Remaining:hh\\:mm\\:ss}");
+            $"epoch {Epoch}/{EpochCount}, step {Step}/{StepCount}{skipped}, loss {Loss:0.0000}{validation}, learning rate {LearningRate:0.00E+0}, " +
+            $"gradient norm {GradientNorm:0.000}, {TokensPerSecond:0} tokens/s, elapsed {Hours(Elapsed)}, remaining {Hours(Remaining)}");
     }
+
+    private static string Hours(TimeSpan time) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Math.Floor(time.TotalHours):00}:{time:mm\\:ss}");
 }

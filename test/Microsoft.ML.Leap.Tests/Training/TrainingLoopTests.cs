@@ -5,8 +5,8 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class TrainingLoopTests
 {
-    private static readonly LeapConfig Config = new(13, 8, 8, 2, 2, dropout: 0.1);
-    private static readonly int[] Ids = [.. Enumerable.Range(0, 60).Select(i => i * i % 13)];
+    private static readonly LeapConfig Config = TrainingSamples.Config;
+    private static readonly int[] Ids = TrainingSamples.Ids;
 
     [TestMethod]
     public void Run_FirstStep_IsAdamWByTheBook()
@@ -101,6 +101,174 @@ public class TrainingLoopTests
         StringAssert.Contains(exception.Message, "LearningRate");
     }
 
+    [TestMethod]
+    public void Run_ManyStepsNotANumber_StopsAtTheLimit()
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        using (no_grad())
+            model.Weights[0].Weight.fill_(float.NaN);
+        List<string> warnings = [];
+        using var loop = new TrainingLoop(
+            model, new TokenBlocks(Ids, 8), null, Settings(9, 2) with { Warn = warnings.Add, MaximumSkippedSteps = 3 });
+
+        var exception = Assert.ThrowsExactly<InvalidOperationException>(loop.Run);
+
+        StringAssert.Contains(exception.Message, "3 steps in a row");
+        Assert.HasCount(3, warnings);
+    }
+
+    [TestMethod]
+    public void Run_OneStepNotANumber_IsSkippedAndCounted()
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        float[] before = [];
+        List<TrainingProgress> reports = [];
+        void Report(TrainingProgress progress)
+        {
+            using var noGradients = no_grad();
+            using Tensor bias = model.Weights.Single(entry => entry.Name == "last_norm.bias").Weight.detach();
+            reports.Add(progress);
+            if (progress.Step == 1)
+                bias.fill_(float.PositiveInfinity);
+            if (progress.Step == 2)
+                bias.fill_(0);
+            if (progress.Step == 1)
+                before = TrainingSamples.WeightsOf(model);
+            else if (progress.Step == 2)
+                Assert.AreEqual(before.Length - 8, before.Zip(TrainingSamples.WeightsOf(model)).Count(pair => pair.First == pair.Second));
+        }
+
+        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, Settings(1, 2) with { Report = Report }))
+            loop.Run();
+
+        CollectionAssert.AreEqual(new long[] { 0, 1, 1, 1 }, reports.Select(report => report.SkippedSteps).ToArray());
+        Assert.IsTrue(TrainingSamples.WeightsOf(model).All(float.IsFinite));
+    }
+
+    [TestMethod]
+    public void Run_WithAccumulation_EqualsOneLargeBatch()
+    {
+        // 59 targets in blocks of 8: the last block is short, so a mean of means would differ.
+        var config = new LeapConfig(13, 8, 8, 2, 2, dropout: 0);
+        float[] Train(int batchSize, int accumulation)
+        {
+            using var model = new LeapModel(config, CPU, 5);
+            using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, Settings(3, batchSize) with { GradientAccumulation = accumulation }))
+                loop.Run();
+            return TrainingSamples.WeightsOf(model);
+        }
+
+        float[] whole = Train(8, 1);
+        foreach ((float a, float b) in whole.Zip(Train(3, 3)))
+            Assert.AreEqual(a, b, 2e-5);
+    }
+
+    [TestMethod]
+    public void Run_WithMaximumSteps_TakesJustThese()
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        List<TrainingProgress> reports = [];
+        TrainingSettings settings = Settings(1, 4) with
+        {
+            MaximumSteps = 5,
+            EvaluationInterval = TrainingInterval.Steps(2),
+            Report = reports.Add,
+        };
+        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), new TokenBlocks(Ids[..20], 8), settings))
+            loop.Run();
+
+        CollectionAssert.AreEqual(new[] { 1, 1, 2, 2, 3 }, reports.Select(report => report.Epoch).ToArray());
+        CollectionAssert.AreEqual(new[] { false, true, false, true, true }, reports.Select(report => report.ValidationLoss.HasValue).ToArray());
+        Assert.AreEqual(3, reports[0].EpochCount);
+    }
+
+    [TestMethod]
+    public void Run_TimeBudgetSpent_StopsAndEvaluates()
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        List<TrainingProgress> reports = [];
+        TrainingSettings settings = Settings(1000, 4) with { TimeBudget = TimeSpan.FromTicks(1), Report = reports.Add };
+        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), new TokenBlocks(Ids[..20], 8), settings))
+            loop.Run();
+
+        Assert.HasCount(1, reports);
+        Assert.IsNotNull(reports[0].ValidationLoss);
+    }
+
+    [TestMethod]
+    public void Run_TimeBudgetWithoutAStepLimit_TellsWhatIsLeftOfTheTime()
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        List<TrainingProgress> reports = [];
+        TrainingSettings settings = Settings(1, 4) with
+        {
+            MaximumSteps = int.MaxValue,
+            TimeBudget = TimeSpan.FromDays(1000),
+            Report = reports.Add,
+            IsHostCancelled = () => reports.Count == 1,
+            OnCancel = CancellationBehavior.ReturnBest,
+        };
+        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, settings))
+            loop.Run();
+
+        Assert.AreEqual(int.MaxValue / 2 + 1, reports[0].EpochCount);
+        Assert.IsLessThan(TimeSpan.FromDays(1000), reports[0].Remaining);
+        Assert.IsGreaterThan(TimeSpan.FromDays(1), reports[0].Remaining);
+    }
+
+    [TestMethod]
+    public void Run_KeepingTheBest_ReturnsItsWeights()
+    {
+        // A learning rate that is far too high: the loss ends worse than its best.
+        using var model = new LeapModel(Config, CPU, 5);
+        var validation = new TokenBlocks(Ids[..20], 8);
+        List<double> losses = [];
+        TrainingSettings settings = Settings(8, 4) with
+        {
+            LearningRate = 0.5,
+            Schedule = LearningRateSchedule.Constant(),
+            KeepBestModel = true,
+            Report = progress => losses.AddRange(progress.ValidationLoss is double loss ? [loss] : []),
+        };
+        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), validation, settings))
+            loop.Run();
+
+        Assert.IsGreaterThan(losses.Min(), losses[^1]);
+        Assert.AreEqual(losses.Min(), LanguageModelLoss.Evaluate(model, validation, 4, CancellationToken.None), 1e-9);
+    }
+
+    [TestMethod]
+    public void Run_EarlyStopping_EndsTheRun()
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        int steps = 0;
+        TrainingSettings settings = Settings(50, 100) with { EarlyStoppingPatience = 3, EarlyStoppingImprovement = 100, Report = _ => steps++ };
+        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), new TokenBlocks(Ids[..20], 8), settings))
+            loop.Run();
+
+        Assert.AreEqual(4, steps);
+    }
+
+    [TestMethod]
+    public void Run_CancelledToReturnTheBest_Returns()
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        int steps = 0;
+        TrainingSettings settings = Settings(5, 2) with
+        {
+            Report = _ => steps++,
+            IsHostCancelled = () => steps == 3,
+            OnCancel = CancellationBehavior.ReturnBest,
+        };
+        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, settings))
+            loop.Run();
+
+        Assert.AreEqual(3, steps);
+        Assert.IsFalse(model.training);
+        using var thrower = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, settings with { OnCancel = CancellationBehavior.Throw });
+        Assert.ThrowsExactly<OperationCanceledException>(thrower.Run);
+    }
+
     private static float[] TrainedWeights(int seed)
     {
         using var model = new LeapModel(Config, CPU, seed);
@@ -109,15 +277,5 @@ public class TrainingLoopTests
         return [.. model.Weights.SelectMany(weight => weight.Weight.data<float>().ToArray())];
     }
 
-    private static TrainingSettings Settings(int epochs, int batchSize) => new()
-    {
-        Epochs = epochs,
-        BatchSize = batchSize,
-        LearningRate = 1e-3,
-        Beta1 = 0.9,
-        Beta2 = 0.999,
-        WeightDecay = 0.1,
-        MaximumGradientNorm = 1,
-        Seed = 1,
-    };
+    private static TrainingSettings Settings(int epochs, int batchSize) => TrainingSamples.Settings(epochs, batchSize);
 }

@@ -1,0 +1,76 @@
+using System.Globalization;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>The shape of the learning rate over a run, after the warmup. Immutable, and therefore thread-safe.</summary>
+public sealed class LearningRateSchedule
+{
+    private readonly string _description;
+    private readonly Func<double, double> _factor;
+
+    private LearningRateSchedule(string description, Func<double, double> factor)
+    {
+        _description = description;
+        _factor = factor;
+    }
+
+    /// <summary>Falls in a straight line.</summary>
+    /// <param name="finalRatio">What is left of the learning rate at the end: from 0, the default, to 1.</param>
+    /// <returns>The schedule.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="finalRatio"/> is outside its range.</exception>
+    public static LearningRateSchedule Linear(double finalRatio = 0)
+    {
+        RequireRatio(finalRatio, nameof(finalRatio));
+        return new(Describe($"linear to {finalRatio}"), progress => 1 - (1 - finalRatio) * progress);
+    }
+
+    /// <summary>Falls along half a cosine: slowly, fast, slowly.</summary>
+    /// <param name="finalRatio">The floor, as a ratio of the learning rate: from 0 to 1; 0.1 by default.</param>
+    /// <returns>The schedule.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="finalRatio"/> is outside its range.</exception>
+    public static LearningRateSchedule Cosine(double finalRatio = 0.1)
+    {
+        RequireRatio(finalRatio, nameof(finalRatio));
+        return new(Describe($"cosine to {finalRatio}"), progress => finalRatio + (1 - finalRatio) * (1 + Math.Cos(Math.PI * progress)) / 2);
+    }
+
+    /// <summary>Stays as it is.</summary>
+    /// <returns>The schedule.</returns>
+    public static LearningRateSchedule Constant() => new("constant", _ => 1);
+
+    /// <summary>Stays as it is, and falls in a straight line in the last part of the run.</summary>
+    /// <param name="decayRatio">The last part, as a ratio of the run after the warmup: over 0, at most 1; 0.2 by default.</param>
+    /// <param name="finalRatio">What is left of the learning rate at the end: from 0, the default, to 1.</param>
+    /// <returns>The schedule.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A ratio is outside its range.</exception>
+    public static LearningRateSchedule WarmupStableDecay(double decayRatio = 0.2, double finalRatio = 0)
+    {
+        if (!(decayRatio > 0 && decayRatio <= 1))
+            throw new ArgumentOutOfRangeException(nameof(decayRatio), decayRatio, "decayRatio must be over 0 and at most 1.");
+        RequireRatio(finalRatio, nameof(finalRatio));
+        return new(
+            Describe($"stable, last {decayRatio} linear to {finalRatio}"),
+            progress => 1 - (1 - finalRatio) * Math.Max(0, (progress - (1 - decayRatio)) / decayRatio));
+    }
+
+    /// <summary>Gives the factor of the learning rate.</summary>
+    /// <param name="progress">The part of the run after the warmup that is done, from 0 to 1.</param>
+    /// <returns>From 0 to 1.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="progress"/> is outside its range.</exception>
+    public double FactorAt(double progress)
+    {
+        RequireRatio(progress, nameof(progress));
+        return _factor(progress);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => _description;
+
+    private static string Describe(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private static void RequireRatio(double value, string name)
+    {
+        if (!(value >= 0 && value <= 1))
+            throw new ArgumentOutOfRangeException(name, value, $"{name} must be from 0 to 1.");
+    }
+}

@@ -1,0 +1,24 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>How a model's training went: one record an evaluation, or an epoch where there was nothing to evaluate on. Immutable, and
+/// therefore thread-safe.</summary>
+public sealed class TrainingHistory
+{
+    internal TrainingHistory(IReadOnlyList<TrainingRecord> records) => Records = records;
+
+    /// <summary>Gets the records in the order of the steps; none for a model that was not trained by this package.</summary>
+    public IReadOnlyList<TrainingRecord> Records { get; }
+
+    /// <summary>Gets the record of the least validation loss; <see langword="null"/> where none was measured.</summary>
+    public TrainingRecord? Best => Records.Where(record => record.ValidationLoss is not null).MinBy(record => record.ValidationLoss);
+
+    /// <summary>Writes the records as comma-separated values with a header line, numbers in invariant format and to the last digit.</summary>
+    /// <param name="path">The file; replaced when it exists.</param>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is empty.</exception>
+    public void SaveCsv(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        using FileStream stream = File.Create(path);
+        HistoryCsv.Write(stream, Records);
+    }
+}

@@ -1,0 +1,78 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>One optimizer step: gradients of all its blocks, clipped, and the change of the weights.</summary>
+internal sealed class TrainingStep : IDisposable
+{
+    private readonly LeapModel _model;
+    private readonly TokenBlocks _blocks;
+    private readonly TrainingSettings _settings;
+    private readonly Parameter[] _weights;
+
+    public TrainingStep(LeapModel model, TokenBlocks blocks, TrainingSettings settings)
+    {
+        _model = model;
+        _blocks = blocks;
+        _settings = settings;
+        _weights = [.. model.Weights.Select(entry => entry.Weight)];
+        Optimizer = new AdamWOptimizer(model.Weights, settings);
+    }
+
+    public AdamWOptimizer Optimizer { get; }
+
+    /// <summary>Takes the step, unless its loss or gradient is not finite.</summary>
+    /// <param name="blocks">The blocks; they go through the network in parts of the batch size.</param>
+    /// <param name="learningRate">The learning rate.</param>
+    /// <param name="seed">Decides the dropout.</param>
+    public StepResult Run(ReadOnlySpan<int> blocks, double learningRate, long seed)
+    {
+        long total = 0;
+        foreach (int block in blocks)
+            total += _blocks.Length(block);
+
+        _model.SeedDropout(seed);
+        _model.zero_grad(set_to_none: true);
+        double loss = 0;
+        for (int start = 0; start < blocks.Length; start += _settings.BatchSize)
+            loss += Accumulate(blocks.Slice(start, Math.Min(_settings.BatchSize, blocks.Length - start)), total);
+        double norm = ClipGradients();
+        bool isFinite = double.IsFinite(loss) && double.IsFinite(norm);
+        if (isFinite)
+            Optimizer.Step(learningRate);
+        return new StepResult(loss, norm, total, isFinite);
+    }
+
+    public void Dispose()
+    {
+        _model.zero_grad(set_to_none: true);
+        Optimizer.Dispose();
+    }
+
+    // Weighted by tokens: parts of unequal length add up to the mean over the whole step.
+    private double Accumulate(ReadOnlySpan<int> part, long total)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(part, _model.Device);
+        Tensor loss = LanguageModelLoss.Mean(_model, inputs, targets);
+        double weight = (double)tokens / total;
+        (weight == 1 ? loss : loss * weight).backward();
+        return loss.item<float>() * weight;
+    }
+
+    private double ClipGradients()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        Tensor[] gradients = [.. _weights.Select(weight => weight.grad).OfType<Tensor>()];
+        double norm = stack(gradients.Select(gradient => gradient.norm())).norm().item<float>();
+        if (norm > _settings.MaximumGradientNorm && double.IsFinite(norm))
+        {
+            foreach (Tensor gradient in gradients)
+                gradient.mul_(_settings.MaximumGradientNorm / norm);
+        }
+
+        return norm;
+    }
+}

@@ -1,0 +1,68 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public class AdamWOptimizerTests
+{
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Step_ManyTimes_FollowsTheRecurrenceInDoublePrecision(bool decayAll)
+    {
+        using var scope = NewDisposeScope();
+        (string Name, Parameter Weight)[] weights =
+        [
+            ("block.weight", Parameter(linspace(-1, 1, 6).view(2, 3))),
+            ("word_embedding.weight", Parameter(linspace(0.1, 2, 4).view(2, 2))),
+            ("norm.bias", Parameter(linspace(1, 3, 3))),
+        ];
+        TrainingSettings settings = TrainingSamples.Settings(1, 1) with { DecayAllWeights = decayAll };
+        Oracle[] oracles = [.. weights.Select(w => new Oracle(w.Weight, decayAll || w.Name == "block.weight" ? settings.WeightDecay : 0))];
+        using var optimizer = new AdamWOptimizer(weights, settings);
+
+        for (int step = 1; step <= 50; step++)
+        {
+            double rate = 0.1 / step;
+            for (int i = 0; i < weights.Length; i++)
+            {
+                float[] gradient = [.. Enumerable.Range(0, (int)weights[i].Weight.numel()).Select(j => (float)Math.Sin(step * (i + 1) + j))];
+                weights[i].Weight.grad = tensor(gradient, weights[i].Weight.shape);
+                oracles[i].Step(gradient, rate, step);
+            }
+
+            optimizer.Step(rate);
+        }
+
+        Assert.AreEqual(50, optimizer.StepCount);
+        foreach ((var (name, weight), Oracle oracle) in weights.Zip(oracles))
+        {
+            float[] actual = weight.data<float>().ToArray();
+            for (int i = 0; i < actual.Length; i++)
+                Assert.AreEqual(oracle.Values[i], actual[i], 2e-6, $"{name}[{i}]");
+        }
+    }
+
+    private static Parameter Parameter(Tensor values) => new(values.clone());
+
+    private sealed class Oracle(Tensor start, double decay)
+    {
+        private readonly double[] _mean = new double[start.numel()];
+        private readonly double[] _square = new double[start.numel()];
+
+        public double[] Values { get; } = [.. start.data<float>().ToArray().Select(value => (double)value)];
+
+        public void Step(float[] gradient, double rate, int step)
+        {
+            for (int i = 0; i < Values.Length; i++)
+            {
+                _mean[i] = 0.9 * _mean[i] + 0.1 * gradient[i];
+                _square[i] = 0.999 * _square[i] + 0.001 * gradient[i] * gradient[i];
+                double mean = _mean[i] / (1 - Math.Pow(0.9, step));
+                double square = _square[i] / (1 - Math.Pow(0.999, step));
+                Values[i] -= rate * (decay * Values[i] + mean / (Math.Sqrt(square) + 1e-8));
+            }
+        }
+    }
+}
