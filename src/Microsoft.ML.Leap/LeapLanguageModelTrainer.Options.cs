@@ -116,6 +116,12 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>At least 1; 8,192 by default. More use more memory; scores do not depend on it.</value>
         public int ScoringTokensPerBatch = 8192;
 
+        /// <summary>Bytes of token ids that stay in memory while training, for training and validation texts each.</summary>
+        /// <value>At least 0; 1 GiB by default, half a billion ids of a vocabulary of up to 65,536, each 2 bytes, or half as many of a greater
+        /// one, each 4. A greater corpus goes into a memory-mapped file in <see cref="MLContext.TempFilePath"/> that is deleted when the training
+        /// ends. The model does not depend on it.</value>
+        public long MaximumCorpusMemory = 1L << 30;
+
         /// <summary>Called after each optimizer step, on the thread that trains.</summary>
         /// <value><see langword="null"/> by default. An exception in it ends the training.</value>
         public Action<TrainingProgress>? Progress;
@@ -150,6 +156,7 @@ public sealed partial class LeapLanguageModelTrainer
             Require(
                 MaximumGradientNorm > 0 && double.IsFinite(MaximumGradientNorm), nameof(MaximumGradientNorm), MaximumGradientNorm, "over 0 and finite");
             ValidateTraining();
+            Require(MaximumCorpusMemory >= 0, nameof(MaximumCorpusMemory), MaximumCorpusMemory, "at least 0");
             Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
 
             // The rest is the network's to judge; its vocabulary is known only when the tokenizer is.

@@ -62,10 +62,10 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             throw new InvalidOperationException("EarlyStoppingPatience needs validation data: give some to Fit, or set ValidationFraction.");
 
         LeapTokenizer tokenizer = _options.InitialModel?.Tokenizer ?? _options.Tokenizer.Create(trainingTexts, _options.CancellationToken);
-        int[] trainingIds = Encode(trainingTexts, tokenizer, "training");
-        int[]? validationIds = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
+        using TokenStore trainingIds = Encode(trainingTexts, tokenizer, "training");
+        using TokenStore? validationIds = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
         LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(tokenizer.VocabularySize);
-        channel.Info(default, $"{config}; {trainingIds.Length - 1} training tokens on {device}.");
+        channel.Info(default, $"{config}; {trainingIds.Count - 1} training tokens on {device}.");
 
         LeapModel model = _options.InitialModel?.CopyNetwork(device, seed) ?? new LeapModel(config, device, seed);
         try
@@ -114,16 +114,17 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
                 $"ValidationFraction needs at least 2 rows in the training data, to keep one for each purpose, but there are {count}.");
     }
 
-    private int[] Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, string purpose)
+    private TokenStore Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, string purpose)
     {
-        int[] ids = TokenizedCorpus.Encode(texts, tokenizer);
-        if (ids.Length < 2)
-            throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text; there is nothing to learn from.");
-        return ids;
+        TokenStore ids = TokenizedCorpus.Encode(texts, tokenizer, _options.MaximumCorpusMemory, HostSettings.Of(_host).TempFilePath);
+        if (ids.Count >= 2)
+            return ids;
+        ids.Dispose();
+        throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text; there is nothing to learn from.");
     }
 
     private TrainingHistory Train(
-        LeapModel model, LeapTokenizer tokenizer, int[] trainingIds, int[]? validationIds, int seed, IChannel channel)
+        LeapModel model, LeapTokenizer tokenizer, TokenStore trainingIds, TokenStore? validationIds, int seed, IChannel channel)
     {
         var log = new ProgressLog(channel);
         TrainingSettings settings = _options.MakeTrainingSettings(seed) with

@@ -213,6 +213,7 @@ public class LeapLanguageModelTrainerTests
         AssertRefused("Beta2", options => options.Beta2 = -0.1);
         AssertRefused("WeightDecay", options => options.WeightDecay = -1);
         AssertRefused("MaximumGradientNorm", options => options.MaximumGradientNorm = 0);
+        AssertRefused("MaximumCorpusMemory", options => options.MaximumCorpusMemory = -1);
         AssertRefused("ScoringTokensPerBatch", options => options.ScoringTokensPerBatch = 0);
         AssertRefused("hiddenSize", options => options.HiddenSize = 15);
         AssertRefused("dropout", options => options.Dropout = 1);
@@ -229,6 +230,46 @@ public class LeapLanguageModelTrainerTests
         change(options);
         var exception = Assert.Throws<ArgumentException>(() => new MLContext().Leap().LanguageModel(options));
         Assert.AreEqual(parameter, exception.ParamName, exception.Message);
+    }
+
+    [TestMethod]
+    public void Fit_CorpusBeyondItsMemory_TrainsTheSameFromFilesThatAreGoneAfterwards()
+    {
+        using var folder = new TemporaryFolder();
+        float[] Scores(long memory, int files)
+        {
+            var context = new MLContext(1) { TempFilePath = folder.Path };
+            LeapLanguageModelTrainer.Options options = TinyModel.Options();
+            options.MaximumCorpusMemory = memory;
+            options.Progress = _ => Assert.HasCount(files, folder.Files);
+            IDataView data = TinyModel.View(context, TinyModel.Texts);
+            using LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(data, TinyModel.View(context, "a cat"));
+            Assert.HasCount(0, folder.Files);
+            return [.. TinyModel.Rows(context, model.Transform(data)).Select(row => row.LogLikelihood)];
+        }
+
+        CollectionAssert.AreEqual(Scores(long.MaxValue, files: 0), Scores(0, files: 2));
+    }
+
+    [TestMethod]
+    public void Fit_FailsWithCorpusInFile_DeletesIt()
+    {
+        using var folder = new TemporaryFolder();
+        var context = new MLContext(1) { TempFilePath = folder.Path };
+
+        Assert.ThrowsExactly<NotSupportedException>(() => TinyModel.Fit(context, options =>
+        {
+            options.MaximumCorpusMemory = 0;
+            options.Progress = _ => throw new NotSupportedException();
+        }));
+        Assert.ThrowsExactly<InvalidOperationException>(() =>
+        {
+            LeapLanguageModelTrainer.Options options = TinyModel.Options();
+            options.MaximumCorpusMemory = 0;
+            context.Leap().LanguageModel(options).Fit(TinyModel.View(context, "", null));
+        });
+
+        Assert.HasCount(0, folder.Files);
     }
 
     // ML.NET's own way from a schema to its shape is internal.

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>The LEAP language model: token ids in, a logit for each possible next token out.</summary>
 /// <remarks>Field names are the names of the tensors in checkpoints. Not thread-safe while training; evaluation by several threads
 /// at once is safe. Tensors that a call makes go to the caller's dispose scope.</remarks>
-internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
+internal sealed class LeapModel : LanguageModelNetwork
 {
     private readonly Embedding word_embedding;
     private readonly TiedHead proj_logits;
@@ -38,24 +38,14 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
             weight.DetachFromDisposeScope();
     }
 
-    /// <summary>Gets the model's shape.</summary>
-    public LeapConfig Config { get; }
+    /// <inheritdoc/>
+    public override LeapConfig Config { get; }
 
     /// <summary>Gets every weight once, under its checkpoint's name; the tied matrix is <c>word_embedding.weight</c>.</summary>
-    public IReadOnlyList<(string Name, Parameter Weight)> Weights { get; }
+    public override IReadOnlyList<(string Name, Parameter Weight)> Weights { get; }
 
-    /// <summary>Gets where the weights live.</summary>
-    public Device Device => Weights[0].Weight.device;
-
-    /// <summary>Computes the logits of the next token at each place.</summary>
-    /// <param name="inputIds">Token ids, int64 [B, N], N at most the context length.</param>
-    /// <param name="attentionMask">True at real tokens, false at padding, bool [B, N]; null where all are real.</param>
-    /// <returns>[B, N, V].</returns>
-    public override Tensor forward(Tensor inputIds, Tensor? attentionMask) => Logits(Hidden(inputIds, attentionMask));
-
-    /// <summary>Computes what the output layer sees: [B, N, d].</summary>
-    /// <inheritdoc cref="forward"/>
-    public Tensor Hidden(Tensor inputIds, Tensor? attentionMask)
+    /// <inheritdoc/>
+    public override Tensor Hidden(Tensor inputIds, Tensor? attentionMask)
     {
         RequireFits(inputIds, attentionMask);
         Tensor x = word_embedding.call(inputIds);
@@ -63,11 +53,11 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
         return last_norm.call(x);
     }
 
-    /// <summary>Computes logits, [..., V], from hidden vectors, [..., d].</summary>
-    public Tensor Logits(Tensor hidden) => proj_logits.call(hidden, word_embedding.Weight);
+    /// <inheritdoc/>
+    public override Tensor Logits(Tensor hidden) => proj_logits.call(hidden, word_embedding.Weight);
 
-    /// <summary>Starts the random numbers of all dropout layers anew.</summary>
-    public void SeedDropout(long seed) => _noise.Seed(seed);
+    /// <inheritdoc/>
+    public override void SeedDropout(long seed) => _noise.Seed(seed);
 
     /// <summary>Takes over the weights of a model of the same shape, on whatever device.</summary>
     public void CopyWeightsFrom(LeapModel other)

@@ -7,7 +7,7 @@ internal static class LanguageModelLoss
 {
     /// <summary>Mean negative log-likelihood of the targets [B, N] in nats a token, ignored ones left out; a scalar tensor that gradients
     /// flow through.</summary>
-    public static Tensor Mean(LeapModel model, Tensor inputs, Tensor targets)
+    public static Tensor Mean(LanguageModelNetwork model, Tensor inputs, Tensor targets)
     {
         using Tensor logits = model.forward(inputs, null);
         using Tensor rows = logits.flatten(0, 1);
@@ -16,7 +16,7 @@ internal static class LanguageModelLoss
     }
 
     /// <summary>Mean over every target of every block, each counted once, without dropout or gradients.</summary>
-    public static double Evaluate(LeapModel model, TokenBlocks blocks, int batchSize, CancellationToken cancellationToken)
+    public static double Evaluate(LanguageModelNetwork model, TokenBlocks blocks, int batchSize, CancellationToken cancellationToken)
     {
         bool wasTraining = model.training;
         model.eval();

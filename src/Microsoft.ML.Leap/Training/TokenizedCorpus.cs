@@ -1,6 +1,8 @@
+using System.Runtime.InteropServices;
+
 namespace Microsoft.ML.Leap;
 
-/// <summary>Reads the text column of a data view, as text and as one stream of token ids.</summary>
+/// <summary>Reads the text column of a data view, as text and as one stream of token ids in compact form.</summary>
 internal static class TokenizedCorpus
 {
     /// <summary>The texts of a column in the view's order; missing ones are empty.</summary>
@@ -19,18 +21,26 @@ internal static class TokenizedCorpus
     }
 
     /// <summary>Encodes every document into one stream: an end-of-text id, then each document's ids and an end-of-text id. Empty
-    /// documents leave no trace.</summary>
-    public static int[] Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer)
+    /// documents leave no trace. One document at a time is in memory as text.</summary>
+    /// <param name="texts">The documents.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="maximumMemory">Bytes of packed ids that may stay in memory; more go into a file.</param>
+    /// <param name="folder">Where the file goes.</param>
+    /// <returns>The stream; the caller disposes it.</returns>
+    public static TokenStore Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, long maximumMemory, string folder)
     {
-        List<int> ids = [tokenizer.EndOfTextId];
+        using var builder = new TokenStoreBuilder(tokenizer.VocabularySize, maximumMemory, folder);
+        builder.Append([tokenizer.EndOfTextId]);
+        List<int> ids = [];
         foreach (ReadOnlyMemory<char> text in texts)
         {
-            int start = ids.Count;
+            ids.Clear();
             tokenizer.EncodeDocument(text.Span, ids);
-            if (ids.Count > start && ids[^1] != tokenizer.EndOfTextId)
+            if (ids.Count > 0 && ids[^1] != tokenizer.EndOfTextId)
                 ids.Add(tokenizer.EndOfTextId);
+            builder.Append(CollectionsMarshal.AsSpan(ids));
         }
 
-        return [.. ids];
+        return builder.Build();
     }
 }

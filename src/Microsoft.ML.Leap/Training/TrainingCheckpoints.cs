@@ -47,15 +47,15 @@ internal sealed class TrainingCheckpoints
 
     /// <summary>Reads the rest of the checkpoint that <see cref="ReadState"/> read.</summary>
     /// <exception cref="FormatException">It is corrupt.</exception>
-    public void ReadRest(TrainingState state, LeapModel model, AdamWOptimizer optimizer, BestWeights best, TrainingLog log)
+    public void ReadRest(TrainingState state, LanguageModelNetwork model, AdamWOptimizer optimizer, BestWeights best, TrainingLog log)
     {
         string path = _folder.PathOf(state.Step);
-        ReadWeights(path, model.Config, model.Weights.ToDictionary(entry => entry.Name, entry => (Tensor)entry.Weight));
+        ReadWeights(path, model.Weights.ToDictionary(entry => entry.Name, entry => (Tensor)entry.Weight));
         Load(path, source => source.Read(OptimizerFile, stream => ReadOptimizer(stream, optimizer, log, state.Step)));
         log.Records.AddRange(Load(path, source => source.Read(HistoryCsv.FileName, HistoryCsv.Read)));
         optimizer.StepCount = state.Step - state.SkippedSteps;
         if (state.BestStep is long bestStep && Directory.Exists(_folder.PathOf(bestStep)))
-            ReadWeights(_folder.PathOf(bestStep), model.Config, best.Tensors);
+            ReadWeights(_folder.PathOf(bestStep), best.Tensors);
     }
 
     public bool IsDue(TrainingState state, long stepsAnEpoch) => _settings.Interval.IsDue(state.Step, stepsAnEpoch, _sinceLast.Elapsed);
@@ -84,24 +84,29 @@ internal sealed class TrainingCheckpoints
         using DisposeScope scope = NewDisposeScope();
         Tensor losses = zeros([steps], ScalarType.Float64);
         var destinations = new Dictionary<string, Tensor>(optimizer.State, StringComparer.Ordinal) { [LossLog] = losses };
-        var reader = new SafeTensorsReader(stream, stream.Length, OptimizerFile);
-        string? fault = Checkpoint.FindFault(
-            destinations.ToDictionary(pair => pair.Key, pair => pair.Value.shape), reader.Tensors.ToDictionary(info => info.Name, info => info.Shape));
-        if (fault is not null)
-            throw new FormatException($"{OptimizerFile}: {fault}");
-        reader.ReadTensors(info => destinations[info.Name]);
+        ReadTensors(stream, OptimizerFile, destinations, requireFinite: false);
         log.Losses.AddRange(losses.data<double>().ToArray());
         return true;
     }
 
-    private static void ReadWeights(string path, LeapConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    private static void ReadWeights(string path, IReadOnlyDictionary<string, Tensor> weights)
     {
         using var noGradients = no_grad();
         Load(path, source => source.Read(ModelFileNames.Weights, stream =>
         {
-            new CheckpointReader(stream, stream.Length, config).ReadInto(weights);
+            ReadTensors(stream, ModelFileNames.Weights, weights, requireFinite: true);
             return true;
         }));
+    }
+
+    private static void ReadTensors(Stream stream, string name, IReadOnlyDictionary<string, Tensor> destinations, bool requireFinite)
+    {
+        var reader = new SafeTensorsReader(stream, stream.Length, name);
+        string? fault = Checkpoint.FindFault(
+            destinations.ToDictionary(pair => pair.Key, pair => pair.Value.shape), reader.Tensors.ToDictionary(info => info.Name, info => info.Shape));
+        if (fault is not null)
+            throw new FormatException($"{name}: {fault}");
+        reader.ReadTensors(info => destinations[info.Name], requireFinite);
     }
 
     private static T Load<T>(string path, Func<IModelSource, T> load) => ModelFolder.Load(path, load);

@@ -5,7 +5,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>Trains a network on token blocks: step after step until the run's length is reached, with evaluations in between.</summary>
 internal sealed class TrainingLoop : IDisposable
 {
-    private readonly LeapModel _model;
+    private readonly LanguageModelNetwork _model;
     private readonly TokenBlocks _training;
     private readonly TokenBlocks? _validation;
     private readonly TrainingSettings _settings;
@@ -23,7 +23,7 @@ internal sealed class TrainingLoop : IDisposable
     private int[] _order = [];
     private long _orderEpoch = -1;
 
-    public TrainingLoop(LeapModel model, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
+    public TrainingLoop(LanguageModelNetwork model, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
     {
         _model = model;
         _training = training;

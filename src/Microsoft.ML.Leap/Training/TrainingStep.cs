@@ -6,12 +6,12 @@ namespace Microsoft.ML.Leap;
 /// <summary>One optimizer step: gradients of all its blocks, clipped, and the change of the weights.</summary>
 internal sealed class TrainingStep : IDisposable
 {
-    private readonly LeapModel _model;
+    private readonly LanguageModelNetwork _model;
     private readonly TokenBlocks _blocks;
     private readonly TrainingSettings _settings;
     private readonly Parameter[] _weights;
 
-    public TrainingStep(LeapModel model, TokenBlocks blocks, TrainingSettings settings)
+    public TrainingStep(LanguageModelNetwork model, TokenBlocks blocks, TrainingSettings settings)
     {
         _model = model;
         _blocks = blocks;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap.Tests;
@@ -48,5 +49,75 @@ public class TokenBlocksTests
 
         Assert.AreEqual(2, count);
         CollectionAssert.AreEqual(new long[] { 1, 2 }, inputs.shape);
+    }
+
+    [TestMethod]
+    public void Batch_OfSpilledIds_EqualsThatOfIdsInMemory()
+    {
+        using var folder = new TemporaryFolder();
+        int[] ids = [.. Enumerable.Range(0, 1001).Select(i => i * i % 997)];
+        using var builder = new TokenStoreBuilder(997, maximumMemory: 100, folder.Path);
+        builder.Append(ids);
+        using TokenStore store = builder.Build();
+        Assert.HasCount(1, folder.Files);
+        var spilled = new TokenBlocks(store, 16);
+        var inMemory = new TokenBlocks(ids, 16);
+        int[] all = [.. Enumerable.Range(0, inMemory.Count)];
+        using var scope = NewDisposeScope();
+
+        Assert.AreEqual(inMemory.Count, spilled.Count);
+        (Tensor expectedInputs, Tensor expectedTargets, _) = inMemory.Batch(all, CPU);
+        (Tensor inputs, Tensor targets, _) = spilled.Batch(all, CPU);
+
+        CollectionAssert.AreEqual(expectedInputs.data<long>().ToArray(), inputs.data<long>().ToArray());
+        CollectionAssert.AreEqual(expectedTargets.data<long>().ToArray(), targets.data<long>().ToArray());
+    }
+
+    [TestMethod]
+    public void Separate_Ids_ShiftsWithinEachBlockAndDropsTheRemainder()
+    {
+        using TokenStore store = TokenStore.Pack([.. Enumerable.Range(10, 11)]);
+        TokenBlocks blocks = TokenBlocks.Separate(store, 4);
+        using var scope = NewDisposeScope();
+
+        (Tensor inputs, Tensor targets, int count) = blocks.Batch([1, 0], CPU);
+
+        Assert.AreEqual(2, blocks.Count);
+        Assert.AreEqual(6, blocks.TargetCount);
+        Assert.AreEqual(6, count);
+        CollectionAssert.AreEqual(new long[] { 14, 15, 16, 10, 11, 12 }, inputs.data<long>().ToArray());
+        CollectionAssert.AreEqual(new long[] { 15, 16, 17, 11, 12, 13 }, targets.data<long>().ToArray());
+    }
+
+    [TestMethod]
+    public void Count_BeyondThirtyTwoBits_CountsInLong()
+    {
+        using var store = new EndlessStore(5_000_000_000);
+        var blocks = new TokenBlocks(store, 1024);
+        using var scope = NewDisposeScope();
+
+        (Tensor inputs, Tensor targets, int count) = blocks.Batch([blocks.Count - 1], CPU);
+
+        Assert.AreEqual(4_999_999_999, blocks.TargetCount);
+        Assert.AreEqual(4_882_813, blocks.Count);
+        Assert.AreEqual(4_999_999_999 - 4_882_812L * 1024, count);
+        Assert.AreEqual(4_882_812L * 1024 % 1000, inputs[0, 0].item<long>());
+        Assert.AreEqual(4_999_999_999 % 1000, targets[0, -1].item<long>());
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => new TokenBlocks(store, 1)).Message, "ContextLength");
+    }
+
+    /// <summary>Holds nothing: the id at a place is the place modulo 1,000.</summary>
+    private sealed class EndlessStore(long count) : TokenStore(count, sizeof(int))
+    {
+        public override void Dispose()
+        {
+        }
+
+        protected override void ReadBytes(long offset, Span<byte> destination)
+        {
+            Span<int> ids = MemoryMarshal.Cast<byte, int>(destination);
+            for (int i = 0; i < ids.Length; i++)
+                ids[i] = (int)((offset / sizeof(int) + i) % 1000);
+        }
     }
 }

@@ -9,9 +9,29 @@ public class TokenizedCorpusTests
         LeapTokenizer tokenizer = TokenizerOptions.Bytes().Create([], CancellationToken.None);
         int end = tokenizer.EndOfTextId;
 
-        int[] ids = TokenizedCorpus.Encode(new[] { "ab", "", "c" }.Select(text => text.AsMemory()), tokenizer);
+        using TokenStore store = TokenizedCorpus.Encode(
+            new[] { "ab", "", "c" }.Select(text => text.AsMemory()), tokenizer, long.MaxValue, Path.GetTempPath());
 
+        int[] ids = new int[store.Count];
+        store.Read(0, ids);
         CollectionAssert.AreEqual(new[] { end, 'a', 'b', end, 'c', end }, ids);
+    }
+
+    [TestMethod]
+    public void Encode_FailsHalfway_DeletesTheFile()
+    {
+        using var folder = new TemporaryFolder();
+        LeapTokenizer tokenizer = TokenizerOptions.Bytes().Create([], CancellationToken.None);
+        IEnumerable<ReadOnlyMemory<char>> Texts()
+        {
+            yield return "ab".AsMemory();
+            Assert.HasCount(1, folder.Files);
+            throw new NotSupportedException();
+        }
+
+        Assert.ThrowsExactly<NotSupportedException>(() => TokenizedCorpus.Encode(Texts(), tokenizer, 0, folder.Path));
+
+        Assert.HasCount(0, folder.Files);
     }
 
     [TestMethod]

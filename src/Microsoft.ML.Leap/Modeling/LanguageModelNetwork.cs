@@ -1,0 +1,34 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>What training and its loss need of a causal language model: token ids in, a logit for each possible next token out.</summary>
+/// <remarks>Not thread-safe while training. Tensors that a call makes go to the caller's dispose scope.</remarks>
+internal abstract class LanguageModelNetwork(string name) : nn.Module<Tensor, Tensor?, Tensor>(name)
+{
+    /// <summary>Gets the network's shape.</summary>
+    public abstract LeapConfig Config { get; }
+
+    /// <summary>Gets every weight once, under its checkpoint's name.</summary>
+    public abstract IReadOnlyList<(string Name, Parameter Weight)> Weights { get; }
+
+    /// <summary>Gets where the weights live.</summary>
+    public Device Device => Weights[0].Weight.device;
+
+    /// <summary>Computes the logits of the next token at each place.</summary>
+    /// <param name="inputIds">Token ids, int64 [B, N], N at most the context length.</param>
+    /// <param name="attentionMask">True at real tokens, false at padding, bool [B, N]; null where all are real.</param>
+    /// <returns>[B, N, V].</returns>
+    public override Tensor forward(Tensor inputIds, Tensor? attentionMask) => Logits(Hidden(inputIds, attentionMask));
+
+    /// <summary>Computes what the output layer sees: [B, N, d].</summary>
+    /// <inheritdoc cref="forward"/>
+    public abstract Tensor Hidden(Tensor inputIds, Tensor? attentionMask);
+
+    /// <summary>Computes logits, [..., V], from hidden vectors, [..., d].</summary>
+    public abstract Tensor Logits(Tensor hidden);
+
+    /// <summary>Starts the random numbers of all dropout layers anew.</summary>
+    public abstract void SeedDropout(long seed);
+}
