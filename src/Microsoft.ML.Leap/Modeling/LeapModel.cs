@@ -44,6 +44,12 @@ internal sealed class LeapModel : nn.Module<Tensor, Tensor?, Tensor>
     /// <summary>Gets every weight once, under its checkpoint's name; the tied matrix is <c>word_embedding.weight</c>.</summary>
     public IReadOnlyList<(string Name, Parameter Weight)> Weights { get; }
 
+    /// <summary>Gets the output layer's matrix, which is the word embedding's, [V, d].</summary>
+    public Parameter HeadWeight => word_embedding.Weight;
+
+    /// <summary>Gets the output layer's bias, [V].</summary>
+    public Parameter HeadBias => proj_logits.Bias;
+
     /// <summary>Gets where the weights live.</summary>
     public Device Device => Weights[0].Weight.device;
 
