@@ -7,5 +7,9 @@ internal sealed class TemporaryFolder : IDisposable
 
     public string[] Files => Directory.GetFiles(Path, "*", SearchOption.AllDirectories);
 
+    /// <summary>Reads the files of the folder itself, by name.</summary>
+    public Dictionary<string, byte[]> ReadFiles() =>
+        Directory.GetFiles(Path).ToDictionary(path => System.IO.Path.GetFileName(path), File.ReadAllBytes);
+
     public void Dispose() => Directory.Delete(Path, recursive: true);
 }

@@ -13,6 +13,12 @@ internal abstract class LanguageModelNetwork(string name) : nn.Module<Tensor, Te
     /// <summary>Gets every weight once, under its checkpoint's name.</summary>
     public abstract IReadOnlyList<(string Name, Parameter Weight)> Weights { get; }
 
+    /// <summary>Gets the output layer's matrix, [V, d].</summary>
+    public abstract Parameter HeadWeight { get; }
+
+    /// <summary>Gets the output layer's bias, [V].</summary>
+    public abstract Parameter HeadBias { get; }
+
     /// <summary>Gets where the weights live.</summary>
     public Device Device => Weights[0].Weight.device;
 

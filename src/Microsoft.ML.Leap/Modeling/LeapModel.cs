@@ -45,6 +45,12 @@ internal sealed class LeapModel : LanguageModelNetwork
     public override IReadOnlyList<(string Name, Parameter Weight)> Weights { get; }
 
     /// <inheritdoc/>
+    public override Parameter HeadWeight => word_embedding.Weight;
+
+    /// <inheritdoc/>
+    public override Parameter HeadBias => proj_logits.Bias;
+
+    /// <inheritdoc/>
     public override Tensor Hidden(Tensor inputIds, Tensor? attentionMask)
     {
         RequireFits(inputIds, attentionMask);

@@ -15,5 +15,8 @@ internal sealed class TiedHead : nn.Module<Tensor, Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>Gets the bias, [V].</summary>
+    public Parameter Bias => bias;
+
     public override Tensor forward(Tensor hidden, Tensor embedding) => nn.functional.linear(hidden, embedding, bias);
 }

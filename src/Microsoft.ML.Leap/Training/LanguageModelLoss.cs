@@ -9,10 +9,19 @@ internal static class LanguageModelLoss
     /// flow through.</summary>
     public static Tensor Mean(LanguageModelNetwork model, Tensor inputs, Tensor targets)
     {
-        using Tensor logits = model.forward(inputs, null);
-        using Tensor rows = logits.flatten(0, 1);
+        using Tensor isReal = targets.ne(TokenBlocks.IgnoredTarget);
+        using Tensor count = isReal.sum();
+        return Mean(model, inputs, targets, count.item<long>());
+    }
+
+    /// <summary>Negative log-likelihoods of the targets, summed and divided by <paramref name="targetCount"/>.</summary>
+    /// <inheritdoc cref="Mean(LanguageModelNetwork, Tensor, Tensor)"/>
+    public static Tensor Mean(LanguageModelNetwork model, Tensor inputs, Tensor targets, long targetCount)
+    {
+        using Tensor hidden = model.Hidden(inputs, null);
+        using Tensor rows = hidden.flatten(0, 1);
         using Tensor flat = targets.flatten();
-        return nn.functional.cross_entropy(rows, flat, ignore_index: TokenBlocks.IgnoredTarget);
+        return LinearCrossEntropy.Mean(rows, model.HeadWeight, model.HeadBias, flat, targetCount);
     }
 
     /// <summary>Mean over every target of every block, each counted once, without dropout or gradients.</summary>
@@ -28,7 +37,7 @@ internal static class LanguageModelLoss
             using var scope = NewDisposeScope();
             int[] batch = [.. Enumerable.Range(start, Math.Min(batchSize, blocks.Count - start))];
             (Tensor inputs, Tensor targets, int count) = blocks.Batch(batch, model.Device);
-            sum += Mean(model, inputs, targets).item<float>() * (double)count;
+            sum += Mean(model, inputs, targets, count).item<float>() * (double)count;
         }
 
         model.train(wasTraining);

@@ -211,7 +211,7 @@ public class ModelRoundTripTests
     {
         using var folder = new TemporaryFolder();
         s_model.SavePretrained(folder.Path);
-        Dictionary<string, byte[]> before = folder.Files();
+        Dictionary<string, byte[]> before = folder.ReadFiles();
 
         // Its weights are gone when they are to be written, after config.json.
         var network = new LeapModel(new LeapConfig(257, 16, 16, 1, 2), torch.CPU, seed: 0);
@@ -220,7 +220,7 @@ public class ModelRoundTripTests
         network.Dispose();
         Assert.Throws<Exception>(() => broken.SavePretrained(folder.Path));
 
-        Dictionary<string, byte[]> after = folder.Files();
+        Dictionary<string, byte[]> after = folder.ReadFiles();
         CollectionAssert.AreEquivalent(before.Keys, after.Keys);
         foreach (string name in before.Keys)
             CollectionAssert.AreEqual(before[name], after[name], name);

@@ -1,0 +1,73 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>The output layer and its cross-entropy in one pass, a few rows at a time: the logits of all rows never exist.</summary>
+/// <remarks>Where a gradient is wanted it is computed along with the loss, while a chunk's logits are at hand; the backward pass only
+/// scales it. Loss and gradients are summed in single precision or better, whatever the device. Thread-safe.</remarks>
+internal static class LinearCrossEntropy
+{
+    /// <summary>Logits held at a time, 32 MB: longer matrix products gain no speed.</summary>
+    internal const long DefaultChunkSize = 1 << 23;
+
+    /// <summary>Returns the negative log-likelihoods of the targets in nats, summed and divided by <paramref name="targetCount"/>.</summary>
+    /// <param name="hidden">What the layer sees, [R, d].</param>
+    /// <param name="weight">Its matrix, [V, d].</param>
+    /// <param name="bias">Its bias, [V].</param>
+    /// <param name="targets">Indices of the right logits, int64 [R]; rows of <see cref="TokenBlocks.IgnoredTarget"/> cost nothing.</param>
+    /// <param name="targetCount">What the sum is divided by, at least 1: the number of targets for their mean.</param>
+    /// <param name="chunkSize">Logits held at a time, rounded to whole rows.</param>
+    /// <returns>A scalar that gradients of hidden, weight and bias flow through.</returns>
+    public static Tensor Mean(
+        Tensor hidden, Tensor weight, Tensor bias, Tensor targets, long targetCount, long chunkSize = DefaultChunkSize)
+    {
+        if (is_grad_enabled() && (hidden.requires_grad || weight.requires_grad || bias.requires_grad))
+            return Function.apply(hidden, weight, bias, targets, targetCount, chunkSize);
+
+        using DisposeScope scope = NewDisposeScope();
+        (Tensor rows, Tensor kept, _) = Real(hidden, targets);
+        return new LinearCrossEntropyPass(rows, weight, bias, kept, targetCount).Run(chunkSize, null).MoveToOuterDisposeScope();
+    }
+
+    // The rows that have a target, those targets, and the rows' indices where some have none.
+    private static (Tensor Hidden, Tensor Targets, Tensor? Indices) Real(Tensor hidden, Tensor targets)
+    {
+        Tensor isReal = targets.ne(TokenBlocks.IgnoredTarget);
+        if (isReal.all().item<bool>())
+            return (hidden, targets, null);
+
+        Tensor indices = isReal.nonzero().squeeze(1);
+        return (hidden.index_select(0, indices), targets.index_select(0, indices), indices);
+    }
+
+    private sealed class Function : autograd.SingleTensorFunction<Function>
+    {
+        public override string Name => nameof(LinearCrossEntropy);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            var (hidden, weight, bias, targets) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (Tensor)vars[3]);
+            using DisposeScope scope = NewDisposeScope();
+            (Tensor rows, Tensor kept, Tensor? indices) = Real(hidden, targets);
+            var gradients = new LinearGradients(zeros_like(rows), zeros_like(weight), zeros_like(bias));
+            var pass = new LinearCrossEntropyPass(rows, weight, bias, kept, (long)vars[4]);
+            Tensor loss = pass.Run((long)vars[5], gradients);
+            Tensor hiddenGradient = indices is null ? gradients.Hidden : zeros_like(hidden).index_copy_(0, indices, gradients.Hidden);
+            ctx.save_for_backward(
+                [
+                    hiddenGradient.MoveToOuterDisposeScope(),
+                    gradients.Weight.MoveToOuterDisposeScope(),
+                    gradients.Bias.MoveToOuterDisposeScope(),
+                ]);
+            return loss.MoveToOuterDisposeScope();
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            List<Tensor> gradients = [.. ctx.get_saved_variables().Select(gradient => (gradient * grad_output).MoveToOuterDisposeScope())];
+            return [.. gradients, null!, null!, null!];
+        }
+    }
+}
