@@ -46,10 +46,12 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         using IChannel channel = host.Start("Loading");
         HostSettings wishes = HostSettings.Of(host);
         var selected = DeviceSelector.Select(device, wishes.GpuDeviceId, wishes.FallbackToCpu, message => channel.Warning(default, message));
-        (LeapModel model, LeapTokenizer tokenizer) = ModelFiles.Read(source, selected);
         TrainingHistory? history = source.Contains(HistoryCsv.FileName)
             ? new TrainingHistory(source.Read(HistoryCsv.FileName, HistoryCsv.Read))
             : null;
+
+        // Last, so that no damaged file can leave a network behind.
+        (LeapModel model, LeapTokenizer tokenizer) = ModelFiles.Read(source, selected);
         return new LeapLanguageModelTransformer(environment, model, tokenizer, settings, history);
     }
 
