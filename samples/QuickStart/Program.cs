@@ -26,7 +26,7 @@ if (documents.Length < 100)
 }
 
 string[] validation = documents[..validationCount];
-string[] training = Budget(documents[validationCount..], characters: 4_000_000);
+string[] training = Budget(documents[validationCount..], characters: 3_000_000);
 AnsiConsole.MarkupLineInterpolated(
     $"[bold]{training.Length:N0}[/] training texts of {training.Sum(text => (long)text.Length):N0} characters, {validation.Length:N0} validation texts.");
 
