@@ -11,12 +11,22 @@ internal sealed class LinearCrossEntropyPass
     private readonly Tensor _bias;
     private readonly Tensor _targets;
     private readonly double _targetCount;
+    private readonly bool _isPlain;
 
-    public LinearCrossEntropyPass(Tensor hidden, Tensor weight, Tensor bias, Tensor targets, double targetCount)
+    /// <param name="hidden">What the layer sees, [R, d].</param>
+    /// <param name="weight">Its matrix, [V, d].</param>
+    /// <param name="bias">Its bias, [V].</param>
+    /// <param name="targets">Indices of the right logits, int64 [R].</param>
+    /// <param name="targetCount">What the sum is divided by.</param>
+    /// <param name="form">How it is computed.</param>
+    public LinearCrossEntropyPass(Tensor hidden, Tensor weight, Tensor bias, Tensor targets, double targetCount, LinearCrossEntropyForm form)
     {
-        (_hidden, _weight, _bias) = (hidden.detach(), weight.detach(), bias.detach());
-        _targets = targets.unsqueeze(1);
+        _hidden = hidden.detach().to(form.ProductType);
+        _weight = weight.detach().to(form.ProductType);
+        _bias = bias.detach();
+        _targets = targets;
         _targetCount = targetCount;
+        _isPlain = form.IsPlain || !SoftmaxCrossEntropy.IsForCpu(_weight) || _bias.dtype != ScalarType.Float32;
     }
 
     /// <summary>Computes the loss, and its gradients where they are given, to be filled.</summary>
@@ -30,35 +40,28 @@ internal sealed class LinearCrossEntropyPass
         {
             using DisposeScope scope = NewDisposeScope();
             long count = Math.Min(chunkRows, rowCount - start);
-            Tensor logits = buffer.narrow(0, 0, count);
-            Tensor targets = _targets.narrow(0, start, count);
-            Tensor totals = Exponentials(start, logits, targets, loss);
+            Tensor hidden = _hidden.narrow(0, start, count);
+            Tensor logits = buffer.narrow(0, 0, count).addmm_(hidden, _weight.t(), 0, 1);
+            loss.add_(Softmax(logits, _targets.narrow(0, start, count), gradients?.Bias));
             if (gradients is not null)
-                AddGradients(start, logits, targets, totals, gradients);
+                AddGradients(hidden, logits, gradients.Hidden.narrow(0, start, count), gradients.Weight);
         }
 
         return loss.div_(_targetCount).to(ScalarType.Float32);
     }
 
-    // Turns the buffer into exp(logit - largest of the row), adds the rows' losses, and returns the rows' sums, [rows, 1].
-    private Tensor Exponentials(long start, Tensor logits, Tensor targets, Tensor loss)
-    {
-        logits.copy_(_bias).addmm_(_hidden.narrow(0, start, logits.shape[0]), _weight.t(), 1, 1);
-        logits.sub_(logits.amax([1], true, null!));
-        Tensor chosen = logits.gather(1, targets);
-        Tensor totals = logits.exp_().sum(1, keepdim: true);
-        loss.add_((totals.log() - chosen).sum(ScalarType.Float64));
-        return totals;
-    }
+    private Tensor Softmax(Tensor logits, Tensor targets, Tensor? biasGradient) => _isPlain
+        ? SoftmaxCrossEntropy.Plain(logits, _bias, targets, 1 / _targetCount, biasGradient)
+        : SoftmaxCrossEntropy.OnCpu(logits, _bias, targets, 1 / _targetCount, biasGradient);
 
-    // A logit's gradient is its probability, less 1 at the target. Dividing by the row's total is left to the small matrices.
-    private void AddGradients(long start, Tensor exponentials, Tensor targets, Tensor totals, LinearGradients gradients)
+    private void AddGradients(Tensor hidden, Tensor logitsGradient, Tensor hiddenGradient, Tensor weightGradient)
     {
-        long count = exponentials.shape[0];
-        Tensor scales = (totals * _targetCount).reciprocal_();
-        exponentials.scatter_add_(1, targets, -totals);
-        gradients.Weight.addmm_(exponentials.t(), _hidden.narrow(0, start, count) * scales, 1, 1);
-        gradients.Bias.addmv_(exponentials.t(), scales.squeeze(1), 1, 1);
-        gradients.Hidden.narrow(0, start, count).addmm_(exponentials, _weight, 0, 1).mul_(scales);
+        hiddenGradient.copy_(logitsGradient.mm(_weight));
+
+        // A chunk's part may be of lower precision; the sum of all never is.
+        if (weightGradient.dtype == logitsGradient.dtype)
+            weightGradient.addmm_(logitsGradient.t(), hidden, 1, 1);
+        else
+            weightGradient.add_(logitsGradient.t().mm(hidden));
     }
 }

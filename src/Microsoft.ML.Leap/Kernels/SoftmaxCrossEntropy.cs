@@ -1,0 +1,48 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>The cross-entropy of rows of logits, whose memory then holds the logits' gradients.</summary>
+internal static class SoftmaxCrossEntropy
+{
+    /// <summary>Whether <see cref="OnCpu"/> takes such logits.</summary>
+    public static bool IsForCpu(Tensor logits) =>
+        logits.device_type == DeviceType.CPU && (logits.dtype is ScalarType.Float32 or ScalarType.BFloat16);
+
+    /// <summary>Returns the sum of the rows' losses in nats, a scalar of double precision.</summary>
+    /// <param name="logits">Logits without their bias, [R, V]; overwritten.</param>
+    /// <param name="bias">The bias, [V].</param>
+    /// <param name="targets">The index of the right logit of each row, int64 [R].</param>
+    /// <param name="scale">What the gradients are multiplied by.</param>
+    /// <param name="biasGradient">To it the bias's gradient is added, [V]; null where no gradients are wanted.</param>
+    public static Tensor Plain(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
+    {
+        Tensor x = logits + bias;
+        Tensor loss = (x.logsumexp(1) - x.gather(1, targets.unsqueeze(1)).squeeze(1)).sum(ScalarType.Float64);
+        if (biasGradient is null)
+            return loss;
+
+        // A logit's gradient is its probability, less 1 at the target.
+        Tensor gradients = x.softmax(1).scatter_add_(1, targets.unsqueeze(1), full_like(targets, -1, x.dtype).unsqueeze(1)).mul_(scale);
+        biasGradient.add_(gradients.sum([0L]));
+        logits.copy_(gradients);
+        return loss;
+    }
+
+    /// <inheritdoc cref="Plain"/>
+    public static Tensor OnCpu(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient) =>
+        logits.dtype == ScalarType.BFloat16
+            ? OnCpu<ushort, BFloat16Row>(logits, bias, targets, scale, biasGradient)
+            : OnCpu<float, Float32Row>(logits, bias, targets, scale, biasGradient);
+
+    private static unsafe Tensor OnCpu<TValue, TFormat>(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
+        where TValue : unmanaged
+        where TFormat : IRowFormat<TValue>
+    {
+        var kernel = new SoftmaxCrossEntropyKernel<TValue, TFormat>(
+            (TValue*)RawMemory.Of(logits), (float*)RawMemory.Of(bias), (long*)RawMemory.Of(targets), logits.shape[0], (int)logits.shape[1]);
+        return tensor(
+            biasGradient is null ? kernel.Loss() : kernel.LossAndGradients((float)scale, (float*)RawMemory.Of(biasGradient)), ScalarType.Float64);
+    }
+}
