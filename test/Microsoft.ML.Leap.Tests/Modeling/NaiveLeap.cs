@@ -1,13 +1,13 @@
 namespace Microsoft.ML.Leap.Tests;
 
 /// <summary>The network's equations as plain loops in double precision, one sequence at a time: slow, and plainly right.</summary>
-internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, double[]> weights)
+internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, double[]> weights) : NaiveNetwork(weights)
 {
     private readonly int _d = config.HiddenSize;
 
     public double[][] Logits(long[] ids, bool[] isReal)
     {
-        double[][] x = [.. ids.Select((id, i) => Sum(Row("word_embedding.weight", id), Row("leap_model.position_embeddings.weight", i)))];
+        double[][] x = [.. ids.Select((id, i) => Sum(Row("word_embedding.weight", id, _d), Row("leap_model.position_embeddings.weight", i, _d)))];
         for (int l = 0; l < config.LayerCount; l++)
             x = Block(x, $"leap_model.decoders.{l}.", config.WindowSizes[l], isReal);
         return [.. x.Select(Head)];
@@ -63,49 +63,10 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
     private double[] FeedForward(double[] x, string name)
     {
         double[] n = LayerNorm(LayerNorm(x, name + "pre_norm"), name + "boom_norm");
-        double[] boomed = [.. Product(name + "boom.weight", n).Select(v => v * 0.5 * (1 + Erf(v / Math.Sqrt(2))))];
+        double[] boomed = [.. Product(name + "boom.weight", n).Select(Gelu)];
         return Sum(x, Product(name + "unboom.weight", boomed));
     }
 
     private double[] Head(double[] x) =>
-        Sum(Product("word_embedding.weight", LayerNorm(x, "last_norm")), weights["proj_logits.bias"]);
-
-    private double[] LayerNorm(double[] x, string name)
-    {
-        double mean = x.Average();
-        double variance = x.Average(v => (v - mean) * (v - mean));
-        return [.. x.Select((v, k) => (v - mean) / Math.Sqrt(variance + 1e-5) * weights[name + ".weight"][k] + weights[name + ".bias"][k])];
-    }
-
-    private double[] Product(string name, double[] x) =>
-        [.. Enumerable.Range(0, weights[name].Length / x.Length).Select(r => Dot(weights[name].AsSpan(r * x.Length, x.Length), x))];
-
-    private double[] Row(string name, long row) => weights[name][(int)(row * _d)..(int)((row + 1) * _d)];
-
-    private static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
-
-    private static double Dot(ReadOnlySpan<double> a, ReadOnlySpan<double> b)
-    {
-        double sum = 0;
-        for (int k = 0; k < a.Length; k++)
-            sum += a[k] * b[k];
-        return sum;
-    }
-
-    // The series of erf; past 5 it differs from 1 by less than it loses by cancelling.
-    private static double Erf(double x)
-    {
-        if (Math.Abs(x) > 5)
-            return Math.Sign(x);
-
-        double term = x;
-        double sum = x;
-        for (int n = 1; n < 200 && Math.Abs(term) > 1e-18; n++)
-        {
-            term *= -x * x / n;
-            sum += term / (2 * n + 1);
-        }
-
-        return 2 / Math.Sqrt(Math.PI) * sum;
-    }
+        Sum(Product("word_embedding.weight", LayerNorm(x, "last_norm")), Bias("proj_logits.bias"));
 }
