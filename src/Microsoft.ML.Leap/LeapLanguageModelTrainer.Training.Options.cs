@@ -25,6 +25,11 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>At least 1, the default. Each token of the step counts the same, however the batches are filled.</value>
         public int GradientAccumulation = 1;
 
+        /// <summary>In which precision matrices are multiplied while training.</summary>
+        /// <value><see cref="TrainingPrecision.Auto"/> by default: what is fastest on the device. Set another for numbers that do not depend on
+        /// the kind of machine.</value>
+        public TrainingPrecision Precision = TrainingPrecision.Auto;
+
         /// <summary>The shape of the learning rate after the warmup.</summary>
         /// <value>By default it falls in a straight line to zero.</value>
         public LearningRateSchedule Schedule = LearningRateSchedule.Linear();
@@ -122,6 +127,7 @@ public sealed partial class LeapLanguageModelTrainer
             ArgumentNullException.ThrowIfNull(EvaluationInterval, nameof(EvaluationInterval));
             Require(MaximumSteps is null or >= 1, nameof(MaximumSteps), MaximumSteps ?? 0, "at least 1");
             Require(TimeBudget is null || TimeBudget > TimeSpan.Zero, nameof(TimeBudget), TimeBudget ?? default, "over zero");
+            Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "a value of TrainingPrecision");
             Require(GradientAccumulation >= 1, nameof(GradientAccumulation), GradientAccumulation, "at least 1");
             Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "at least 0");
             Require(WarmupRatio >= 0 && WarmupRatio <= 1, nameof(WarmupRatio), WarmupRatio, "from 0 to 1");

@@ -127,8 +127,11 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         LeapModel model, LeapTokenizer tokenizer, TokenStore trainingIds, TokenStore? validationIds, int seed, IChannel channel)
     {
         var log = new ProgressLog(channel);
+        bool usesBFloat16 = PrecisionSelector.UsesBFloat16(_options.Precision, model.Device, model.Config.HiddenSize);
+        channel.Info(default, $"Matrix products are in {(usesBFloat16 ? "bfloat16" : "single precision")}.");
         TrainingSettings settings = _options.MakeTrainingSettings(seed) with
         {
+            UsesBFloat16 = usesBFloat16,
             Report = (Action<TrainingProgress>)log.Report + _options.Progress,
             Inform = message => channel.Info(default, message),
             Warn = message => channel.Warning(default, message),

@@ -12,6 +12,7 @@ public class LeapLanguageModelTrainerRunTests
         LeapLanguageModelTrainerTests.AssertRefused("MaximumSteps", options => options.MaximumSteps = 0);
         LeapLanguageModelTrainerTests.AssertRefused("TimeBudget", options => options.TimeBudget = TimeSpan.Zero);
         LeapLanguageModelTrainerTests.AssertRefused("GradientAccumulation", options => options.GradientAccumulation = 0);
+        LeapLanguageModelTrainerTests.AssertRefused("Precision", options => options.Precision = (TrainingPrecision)9);
         LeapLanguageModelTrainerTests.AssertRefused("Schedule", options => options.Schedule = null!);
         LeapLanguageModelTrainerTests.AssertRefused("WarmupSteps", options => options.WarmupSteps = -1);
         LeapLanguageModelTrainerTests.AssertRefused("WarmupRatio", options => options.WarmupRatio = 1.1);

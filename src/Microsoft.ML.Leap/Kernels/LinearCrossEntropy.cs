@@ -8,7 +8,7 @@ namespace Microsoft.ML.Leap;
 /// scales it. Loss and gradients are summed in single precision or better, whatever the device and the products. Thread-safe.</remarks>
 internal static class LinearCrossEntropy
 {
-    private static readonly LinearCrossEntropyForm _float32 = new();
+    private static readonly LinearCrossEntropyForm DefaultForm = new();
 
     /// <summary>Returns the negative log-likelihoods of the targets in nats, summed and divided by <paramref name="targetCount"/>.</summary>
     /// <param name="hidden">What the layer sees, [R, d].</param>
@@ -16,18 +16,18 @@ internal static class LinearCrossEntropy
     /// <param name="bias">Its bias, [V].</param>
     /// <param name="targets">Indices of the right logits, int64 [R]; rows of <see cref="TokenBlocks.IgnoredTarget"/> cost nothing.</param>
     /// <param name="targetCount">What the sum is divided by, at least 1: the number of targets for their mean.</param>
-    /// <param name="form">How it is computed; in single precision when null.</param>
+    /// <param name="form">How it is computed; in the weights' precision when null.</param>
     /// <returns>A scalar that gradients of hidden, weight and bias flow through.</returns>
     public static Tensor Mean(
         Tensor hidden, Tensor weight, Tensor bias, Tensor targets, long targetCount, LinearCrossEntropyForm? form = null)
     {
-        form ??= _float32;
+        form ??= DefaultForm;
         if (is_grad_enabled() && (hidden.requires_grad || weight.requires_grad || bias.requires_grad))
             return Function.apply(hidden, weight, bias, targets, targetCount, form);
 
         using DisposeScope scope = NewDisposeScope();
         (Tensor rows, Tensor kept, _) = Real(hidden, targets);
-        return new LinearCrossEntropyPass(rows, weight, bias, kept, targetCount, form).Run(form.ChunkSize, null).MoveToOuterDisposeScope();
+        return new LinearCrossEntropyPass(rows, weight, bias, kept, targetCount, form).Run(null).MoveToOuterDisposeScope();
     }
 
     // The rows that have a target, those targets, and the rows' indices where some have none.
@@ -53,7 +53,7 @@ internal static class LinearCrossEntropy
             var gradients = new LinearGradients(zeros_like(rows), zeros_like(weight), zeros_like(bias));
             var form = (LinearCrossEntropyForm)vars[5];
             var pass = new LinearCrossEntropyPass(rows, weight, bias, kept, (long)vars[4], form);
-            Tensor loss = pass.Run(form.ChunkSize, gradients);
+            Tensor loss = pass.Run(gradients);
             Tensor hiddenGradient = indices is null ? gradients.Hidden : zeros_like(hidden).index_copy_(0, indices, gradients.Hidden);
             ctx.save_for_backward(
                 [

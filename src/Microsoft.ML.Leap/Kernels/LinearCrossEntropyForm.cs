@@ -1,11 +1,11 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
 
 /// <summary>How <see cref="LinearCrossEntropy"/> computes.</summary>
-/// <param name="ProductType">The type of its matrix products' factors and results; all sums over them are of single precision or better.</param>
-internal sealed record LinearCrossEntropyForm(ScalarType ProductType = ScalarType.Float32)
+/// <param name="UsesBFloat16">Whether factors and results of its matrix products are rounded to bfloat16; all sums over them are of single
+/// precision or better.</param>
+internal sealed record LinearCrossEntropyForm(bool UsesBFloat16 = false)
 {
     /// <summary>Gets the bytes of logits held at a time, 32 MB by default: longer matrix products gain no speed.</summary>
     public long ChunkBytes { get; init; } = 1 << 25;
@@ -13,6 +13,6 @@ internal sealed record LinearCrossEntropyForm(ScalarType ProductType = ScalarTyp
     /// <summary>Gets whether rows go through tensor operations even where the kernel of the CPU could take them.</summary>
     public bool IsPlain { get; init; }
 
-    /// <summary>Gets the logits held at a time.</summary>
-    public long ChunkSize => ChunkBytes / ProductType.ElementSize();
+    /// <summary>Gives the type of the products of weights of a type.</summary>
+    public ScalarType ProductType(ScalarType weightType) => UsesBFloat16 ? ScalarType.BFloat16 : weightType;
 }

@@ -11,6 +11,7 @@ internal sealed class LinearCrossEntropyPass
     private readonly Tensor _bias;
     private readonly Tensor _targets;
     private readonly double _targetCount;
+    private readonly long _chunkRows;
     private readonly bool _isPlain;
 
     /// <param name="hidden">What the layer sees, [R, d].</param>
@@ -21,19 +22,21 @@ internal sealed class LinearCrossEntropyPass
     /// <param name="form">How it is computed.</param>
     public LinearCrossEntropyPass(Tensor hidden, Tensor weight, Tensor bias, Tensor targets, double targetCount, LinearCrossEntropyForm form)
     {
-        _hidden = hidden.detach().to(form.ProductType);
-        _weight = weight.detach().to(form.ProductType);
+        ScalarType type = form.ProductType(weight.dtype);
+        _hidden = hidden.detach().to(type);
+        _weight = weight.detach().to(type);
         _bias = bias.detach();
         _targets = targets;
         _targetCount = targetCount;
+        _chunkRows = Math.Max(1, form.ChunkBytes / (weight.shape[0] * _weight.ElementSize));
         _isPlain = form.IsPlain || !SoftmaxCrossEntropy.IsForCpu(_weight) || _bias.dtype != ScalarType.Float32;
     }
 
     /// <summary>Computes the loss, and its gradients where they are given, to be filled.</summary>
-    public Tensor Run(long chunkSize, LinearGradients? gradients)
+    public Tensor Run(LinearGradients? gradients)
     {
         long rowCount = _hidden.shape[0];
-        long chunkRows = Math.Clamp(chunkSize / _weight.shape[0], 1, Math.Max(1, rowCount));
+        long chunkRows = Math.Min(_chunkRows, rowCount);
         Tensor buffer = empty([chunkRows, _weight.shape[0]], _weight.dtype, _weight.device);
         Tensor loss = zeros([], ScalarType.Float64, _hidden.device);
         for (long start = 0; start < rowCount; start += chunkRows)

@@ -19,6 +19,18 @@ internal abstract class LanguageModelNetwork(string name) : nn.Module<Tensor, Te
     /// <summary>Gets the output layer's bias, [V].</summary>
     public abstract Parameter HeadBias { get; }
 
+    /// <summary>Gets or sets whether matrix products are in bfloat16 while training; in evaluation none is.</summary>
+    public bool TrainsInBFloat16
+    {
+        get;
+        set
+        {
+            field = value;
+            foreach (Linear linear in modules().OfType<Linear>())
+                linear.TrainsInBFloat16 = value;
+        }
+    }
+
     /// <summary>Gets where the weights live.</summary>
     public Device Device => Weights[0].Weight.device;
 

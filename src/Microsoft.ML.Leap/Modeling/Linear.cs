@@ -17,5 +17,9 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) => nn.functional.linear(x, weight, bias);
+    /// <summary>Gets or sets whether the product is in bfloat16 while training.</summary>
+    public bool TrainsInBFloat16 { get; set; }
+
+    public override Tensor forward(Tensor x) => MatrixProduct.Of(x, weight, bias, training && TrainsInBFloat16);
 }
+

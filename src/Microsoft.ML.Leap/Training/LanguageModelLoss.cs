@@ -21,26 +21,42 @@ internal static class LanguageModelLoss
         using Tensor hidden = model.Hidden(inputs, null);
         using Tensor rows = hidden.flatten(0, 1);
         using Tensor flat = targets.flatten();
-        return LinearCrossEntropy.Mean(rows, model.HeadWeight, model.HeadBias, flat, targetCount);
+        var form = new LinearCrossEntropyForm(UsesBFloat16: model.training && model.TrainsInBFloat16);
+        return LinearCrossEntropy.Mean(rows, model.HeadWeight, model.HeadBias, flat, targetCount, form);
     }
 
-    /// <summary>Mean over every target of every block, each counted once, without dropout or gradients.</summary>
-    public static double Evaluate(LanguageModelNetwork model, TokenBlocks blocks, int batchSize, CancellationToken cancellationToken)
+    /// <summary>Mean over every target of every block, each counted once, in single precision and without dropout or gradients.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="blocks">The blocks.</param>
+    /// <param name="batchSize">Blocks at a time.</param>
+    /// <param name="throwIfCancelled">Called before each batch.</param>
+    public static double Evaluate(LanguageModelNetwork model, TokenBlocks blocks, int batchSize, Action throwIfCancelled)
     {
         bool wasTraining = model.training;
         model.eval();
+        try
+        {
+            return Sum(model, blocks, batchSize, throwIfCancelled) / blocks.TargetCount;
+        }
+        finally
+        {
+            model.train(wasTraining);
+        }
+    }
+
+    private static double Sum(LanguageModelNetwork model, TokenBlocks blocks, int batchSize, Action throwIfCancelled)
+    {
         using var noGradients = no_grad();
         double sum = 0;
         for (int start = 0; start < blocks.Count; start += batchSize)
         {
-            cancellationToken.ThrowIfCancellationRequested();
+            throwIfCancelled();
             using var scope = NewDisposeScope();
             int[] batch = [.. Enumerable.Range(start, Math.Min(batchSize, blocks.Count - start))];
             (Tensor inputs, Tensor targets, int count) = blocks.Batch(batch, model.Device);
             sum += Mean(model, inputs, targets, count).item<float>() * (double)count;
         }
 
-        model.train(wasTraining);
-        return sum / blocks.TargetCount;
+        return sum;
     }
 }

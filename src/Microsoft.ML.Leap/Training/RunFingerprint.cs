@@ -19,6 +19,7 @@ internal static class RunFingerprint
             $"MaximumSteps={settings.MaximumSteps}",
             $"BatchSize={settings.BatchSize}",
             $"GradientAccumulation={settings.GradientAccumulation}",
+            $"Precision={(settings.UsesBFloat16 ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32)}",
             $"LearningRate={settings.LearningRate}",
             $"Schedule={settings.Schedule}",
             $"WarmupSteps={settings.WarmupSteps}",

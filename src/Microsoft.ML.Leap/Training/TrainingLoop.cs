@@ -151,7 +151,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private double Validate(TokenBlocks validation)
     {
-        double loss = LanguageModelLoss.Evaluate(_model, validation, _settings.BatchSize, _settings.CancellationToken);
+        double loss = LanguageModelLoss.Evaluate(_model, validation, _settings.BatchSize, _settings.ThrowIfCancelled);
         if (double.IsFinite(loss) && !(loss >= _state.BestLoss))
         {
             _state.BestLoss = loss;

@@ -8,6 +8,7 @@ internal sealed record TrainingSettings
     public TimeSpan? TimeBudget { get; init; }
     public required int BatchSize { get; init; }
     public int GradientAccumulation { get; init; } = 1;
+    public bool UsesBFloat16 { get; init; }
     public required double LearningRate { get; init; }
     public LearningRateSchedule Schedule { get; init; } = LearningRateSchedule.Linear();
     public int WarmupSteps { get; init; }

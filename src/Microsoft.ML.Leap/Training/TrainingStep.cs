@@ -16,6 +16,7 @@ internal sealed class TrainingStep : IDisposable
         _model = model;
         _blocks = blocks;
         _settings = settings;
+        model.TrainsInBFloat16 = settings.UsesBFloat16;
         _weights = [.. model.Weights.Select(entry => entry.Weight)];
         Optimizer = new AdamWOptimizer(model.Weights, settings);
     }

@@ -191,7 +191,7 @@ public class ModelRoundTripTests
     }
 
     [TestMethod]
-    public void SavePretrainedThenLoad_ScoresAreBitEqual()
+    public void SavePretrainedThenLoad_FilesAreTheSameAndScoresAgree()
     {
         using var folder = new TemporaryFolder();
         s_model.SavePretrained(folder.Path);
@@ -200,10 +200,16 @@ public class ModelRoundTripTests
             Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).ToArray());
 
         using LeapLanguageModelTransformer loaded = new MLContext().Leap().LoadPretrained(folder.Path, device: "cpu");
-        CollectionAssert.AreEqual(
-            Bits(s_model.Transform(TinyModel.View(Context, TinyModel.Texts)), "Nats"),
-            Bits(loaded.Transform(TinyModel.View(Context, TinyModel.Texts)), "LogLikelihood"));
-        Assert.AreEqual(s_model.Config.ToString(), loaded.Config.ToString());
+        using var again = new TemporaryFolder();
+        loaded.SavePretrained(again.Path);
+        foreach ((string name, byte[] bytes) in folder.ReadFiles())
+            CollectionAssert.AreEqual(bytes, again.ReadFiles()[name], name);
+
+        // The loaded model has batches of the default size, not of the saved one's.
+        float[] expected = [.. s_model.Transform(TinyModel.View(Context, TinyModel.Texts)).GetColumn<float>("Nats")];
+        float[] actual = [.. loaded.Transform(TinyModel.View(Context, TinyModel.Texts)).GetColumn<float>("LogLikelihood")];
+        foreach ((float wanted, float got) in expected.Zip(actual))
+            Assert.AreEqual(wanted, got, 1e-5 * Math.Abs(wanted));
     }
 
     [TestMethod]

@@ -71,7 +71,7 @@ public class TrainingLoopTests
         CollectionAssert.AreEqual(new[] { 1, 1, 2, 2, 3, 3 }, reports.Select(report => report.Epoch).ToArray());
         CollectionAssert.AreEqual(new long[] { 1, 2, 3, 4, 5, 6 }, reports.Select(report => report.Step).ToArray());
         Assert.IsTrue(reports.All(report => report.StepCount == 6 && report.ValidationLoss.HasValue == (report.Step % 2 == 0)));
-        double final = LanguageModelLoss.Evaluate(model, new TokenBlocks(Ids[..20], 8), 1, CancellationToken.None);
+        double final = LanguageModelLoss.Evaluate(model, new TokenBlocks(Ids[..20], 8), 1, () => { });
         Assert.AreEqual(final, reports[^1].ValidationLoss!.Value, 1e-5);
         Assert.IsFalse(model.training);
     }
@@ -234,7 +234,7 @@ public class TrainingLoopTests
             loop.Run();
 
         Assert.IsGreaterThan(losses.Min(), losses[^1]);
-        Assert.AreEqual(losses.Min(), LanguageModelLoss.Evaluate(model, validation, 4, CancellationToken.None), 1e-9);
+        Assert.AreEqual(losses.Min(), LanguageModelLoss.Evaluate(model, validation, 4, () => { }), 1e-9);
     }
 
     [TestMethod]
@@ -267,6 +267,50 @@ public class TrainingLoopTests
         Assert.IsFalse(model.training);
         using var thrower = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, settings with { OnCancel = CancellationBehavior.Throw });
         Assert.ThrowsExactly<OperationCanceledException>(thrower.Run);
+    }
+
+    [TestMethod]
+    [DataRow(CancellationBehavior.Throw)]
+    [DataRow(CancellationBehavior.ReturnBest)]
+    public void Run_CancelledByTheHostWhileEvaluating_StopsThere(CancellationBehavior behavior)
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        int questions = 0;
+        List<TrainingProgress> reports = [];
+        TrainingSettings settings = Settings(1, 4) with
+        {
+            MaximumSteps = 1,
+            IsHostCancelled = () => ++questions is 3 or 4,
+            OnCancel = behavior,
+            Report = reports.Add,
+        };
+        using var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), new TokenBlocks(Ids, 2), settings);
+        if (behavior == CancellationBehavior.Throw)
+            Assert.ThrowsExactly<OperationCanceledException>(loop.Run);
+        else
+            loop.Run();
+
+        Assert.IsEmpty(reports);
+        Assert.IsEmpty(loop.Log.Records);
+    }
+
+    [TestMethod]
+    public void Run_InBFloat16_LearnsAsInSinglePrecision()
+    {
+        double[] losses = [Train(usesBFloat16: false), Train(usesBFloat16: true)];
+
+        Assert.AreNotEqual(losses[0], losses[1]);
+        Assert.AreEqual(losses[0], losses[1], 0.02 * losses[0]);
+
+        static double Train(bool usesBFloat16)
+        {
+            using var model = new LeapModel(Config, CPU, 5);
+            using var loop = new TrainingLoop(
+                model, new TokenBlocks(Ids, 8), null, Settings(10, 4) with { LearningRate = 1e-2, UsesBFloat16 = usesBFloat16 });
+            loop.Run();
+            Assert.IsTrue(model.Weights.All(entry => entry.Weight.dtype == ScalarType.Float32));
+            return loop.Log.Losses[^1];
+        }
     }
 
     private static float[] TrainedWeights(int seed)
