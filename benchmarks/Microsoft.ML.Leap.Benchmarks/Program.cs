@@ -5,4 +5,6 @@ var root = new RootCommand("Checks and measurements of Microsoft.ML.Leap.");
 root.Subcommands.Add(ParityCommand.Create());
 root.Subcommands.Add(TokensCommand.Create());
 root.Subcommands.Add(ResumeCommand.Create());
+root.Subcommands.Add(ShakespeareCommand.Create());
+root.Subcommands.Add(Wikitext2Command.Create());
 return root.Parse(args).Invoke();

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.IO.Compression;
 using System.Text;
 
 namespace Microsoft.ML.Leap.Benchmarks;
@@ -55,44 +54,15 @@ internal static class TokensCommand
 
     private static void Print(LeapTokenizer tokenizer, string path)
     {
-        using Stream stream = File.OpenRead(path);
-        using Stream content = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase)
-            ? new GZipStream(stream, CompressionMode.Decompress)
-            : stream;
-        using var reader = new StreamReader(content, new UTF8Encoding(false), detectEncodingFromByteOrderMarks: false);
         using var writer = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false), 1 << 16);
 
-        // Lines end at LF alone: a CR belongs to its line, as in the reference.
         var ids = new List<int>();
-        foreach (string line in ReadLines(reader))
+        foreach (string line in TextFile.ReadLines(path))
         {
             ids.Clear();
             tokenizer.Encode(line, ids);
             writer.Write(string.Join(' ', ids.Select(id => id.ToString(CultureInfo.InvariantCulture))));
             writer.Write('\n');
         }
-    }
-
-    private static IEnumerable<string> ReadLines(StreamReader reader)
-    {
-        var line = new StringBuilder();
-        char[] buffer = new char[1 << 16];
-        int count;
-        while ((count = reader.Read(buffer, 0, buffer.Length)) > 0)
-        {
-            int start = 0;
-            int lineBreak;
-            while ((lineBreak = Array.IndexOf(buffer, '\n', start, count - start)) >= 0)
-            {
-                yield return line.Append(buffer, start, lineBreak - start).ToString();
-                line.Clear();
-                start = lineBreak + 1;
-            }
-
-            line.Append(buffer, start, count - start);
-        }
-
-        if (line.Length > 0)
-            yield return line.ToString();
     }
 }

@@ -45,8 +45,15 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>Gets what the run has recorded so far.</summary>
     public TrainingLog Log => _log;
 
+    /// <summary>Gets the time of the run so far, evaluations included, and that before the checkpoint it went on from.</summary>
+    public TimeSpan Elapsed => _state.Elapsed;
+
+    /// <summary>Gets the training tokens processed a second, without evaluations.</summary>
+    public double TokensPerSecond => _state.Tokens / _state.Stepping.TotalSeconds;
+
     private bool IsOver =>
-        _state.Step >= _stepCount || _state.IsStoppedEarly || (_settings.TimeBudget is TimeSpan budget && _state.Elapsed >= budget);
+        _state.Step >= Math.Min(_stepCount, _settings.PauseAfterSteps ?? _stepCount) || _state.IsStoppedEarly ||
+        (_settings.TimeBudget is TimeSpan budget && _state.Elapsed >= budget);
 
     /// <summary>Trains to the end, and leaves the network in evaluation mode, with the best weights where they are kept.</summary>
     /// <exception cref="OperationCanceledException">The run was cancelled, and is to throw then.</exception>
@@ -176,7 +183,7 @@ internal sealed class TrainingLoop : IDisposable
             Loss = result.Loss,
             LearningRate = rate,
             GradientNorm = result.GradientNorm,
-            TokensPerSecond = _state.Tokens / _state.Stepping.TotalSeconds,
+            TokensPerSecond = TokensPerSecond,
             Elapsed = _state.Elapsed,
             Remaining = Remaining(),
         };

@@ -6,6 +6,10 @@ internal sealed record TrainingSettings
     public required int Epochs { get; init; }
     public long? MaximumSteps { get; init; }
     public TimeSpan? TimeBudget { get; init; }
+
+    /// <summary>Steps after which the run ends, though its schedule goes on: it can be resumed from its checkpoint.</summary>
+    public long? PauseAfterSteps { get; init; }
+
     public required int BatchSize { get; init; }
     public int GradientAccumulation { get; init; } = 1;
     public bool UsesBFloat16 { get; init; }

@@ -45,6 +45,20 @@ public class TrainingCheckpointsTests
     }
 
     [TestMethod]
+    public void Run_PausedAndResumed_EqualsTheWholeRunBitForBit()
+    {
+        TrainingSettings settings = TrainingSamples.Settings(3, 2);
+        (float[] whole, TrainingLog wholeLog) = Run("whole", settings, resume: false);
+
+        (_, TrainingLog paused) = Run("parts", settings with { PauseAfterSteps = 5 }, resume: false);
+        (float[] resumed, TrainingLog log) = Run("parts", settings, resume: true);
+
+        Assert.HasCount(5, paused.Losses);
+        CollectionAssert.AreEqual(whole, resumed);
+        CollectionAssert.AreEqual(wholeLog.Losses, log.Losses);
+    }
+
+    [TestMethod]
     public void Run_OfAFinishedRun_GivesItsModel()
     {
         TrainingSettings settings = TrainingSamples.Settings(2, 4);
