@@ -16,16 +16,17 @@ internal static class ShakespeareCommand
         var json = new Option<string?>("--json") { Description = "File for the result" };
         Option<string> model = ModelChoice.CreateOption();
         Option<string?> device = ModelChoice.CreateDeviceOption();
+        Option<TrainingPrecision> precision = PrecisionChoice.CreateOption();
         var command = new System.CommandLine.Command("shakespeare", "Train a character-level model on nanoGPT's small budget.")
         {
-            data, model, steps, seed, device, json,
+            data, model, steps, seed, device, precision, json,
         };
         command.SetAction(result => ReadableErrors.Run(() =>
         {
             Device chosen = DeviceSelector.Select(result.GetValue(device), null, fallbackToCpu: false, Console.WriteLine);
             ShakespeareReport report = ShakespeareRun.Run(
                 TextFile.ReadAll(result.GetRequiredValue(data).FullName), result.GetRequiredValue(model), chosen,
-                result.GetValue(steps), result.GetValue(seed), new ConsoleProgress().Report);
+                result.GetValue(precision), result.GetValue(steps), result.GetValue(seed), new ConsoleProgress().Report);
             Print(report);
             if (result.GetValue(json) is string path)
                 JsonReport.Write(path, report);
@@ -36,5 +37,5 @@ internal static class ShakespeareCommand
     private static void Print(ShakespeareReport report) => Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
         $"{report.Model}: validation loss {report.ValidationLoss:0.0000} nats a character over {report.ValidationCharacters} characters after " +
-        $"{report.Steps} steps; {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s on {report.Device} with {report.Threads} threads"));
+        $"{report.Steps} steps; {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s in {report.Precision} on {report.Device} with {report.Threads} threads"));
 }

@@ -18,6 +18,9 @@ internal sealed record ShakespeareReport
     public required double Seconds { get; init; }
 
     public required double TokensPerSecond { get; init; }
+    /// <summary>Of matrix products while training.</summary>
+    public required string Precision { get; init; }
+
     public required string Device { get; init; }
     public required int Threads { get; init; }
 }

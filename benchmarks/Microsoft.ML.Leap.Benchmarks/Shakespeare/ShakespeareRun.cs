@@ -12,7 +12,7 @@ internal static class ShakespeareRun
     private const int BatchSize = 12;
 
     public static ShakespeareReport Run(
-        string text, string modelName, Device device, int steps, int seed, Action<TrainingProgress>? report = null)
+        string text, string modelName, Device device, TrainingPrecision precision, int steps, int seed, Action<TrainingProgress>? report = null)
     {
         char[] alphabet = [.. text.Distinct().Order()];
         int[] ids = [.. text.Select(c => Array.BinarySearch(alphabet, c))];
@@ -25,7 +25,12 @@ internal static class ShakespeareRun
         var validation = new TokenBlocks(ids[(trainingCount - 1)..], ContextLength);
         var config = new LeapConfig(alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0);
         using LanguageModelNetwork model = ModelChoice.Create(modelName, config, device, seed);
-        using var loop = new TrainingLoop(model, training, validation, Settings(steps, seed) with { Report = report });
+        TrainingSettings settings = Settings(steps, seed) with
+        {
+            UsesBFloat16 = PrecisionSelector.UsesBFloat16(precision, device, config.HiddenSize),
+            Report = report,
+        };
+        using var loop = new TrainingLoop(model, training, validation, settings);
         loop.Run();
 
         return new ShakespeareReport
@@ -39,6 +44,7 @@ internal static class ShakespeareRun
             Seed = seed,
             Seconds = loop.Elapsed.TotalSeconds,
             TokensPerSecond = loop.TokensPerSecond,
+            Precision = PrecisionChoice.NameOf(model.TrainsInBFloat16),
             Device = device.ToString(),
             Threads = get_num_threads(),
         };

@@ -27,9 +27,10 @@ internal static class Wikitext2Command
         var json = new Option<string?>("--json") { Description = "File for the result" };
         Option<string> model = ModelChoice.CreateOption();
         Option<string?> device = ModelChoice.CreateDeviceOption();
+        Option<TrainingPrecision> precision = PrecisionChoice.CreateOption();
         var command = new System.CommandLine.Command("wikitext2", "Train on WikiText-2 by the protocol of the Python original.")
         {
-            data, tokenizer, epochs, stopAfter, model, test, checkpoint, seed, device, json,
+            data, tokenizer, epochs, stopAfter, model, test, checkpoint, seed, device, precision, json,
         };
         command.SetAction(result => ReadableErrors.Run(() => Run(
             new Wikitext2Settings
@@ -39,6 +40,7 @@ internal static class Wikitext2Command
                 Tokenizer = LoadTokenizer(result.GetRequiredValue(tokenizer).FullName),
                 Model = result.GetRequiredValue(model),
                 Device = DeviceSelector.Select(result.GetValue(device), null, fallbackToCpu: false, Console.WriteLine),
+                Precision = result.GetValue(precision),
                 Epochs = result.GetValue(epochs),
                 StopAfter = result.GetValue(stopAfter),
                 CheckpointFolder = result.GetValue(checkpoint),
@@ -75,7 +77,7 @@ internal static class Wikitext2Command
 
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{report.Model}: {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s on {report.Device} with {report.Threads} threads"));
+            $"{report.Model}: {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s in {report.Precision} on {report.Device} with {report.Threads} threads"));
         if (report.TestPerplexity is double perplexity)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"test perplexity {perplexity:0.00} over {report.TestBlocks} blocks"));
     }

@@ -21,6 +21,9 @@ internal sealed record Wikitext2Report
 
     public required long Parameters { get; init; }
     public required int Seed { get; init; }
+    /// <summary>Of matrix products while training.</summary>
+    public required string Precision { get; init; }
+
     public required string Device { get; init; }
     public required int Threads { get; init; }
     public int? TestBlocks { get; init; }

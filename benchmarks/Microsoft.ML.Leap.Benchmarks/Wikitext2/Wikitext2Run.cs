@@ -37,10 +37,11 @@ internal static class Wikitext2Run
             Seconds = loop.Elapsed.TotalSeconds,
             Parameters = model.Weights.Sum(entry => entry.Weight.numel()),
             Seed = settings.Seed,
+            Precision = PrecisionChoice.NameOf(model.TrainsInBFloat16),
             Device = settings.Device.ToString(),
             Threads = get_num_threads(),
             TestBlocks = test?.Count,
-            TestPerplexity = test is null ? null : Math.Exp(LanguageModelLoss.Evaluate(model, test, BatchSize, CancellationToken.None)),
+            TestPerplexity = test is null ? null : Math.Exp(LanguageModelLoss.Evaluate(model, test, BatchSize, () => { })),
         };
 
         TokenStore Pack(string path) => Wikitext2Corpus.Pack(path, settings.Tokenizer, config.ContextLength);
@@ -50,6 +51,7 @@ internal static class Wikitext2Run
     private static TrainingSettings Plan(Wikitext2Settings settings, int blockCount, LanguageModelNetwork model) => new()
     {
         Epochs = settings.Epochs,
+        UsesBFloat16 = PrecisionSelector.UsesBFloat16(settings.Precision, settings.Device, model.Config.HiddenSize),
         PauseAfterSteps = settings.StopAfter * (((long)blockCount + BatchSize - 1) / BatchSize),
         BatchSize = BatchSize,
         LearningRate = 5e-4,

@@ -12,6 +12,7 @@ internal sealed record Wikitext2Settings
     public required LeapTokenizer Tokenizer { get; init; }
     public required string Model { get; init; }
     public required Device Device { get; init; }
+    public required TrainingPrecision Precision { get; init; }
 
     /// <summary>The epochs that the learning rate is planned for.</summary>
     public required int Epochs { get; init; }

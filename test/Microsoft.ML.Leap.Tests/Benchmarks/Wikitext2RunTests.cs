@@ -10,7 +10,7 @@ public class Wikitext2RunTests
     private static readonly string[] Keys =
     [
         "model", "epochs", "trainBlocks", "validationBlocks", "validationLoss", "tokensPerSecond", "seconds", "parameters", "seed",
-        "device", "threads",
+        "precision", "device", "threads",
     ];
 
     [TestMethod]
@@ -134,6 +134,7 @@ public class Wikitext2RunTests
             Tokenizer = TokenizerOptions.Bytes().Create([], CancellationToken.None),
             Model = model,
             Device = CPU,
+            Precision = TrainingPrecision.Float32,
             Epochs = 3,
             Seed = 1,
             Config = vocabularySize => new LeapConfig(vocabularySize, 16, contextLength: 32, layerCount: 1, headCount: 2),
