@@ -7,4 +7,5 @@ root.Subcommands.Add(TokensCommand.Create());
 root.Subcommands.Add(ResumeCommand.Create());
 root.Subcommands.Add(ShakespeareCommand.Create());
 root.Subcommands.Add(Wikitext2Command.Create());
+root.Subcommands.Add(TrainingCommand.Create());
 return root.Parse(args).Invoke();

@@ -55,13 +55,7 @@ internal static class ResumeCommand
     // The child tells its steps, a line each.
     private static void Run(string folder, int steps, int? killAt)
     {
-        string program = Environment.ProcessPath!;
-        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true };
-        if (Path.GetFileNameWithoutExtension(program) == "dotnet")
-            start.ArgumentList.Add(typeof(ResumeCommand).Assembly.Location);
-        foreach (string argument in new[] { "resume", "--child", folder, "--steps", steps.ToString(CultureInfo.InvariantCulture) })
-            start.ArgumentList.Add(argument);
-
+        ProcessStartInfo start = ChildProgram.Start(["resume", "--child", folder, "--steps", steps.ToString(CultureInfo.InvariantCulture)]);
         using Process process = Process.Start(start)!;
         bool isKilled = false;
         while (process.StandardOutput.ReadLine() is string line)

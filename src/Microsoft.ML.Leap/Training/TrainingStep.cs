@@ -62,7 +62,8 @@ internal sealed class TrainingStep : IDisposable
         return loss.item<float>() * weight;
     }
 
-    private double ClipGradients()
+    /// <summary>Scales the gradients down to the largest norm allowed, and returns their norm before.</summary>
+    internal double ClipGradients()
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
