@@ -8,4 +8,5 @@ root.Subcommands.Add(ResumeCommand.Create());
 root.Subcommands.Add(ShakespeareCommand.Create());
 root.Subcommands.Add(Wikitext2Command.Create());
 root.Subcommands.Add(TrainingCommand.Create());
+root.Subcommands.Add(ContextCommand.Create());
 return root.Parse(args).Invoke();
