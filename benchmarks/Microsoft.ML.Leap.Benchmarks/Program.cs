@@ -9,4 +9,5 @@ root.Subcommands.Add(ShakespeareCommand.Create());
 root.Subcommands.Add(Wikitext2Command.Create());
 root.Subcommands.Add(TrainingCommand.Create());
 root.Subcommands.Add(ContextCommand.Create());
+root.Subcommands.Add(ScoringCommand.Create());
 return root.Parse(args).Invoke();
