@@ -16,7 +16,9 @@ internal static class ShakespeareCommand
         var json = new Option<string?>("--json") { Description = "File for the result" };
         Option<string> model = ModelChoice.CreateOption();
         Option<string?> device = ModelChoice.CreateDeviceOption();
-        Option<TrainingPrecision> precision = PrecisionChoice.CreateOption();
+
+        // What nanoGPT uses on a CPU.
+        Option<TrainingPrecision> precision = PrecisionChoice.CreateOption(TrainingPrecision.Float32);
         var command = new System.CommandLine.Command("shakespeare", "Train a character-level model on nanoGPT's small budget.")
         {
             data, model, steps, seed, device, precision, json,

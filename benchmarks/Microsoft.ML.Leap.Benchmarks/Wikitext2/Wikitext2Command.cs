@@ -27,7 +27,7 @@ internal static class Wikitext2Command
         var json = new Option<string?>("--json") { Description = "File for the result" };
         Option<string> model = ModelChoice.CreateOption();
         Option<string?> device = ModelChoice.CreateDeviceOption();
-        Option<TrainingPrecision> precision = PrecisionChoice.CreateOption();
+        Option<TrainingPrecision> precision = PrecisionChoice.CreateOption(TrainingPrecision.Auto);
         var command = new System.CommandLine.Command("wikitext2", "Train on WikiText-2 by the protocol of the Python original.")
         {
             data, tokenizer, epochs, stopAfter, model, test, checkpoint, seed, device, precision, json,
