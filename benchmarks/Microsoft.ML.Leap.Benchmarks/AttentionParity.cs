@@ -17,19 +17,18 @@ internal static class AttentionParity
             throw new FormatException($"{fixture.Name}.json: 'rescale_value' must be over 0 and at most {LeapConfig.MaximumRescaleValue}.");
 
         using var noise = new DropoutNoise(seed: 0);
-        using var attention = new MultiheadLeap(fixture.Integer("window_size"), rescale, new Dropout(0, noise));
-        Tensor actual = attention.call(Heads(fixture, "q"), Heads(fixture, "f1"), Heads(fixture, "f2"), Heads(fixture, "v"), null);
+        using var attention = new MultiheadLeap(fixture.Integer("heads"), fixture.Integer("window_size"), rescale, new Dropout(0, noise));
+        Tensor projections = cat([.. new[] { "q", "f1", "f2", "v" }.Select(name => Part(fixture, name))], 2);
+        Tensor actual = attention.call(projections, null);
 
-        double error = (actual - Heads(fixture, "out")).abs().max().item<float>();
+        double error = (actual - Part(fixture, "out")).abs().max().item<float>();
         return new ParityResult(("output-error", error, OutputTolerance));
     }
 
-    // [batch, length, heads x head_size] as [batch, length, heads, head_size].
-    private static Tensor Heads(ParityFixture fixture, string name)
+    // [batch, length, heads x head_size]
+    private static Tensor Part(ParityFixture fixture, string name)
     {
-        int heads = fixture.Integer("heads");
-        int size = fixture.Integer("head_size");
-        long[] shape = fixture.Get("q", -1, -1, (long)heads * size).shape;
-        return fixture.Get(name, shape).to(ScalarType.Float32).view(shape[0], shape[1], heads, size);
+        long[] shape = fixture.Get("q", -1, -1, (long)fixture.Integer("heads") * fixture.Integer("head_size")).shape;
+        return fixture.Get(name, shape).to(ScalarType.Float32);
     }
 }

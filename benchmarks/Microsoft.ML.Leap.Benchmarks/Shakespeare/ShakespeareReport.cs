@@ -18,6 +18,7 @@ internal sealed record ShakespeareReport
     public required double Seconds { get; init; }
 
     public required double TokensPerSecond { get; init; }
+
     /// <summary>Of matrix products while training.</summary>
     public required string Precision { get; init; }
 

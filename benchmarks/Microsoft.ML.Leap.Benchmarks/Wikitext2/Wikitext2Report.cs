@@ -21,6 +21,7 @@ internal sealed record Wikitext2Report
 
     public required long Parameters { get; init; }
     public required int Seed { get; init; }
+
     /// <summary>Of matrix products while training.</summary>
     public required string Precision { get; init; }
 

@@ -31,18 +31,19 @@ internal static class SoftmaxCrossEntropy
     }
 
     /// <inheritdoc cref="Plain"/>
-    public static Tensor OnCpu(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient) =>
+    public static unsafe Tensor OnCpu(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient) =>
         logits.dtype == ScalarType.BFloat16
-            ? OnCpu<ushort, BFloat16Row>(logits, bias, targets, scale, biasGradient)
-            : OnCpu<float, Float32Row>(logits, bias, targets, scale, biasGradient);
+            ? OnCpu<ushort, BFloat16Row>(RawMemory.BFloat16s(logits), logits.shape, bias, targets, scale, biasGradient)
+            : OnCpu<float, Float32Row>(RawMemory.Singles(logits), logits.shape, bias, targets, scale, biasGradient);
 
-    private static unsafe Tensor OnCpu<TValue, TFormat>(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
+    private static unsafe Tensor OnCpu<TValue, TFormat>(
+        TValue* logits, long[] shape, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
         where TValue : unmanaged
         where TFormat : IRowFormat<TValue>
     {
         var kernel = new SoftmaxCrossEntropyKernel<TValue, TFormat>(
-            (TValue*)RawMemory.Of(logits), (float*)RawMemory.Of(bias), (long*)RawMemory.Of(targets), logits.shape[0], (int)logits.shape[1]);
-        return tensor(
-            biasGradient is null ? kernel.Loss() : kernel.LossAndGradients((float)scale, (float*)RawMemory.Of(biasGradient)), ScalarType.Float64);
+            logits, RawMemory.Singles(bias), RawMemory.Integers(targets), shape[0], (int)shape[1]);
+        double loss = biasGradient is null ? kernel.Loss() : kernel.LossAndGradients((float)scale, RawMemory.Singles(biasGradient));
+        return tensor(loss, ScalarType.Float64);
     }
 }

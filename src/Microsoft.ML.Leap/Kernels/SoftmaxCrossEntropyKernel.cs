@@ -17,13 +17,17 @@ internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* 
     where TFormat : IRowFormat<TValue>
 {
     private const int PartCount = 16;
+
+    // Fewer logits than a second thread is worth.
+    private const long LeastShared = 1 << 15;
+
     private static readonly int Lanes = Vector256<float>.Count;
 
     /// <summary>Returns the sum of the rows' losses in nats, and leaves the logits as they are.</summary>
     public double Loss()
     {
         double[] losses = new double[PartCount];
-        Parallel.For(0, PartCount, part => losses[part] = Part(part, null, 0));
+        ForEachPart(part => losses[part] = Part(part, null, 0));
         return losses.Sum();
     }
 
@@ -33,7 +37,7 @@ internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* 
     {
         double[] losses = new double[PartCount];
         float[][] sums = new float[PartCount][];
-        Parallel.For(0, PartCount, part =>
+        ForEachPart(part =>
         {
             sums[part] = ArrayPool<float>.Shared.Rent(size);
             Array.Clear(sums[part], 0, size);
@@ -49,6 +53,12 @@ internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* 
 
         return losses.Sum();
     }
+
+    private void ForEachPart(Action<int> body) => CpuWork.ForRanges(PartCount, rowCount * size < LeastShared ? PartCount : 1, (first, count) =>
+    {
+        for (int part = (int)first; part < first + count; part++)
+            body(part);
+    });
 
     private double Part(int part, float[]? gradientSum, float scale)
     {

@@ -18,11 +18,18 @@ internal sealed class Dropout : nn.Module<Tensor, Tensor>
 
     public override Tensor forward(Tensor x)
     {
-        if (!training || _probability == 0)
+        if (Draw() is not NoiseMask mask)
             return x;
+        return MaskedScale.Supports(x) ? MaskedScale.Of(x, mask) : Plain(x, mask);
+    }
 
-        double keep = 1 - _probability;
-        using Tensor mask = _noise.Mask(x, keep).mul_(1 / keep);
-        return x * mask;
+    /// <summary>Draws the mask of one call, for kernels that apply it themselves; null where nothing is dropped.</summary>
+    public NoiseMask? Draw() => training && _probability > 0 ? _noise.Draw(1 - _probability) : null;
+
+    /// <summary>Applies a mask by tensor operations, on any device and in any precision.</summary>
+    public static Tensor Plain(Tensor x, NoiseMask mask)
+    {
+        using Tensor factors = HashedNoise.Values(mask, x.shape, x.dtype, x.device).mul_(1 / mask.Keep);
+        return x * factors;
     }
 }

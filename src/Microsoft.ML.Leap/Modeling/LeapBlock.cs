@@ -6,7 +6,6 @@ namespace Microsoft.ML.Leap;
 /// <summary>One decoder block: attention, then a feed-forward part, each added to its input.</summary>
 internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
 {
-    private readonly long _headCount;
     private readonly LayerNorm pre_norm;
     private readonly LayerNorm boom_norm;
     private readonly Linear projections;
@@ -19,27 +18,20 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
         : base(nameof(LeapBlock))
     {
         long d = config.HiddenSize;
-        _headCount = config.HeadCount;
         pre_norm = nn.LayerNorm(d, device: initializer.Device, dtype: ScalarType.Float32);
         boom_norm = nn.LayerNorm(d, device: initializer.Device, dtype: ScalarType.Float32);
         projections = new Linear(d, 4 * d, initializer);
         boom = new Linear(d, 4 * d, initializer);
         unboom = new Linear(4 * d, d, initializer);
-        attention = new MultiheadLeap(window, config.RescaleValue, new Dropout(config.Dropout, noise));
+        attention = new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, noise));
         dropout = new Dropout(config.Dropout, noise);
         RegisterComponents();
     }
 
     public override Tensor forward(Tensor x, Tensor? padding)
     {
-        x = x + Attend(pre_norm.call(x), padding);
+        x = x + attention.call(projections.call(pre_norm.call(x)), padding);
         return x + dropout.call(FeedForward(boom_norm.call(pre_norm.call(x))));
-    }
-
-    private Tensor Attend(Tensor n, Tensor? padding)
-    {
-        Tensor[] parts = projections.call(n).view(n.shape[0], n.shape[1], 4, _headCount, -1).unbind(2);
-        return attention.call(parts[0], parts[1], parts[2], parts[3], padding).reshape(n.shape);
     }
 
     private Tensor FeedForward(Tensor n) => unboom.call(nn.functional.gelu(boom.call(n)));

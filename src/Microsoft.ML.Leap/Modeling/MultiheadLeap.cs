@@ -4,15 +4,17 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>LEAP attention: each head's mean of the values in the window, weighted by each token's focus, gated by the query.</summary>
 /// <remarks>Cost is linear in the length, and the window costs nothing: no pair of tokens is ever compared.</remarks>
-internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor, Tensor, Tensor, Tensor?, Tensor>
+internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
 {
+    private readonly int _headCount;
     private readonly int _window;
     private readonly double _rescale;
     private readonly Dropout dropout;
 
-    public MultiheadLeap(int window, double rescale, Dropout dropout)
+    public MultiheadLeap(int headCount, int window, double rescale, Dropout dropout)
         : base(nameof(MultiheadLeap))
     {
+        _headCount = headCount;
         _window = window;
         _rescale = rescale;
         this.dropout = dropout;
@@ -20,22 +22,34 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor, Tensor, Tensor, 
     }
 
     /// <summary>Attends.</summary>
-    /// <param name="Q">Queries, [B, N, H, e].</param>
-    /// <param name="F1">First factors of the focus, [B, N, H, e].</param>
-    /// <param name="F2">Second factors of the focus, [B, N, H, e].</param>
-    /// <param name="U">Values, [B, N, H, e].</param>
+    /// <param name="projections">The parts Q, F1, F2 and U side by side, each of all heads: [B, N, 4 H e].</param>
     /// <param name="padding">True where there is no token, [B, N]; null where there is no padding.</param>
-    /// <returns>[B, N, H, e].</returns>
-    public override Tensor forward(Tensor Q, Tensor F1, Tensor F2, Tensor U, Tensor? padding)
+    /// <returns>[B, N, H e].</returns>
+    public override Tensor forward(Tensor projections, Tensor? padding)
     {
-        Tensor M = dropout.call(FocusedMean(Focus(F1, F2, padding), U, padding));
-        Tensor a = (Q * M).sum(-1, keepdim: true).mul(1 / Math.Sqrt(Q.shape[3])).sigmoid();
-        return a * M;
+        NoiseMask? focusMask = dropout.Draw();
+        NoiseMask? meanMask = dropout.Draw();
+        return FusedLeap.Supports(projections)
+            ? FusedLeap.Of(projections, padding, Shape(projections, focusMask, meanMask))
+            : Plain(projections, padding, focusMask, meanMask);
     }
 
-    private Tensor Focus(Tensor F1, Tensor F2, Tensor? padding)
+    /// <summary>Attends by tensor operations, on any device and in any precision: what <see cref="FusedLeap"/> must equal.</summary>
+    /// <inheritdoc cref="forward"/>
+    public Tensor Plain(Tensor projections, Tensor? padding, NoiseMask? focusMask, NoiseMask? meanMask)
     {
-        F1 = dropout.call(FocusNorm.Of(F1));
+        long[] shape = projections.shape;
+        Tensor[] parts = projections.view(shape[0], shape[1], 4, _headCount, -1).unbind(2);
+        var (Q, F1, F2, U) = (parts[0], parts[1], parts[2], parts[3]);
+
+        Tensor M = Dropped(FocusedMean(Focus(F1, F2, padding, focusMask), U, padding), meanMask);
+        Tensor a = (Q * M).sum(-1, keepdim: true).mul(1 / Math.Sqrt(Q.shape[3])).sigmoid();
+        return (a * M).flatten(2);
+    }
+
+    private Tensor Focus(Tensor F1, Tensor F2, Tensor? padding, NoiseMask? mask)
+    {
+        F1 = Dropped(FocusNorm.Of(F1), mask);
         F2 = FocusNorm.Of(F2);
         Tensor s = (F1 * F2).sum(-1, keepdim: true) * (_rescale / F1.shape[3]);
         if (padding is not null)
@@ -52,5 +66,14 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor, Tensor, Tensor, 
         if (padding is not null)
             total = total.masked_fill(total == 0, 1);
         return weighted / total;
+    }
+
+    private static Tensor Dropped(Tensor x, NoiseMask? mask) => mask is NoiseMask given ? Dropout.Plain(x, given) : x;
+
+    private LeapShape Shape(Tensor projections, NoiseMask? focusMask, NoiseMask? meanMask)
+    {
+        long[] shape = projections.shape;
+        int headSize = (int)(shape[2] / (4 * _headCount));
+        return new LeapShape((int)shape[0], (int)shape[1], _headCount, headSize, _window, _rescale, focusMask, meanMask);
     }
 }

@@ -10,16 +10,18 @@ public class MultiheadLeapTests
     private const double Rescale = 8;
 
     public static IEnumerable<object[]> Windows() =>
-        new[] { 1, 2, 3, 4, 7, 8, 16, 63, 64, 65, N - 1, N, N + 5 }.Select(w => new object[] { w });
+        from w in new[] { 1, 2, 3, 4, 7, 8, 16, 63, 64, 65, N - 1, N, N + 5 }
+        from isPlain in new[] { false, true }
+        select new object[] { w, isPlain };
 
     [TestMethod]
     [DynamicData(nameof(Windows))]
-    public void Forward_AnyWindow_EqualsNaiveLoop(int window)
+    public void Forward_AnyWindow_EqualsNaiveLoop(int window, bool isPlain)
     {
         using DisposeScope scope = NewDisposeScope();
         double[][] inputs = Inputs();
 
-        double[] actual = Doubles(Attend(window, [.. inputs.Select(Float)], null));
+        double[] actual = Doubles(Attend(window, isPlain, [.. inputs.Select(Float)], null));
 
         double[] expected = Naive(inputs, window);
         for (int i = 0; i < expected.Length; i++)
@@ -28,13 +30,13 @@ public class MultiheadLeapTests
 
     [TestMethod]
     [DynamicData(nameof(Windows))]
-    public void Backward_AnyWindow_EqualsNaiveDifferenceQuotient(int window)
+    public void Backward_AnyWindow_EqualsNaiveDifferenceQuotient(int window, bool isPlain)
     {
         using DisposeScope scope = NewDisposeScope();
         double[][] inputs = Inputs();
         double[] upstream = Vector(9);
         Tensor[] leaves = [.. inputs.Select(x => Float(x).requires_grad_(true))];
-        Attend(window, leaves, null).backward([Float(upstream)]);
+        Attend(window, isPlain, leaves, null).backward([Float(upstream)]);
 
         for (int p = 0; p < leaves.Length; p++)
         {
@@ -45,13 +47,15 @@ public class MultiheadLeapTests
     }
 
     [TestMethod]
-    public void Forward_PaddingInFront_IsZeroThereAndFiniteInTheGradient()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Forward_PaddingInFront_IsZeroThereAndFiniteInTheGradient(bool isPlain)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor padding = arange(N).lt(10).unsqueeze(0);
         Tensor[] leaves = [.. Inputs().Select(x => Float(x).requires_grad_(true))];
 
-        Tensor actual = Attend(4, leaves, padding);
+        Tensor actual = Attend(4, isPlain, leaves, padding);
         actual.sum().backward();
 
         Assert.IsTrue(actual.narrow(1, 0, 10).eq(0).all().item<bool>());
@@ -60,11 +64,46 @@ public class MultiheadLeapTests
             Assert.IsTrue(leaf.grad!.isfinite().all().item<bool>());
     }
 
-    private static Tensor Attend(int window, Tensor[] x, Tensor? padding)
+    [TestMethod]
+    public void Forward_Training_DropsByTheMasksThatItDraws()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var noise = new DropoutNoise(1);
+        using var dropout = new Dropout(0.3, noise);
+        using var attention = new MultiheadLeap(H, 16, Rescale, dropout);
+        Tensor projections = cat([.. Inputs().Select(x => Float(x).flatten(2))], 2);
+
+        Tensor actual = attention.call(projections, null);
+        noise.Seed(1);
+        Tensor expected = attention.Plain(projections, null, dropout.Draw(), dropout.Draw());
+
+        Assert.IsTrue(expected.eq(0).any().item<bool>());
+        Assert.AreEqual(0, (actual - expected).abs().max().item<float>(), 1e-5);
+        Assert.AreEqual(0, actual.eq(0).ne(expected.eq(0)).sum().item<long>());
+    }
+
+    [TestMethod]
+    public void Forward_DoublePrecision_StaysInIt()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        double[][] inputs = Inputs();
+
+        Tensor actual = Attend(16, false, [.. inputs.Select(x => tensor(x, [1, N, H, E]))], null);
+
+        Assert.AreEqual(ScalarType.Float64, actual.dtype);
+        double[] expected = Naive(inputs, 16);
+        double[] values = Doubles(actual);
+        for (int i = 0; i < expected.Length; i++)
+            Assert.AreEqual(expected[i], values[i], 1e-12);
+    }
+
+    private static Tensor Attend(int window, bool isPlain, Tensor[] x, Tensor? padding)
     {
         using var noise = new DropoutNoise(1);
-        using var attention = new MultiheadLeap(window, Rescale, new Dropout(0, noise));
-        return attention.call(x[0], x[1], x[2], x[3], padding);
+        using var attention = new MultiheadLeap(H, window, Rescale, new Dropout(0, noise));
+        Tensor projections = cat([.. x.Select(part => part.flatten(2))], 2);
+        Tensor y = isPlain ? attention.Plain(projections, padding, null, null) : attention.call(projections, padding);
+        return y.view(x[0].shape);
     }
 
     private static double[] Naive(double[][] inputs, int window)

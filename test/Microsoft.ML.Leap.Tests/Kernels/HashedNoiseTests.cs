@@ -13,12 +13,12 @@ public class HashedNoiseTests
     [DataRow(0.3)]
     [DataRow(0.9)]
     [DataRow(0.9999)]
-    public void Mask_AnyKeep_KeepsThatShare(double keep)
+    public void Values_AnyKeep_KeepsThatShare(double keep)
     {
         using DisposeScope scope = NewDisposeScope();
         for (int key = 0; key < 5; key++)
         {
-            Tensor mask = HashedNoise.Mask([10, Count / 10], ScalarType.Float32, CPU, keep, key, 77);
+            Tensor mask = Values(new NoiseMask(key, 77, keep));
             Assert.AreEqual(Count, mask.eq(0).logical_or(mask.eq(1)).sum().item<long>());
 
             // Five standard deviations of a binomial share.
@@ -33,10 +33,10 @@ public class HashedNoiseTests
     [DataRow(2, 1, 1)]
     [DataRow(1, 1, 0)]
     [DataRow(1, 1, 5)]
-    public void Mask_ShiftedOrOfNeighbouringKeys_IsUncorrelated(int key, int otherKey, int shift)
+    public void Values_ShiftedOrOfNeighbouringKeys_IsUncorrelated(int key, int otherKey, int shift)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor Signs(int k, int other) => HashedNoise.Mask([Count], ScalarType.Float32, CPU, 0.5, k, other) * 2 - 1;
+        Tensor Signs(int k, int other) => Values(new NoiseMask(k, other, 0.5)) * 2 - 1;
 
         Tensor a = Signs(1, 0).narrow(0, shift, Count - shift);
         Tensor b = Signs(key, otherKey).narrow(0, 0, Count - shift);
@@ -45,12 +45,14 @@ public class HashedNoiseTests
     }
 
     [TestMethod]
-    public void Mask_SameKeys_IsTheSame()
+    public void Values_SameMask_AreTheSame()
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor first = HashedNoise.Mask([1000], ScalarType.Float32, CPU, 0.5, 3, 4);
-        Tensor again = HashedNoise.Mask([1000], ScalarType.Float32, CPU, 0.5, 3, 4);
+        Tensor first = Values(new NoiseMask(3, 4, 0.5));
+        Tensor again = Values(new NoiseMask(3, 4, 0.5));
 
         Assert.AreEqual(0, first.ne(again).sum().item<long>());
     }
+
+    private static Tensor Values(NoiseMask mask) => HashedNoise.Values(mask, [Count], ScalarType.Float32, CPU);
 }

@@ -6,26 +6,26 @@ namespace Microsoft.ML.Leap;
 /// <summary>Random masks without a generator: the hash of each value's place under two keys, in whole 32-bit numbers on any device.</summary>
 internal static class HashedNoise
 {
-    /// <summary>Returns values that are 1 with a probability of <paramref name="keep"/>, else 0.</summary>
-    public static Tensor Mask(long[] shape, ScalarType type, Device device, double keep, int key, int otherKey)
+    // A multiply-and-xorshift finaliser: every bit of the input flips every bit of the result with a probability near 1/2.
+    internal const int Multiplier = 0x7feb352d;
+    internal const int OtherMultiplier = unchecked((int)0x846ca68b);
+
+    /// <summary>Returns values that are 1 with a probability of the mask's share to keep, else 0.</summary>
+    public static Tensor Values(NoiseMask mask, long[] shape, ScalarType type, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor hash = arange(shape.Aggregate(1L, (count, size) => count * size), ScalarType.Int32, device);
-
-        // With one key alone, two masks would be shifts of one sequence.
-        Mix(hash.add_(key));
-        Mix(hash.bitwise_xor_(tensor(otherKey, ScalarType.Int32, device)));
-        double threshold = keep * 4294967296 + int.MinValue;
-        return hash.lt((int)Math.Min(threshold, int.MaxValue)).to(type).view(shape).MoveToOuterDisposeScope();
+        Mix(hash.add_(mask.Key));
+        Mix(hash.bitwise_xor_(tensor(mask.OtherKey, ScalarType.Int32, device)));
+        return hash.lt(mask.Threshold).to(type).view(shape).MoveToOuterDisposeScope();
     }
 
-    // A multiply-and-xorshift finaliser: every bit of the input flips every bit of the result with a probability near 1/2.
     private static void Mix(Tensor h)
     {
         XorShift(h, 16);
-        h.mul_(0x7feb352d);
+        h.mul_(Multiplier);
         XorShift(h, 15);
-        h.mul_(unchecked((int)0x846ca68b));
+        h.mul_(OtherMultiplier);
         XorShift(h, 16);
     }
 

@@ -1,0 +1,73 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>LEAP attention on the CPU in one pass over the projections, forward and backward: what <see cref="MultiheadLeap.Plain"/> does by
+/// some forty tensor operations, each through memory.</summary>
+/// <remarks>Sequences and heads are computed apart from each other, so that the result does not depend on the number of threads.
+/// Without gradients nothing is kept but the output.</remarks>
+internal static unsafe class FusedLeap
+{
+    /// <summary>Tells whether <see cref="Of"/> can compute on projections.</summary>
+    public static bool Supports(Tensor projections) => RawMemory.IsReachable(projections) && projections.numel() > 0;
+
+    /// <summary>Attends.</summary>
+    /// <param name="projections">[B, N, 4 d]: the parts Q, F1, F2 and U, each of all heads.</param>
+    /// <param name="padding">True where there is no token, [B, N]; null where there is no padding.</param>
+    /// <param name="shape">The layer's shape.</param>
+    /// <returns>[B, N, d].</returns>
+    public static Tensor Of(Tensor projections, Tensor? padding, LeapShape shape)
+    {
+        if (projections.requires_grad && is_grad_enabled())
+            return Function.apply(projections, padding!, shape);
+
+        using DisposeScope scope = NewDisposeScope();
+        return Forward(projections.contiguous(), padding?.contiguous(), shape, null).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Forward(Tensor projections, Tensor? padding, LeapShape shape, LeapSaved? saved)
+    {
+        Tensor output = empty([shape.BatchSize, shape.Length, shape.HiddenSize], ScalarType.Float32, CPU);
+        var memory = new LeapMemory(projections, padding, output, saved);
+        shape.ForEachHead(() => new LeapForward(shape, memory), (pass, sequence, head) => pass.Run(sequence, head));
+        return output;
+    }
+
+    private static Tensor Backward(Tensor projections, Tensor outputGradient, LeapShape shape, LeapSaved saved)
+    {
+        Tensor gradient = empty_like(projections);
+        var memory = new LeapMemory(projections, null, outputGradient, saved);
+        float* gradients = RawMemory.Singles(gradient);
+        shape.ForEachHead(() => new LeapBackward(shape, memory, gradients), (pass, sequence, head) => pass.Run(sequence, head));
+        return gradient;
+    }
+
+    private sealed class Function : autograd.SingleTensorFunction<Function>
+    {
+        private const string Shape = "shape";
+
+        public override string Name => nameof(FusedLeap);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Tensor projections = ((Tensor)vars[0]).contiguous();
+            var shape = (LeapShape)vars[2];
+            LeapSaved saved = LeapSaved.For(shape);
+            Tensor output = Forward(projections, ((Tensor?)vars[1])?.contiguous(), shape, saved);
+            ctx.save_data(Shape, shape);
+            ctx.save_for_backward([.. new[] { projections, saved.Means, saved.Focus, saved.Totals }.Select(x => x.MoveToOuterDisposeScope())]);
+            return output.MoveToOuterDisposeScope();
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            List<Tensor> kept = ctx.get_saved_variables();
+            var saved = new LeapSaved(kept[1], kept[2], kept[3]);
+            Tensor gradient = Backward(kept[0], grad_output.contiguous(), (LeapShape)ctx.get_data(Shape), saved);
+            return [gradient.MoveToOuterDisposeScope(), null!, null!];
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>A worker's rows of one head's size, followed by zeros up to a whole number of SIMD vectors, and the arithmetic on them.</summary>
+/// <remarks>Only what reads or writes tensors needs to care for odd sizes: all else runs on whole vectors.</remarks>
+internal sealed unsafe class HeadRows : IDisposable
+{
+    private readonly float* _memory;
+
+    /// <summary>Makes zeroed rows for heads of a size.</summary>
+    public HeadRows(int headSize, int rowCount)
+    {
+        HeadSize = headSize;
+        RowSize = PaddedSize(headSize);
+        nuint bytes = (nuint)rowCount * (nuint)RowSize * sizeof(float);
+        _memory = (float*)NativeMemory.AlignedAlloc(bytes, 64);
+        NativeMemory.Clear(_memory, bytes);
+    }
+
+    public int HeadSize { get; }
+
+    public int RowSize { get; }
+
+    public float* this[int row] => _memory + (long)row * RowSize;
+
+    public static int PaddedSize(int headSize) => (headSize + Vector<float>.Count - 1) / Vector<float>.Count * Vector<float>.Count;
+
+    public void Dispose() => NativeMemory.AlignedFree(_memory);
+
+    /// <summary>Returns a row with a tensor's values: the tensor's own memory where sizes are whole, else a copy in
+    /// <paramref name="row"/>, into which nothing else may be written: after its values zeros must stay.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public float* Read(float* tensor, int row)
+    {
+        if (HeadSize == RowSize)
+            return tensor;
+
+        float* copy = this[row];
+        for (int k = 0; k < HeadSize; k++)
+            copy[k] = tensor[k];
+        return copy;
+    }
+
+    /// <summary>Returns where to write a row of a tensor; <see cref="Written"/> is to follow.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public float* Write(float* tensor, int row) => HeadSize == RowSize ? tensor : this[row];
+
+    /// <summary>Takes a row to the tensor where it was not written there in the first place.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Written(float* row, float* tensor)
+    {
+        if (HeadSize == RowSize)
+            return;
+        for (int k = 0; k < HeadSize; k++)
+            tensor[k] = row[k];
+    }
+
+    /// <summary>Writes a tensor's values less their mean to <paramref name="centered"/>.</summary>
+    /// <returns>Their standard deviation, the unbiased one.</returns>
+    public float Center(float* tensor, float* centered)
+    {
+        float mean = Sum(tensor) / HeadSize;
+        int k = 0;
+        for (; k <= HeadSize - Vector<float>.Count; k += Vector<float>.Count)
+            Vector.Store(Vector.Load(tensor + k) - new Vector<float>(mean), centered + k);
+        for (; k < HeadSize; k++)
+            centered[k] = tensor[k] - mean;
+        return MathF.Sqrt(Dot(centered, centered) / (HeadSize - 1));
+    }
+
+    /// <summary>Fills a row with a mask's factors for the values of a tensor from a place on.</summary>
+    public float* Factors(NoiseMask mask, long place, int row)
+    {
+        float* factors = this[row];
+        for (int k = 0; k < RowSize; k += Vector<float>.Count)
+            Vector.Store(mask.Factors((int)(place + k)), factors + k);
+        for (int k = HeadSize; k < RowSize; k++)
+            factors[k] = 0;
+        return factors;
+    }
+
+    public void Fill(int row, float value) => new Span<float>(this[row], HeadSize).Fill(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public float Dot(float* a, float* b)
+    {
+        Vector<float> sum = Vector<float>.Zero;
+        for (int k = 0; k < RowSize; k += Vector<float>.Count)
+            sum += Vector.Load(a + k) * Vector.Load(b + k);
+        return Vector.Sum(sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public float* Multiply(float* a, float* b, float* product)
+    {
+        for (int k = 0; k < RowSize; k += Vector<float>.Count)
+            Vector.Store(Vector.Load(a + k) * Vector.Load(b + k), product + k);
+        return product;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Multiply(float* a, float factor, float* product)
+    {
+        for (int k = 0; k < RowSize; k += Vector<float>.Count)
+            Vector.Store(Vector.Load(a + k) * factor, product + k);
+    }
+
+    private float Sum(float* tensor)
+    {
+        Vector<float> sums = Vector<float>.Zero;
+        int k = 0;
+        for (; k <= HeadSize - Vector<float>.Count; k += Vector<float>.Count)
+            sums += Vector.Load(tensor + k);
+        float sum = Vector.Sum(sums);
+        for (; k < HeadSize; k++)
+            sum += tensor[k];
+        return sum;
+    }
+}

@@ -1,0 +1,141 @@
+using System.Numerics;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>One thread's backward pass of LEAP attention: a sequence's head in one go, from the last token to the first.</summary>
+/// <remarks>A name like dM is the gradient of what <see cref="MultiheadLeap"/> calls M. A token's values and focus work on the windows
+/// of the tokens after it, so that their gradients are sliding sums too, reversed in time.</remarks>
+internal sealed unsafe class LeapBackward : IDisposable
+{
+    private const int C1 = 0, C2 = 1, Dropped = 2, MeanGradient = 3, SumGradient = 4, Factors = 5, Ones = 6;
+    private const int Input = 7, OutputGradient = 8, Result = 9, RowCount = 10;
+
+    private readonly LeapShape _shape;
+    private readonly LeapMemory _memory;
+    private readonly float* _gradients;
+    private readonly HeadRows _rows;
+    private readonly SlidingSums _sums;
+
+    /// <param name="shape">The layer's shape.</param>
+    /// <param name="memory">What the forward pass read and saved, and the gradient of its output.</param>
+    /// <param name="gradients">Where the projections' gradients go, [B, N, 4 d].</param>
+    public LeapBackward(LeapShape shape, LeapMemory memory, float* gradients)
+    {
+        _shape = shape;
+        _memory = memory;
+        _gradients = gradients;
+        _rows = new HeadRows(shape.HeadSize, RowCount);
+        _rows.Fill(Ones, 1);
+        _sums = new SlidingSums(_rows.RowSize, shape.Window, shape.Length);
+    }
+
+    public void Run(int sequence, int head)
+    {
+        int d = _shape.HiddenSize;
+        int offset = head * _shape.HeadSize;
+        long saved = ((long)sequence * _shape.HeadCount + head) * _shape.Length;
+        _sums.Clear();
+        for (int token = _shape.Length - 1; token >= 0; token--)
+        {
+            long row = (long)sequence * _shape.Length + token;
+            long place = row * d + offset;
+            float* Q = _memory.Projections + row * 4 * d + offset;
+            float* dQ = _gradients + row * 4 * d + offset;
+            float product = Gate(Q, dQ, saved + token, place);
+            float ds = FocusedMean(Q + 3 * d, dQ + 3 * d, saved + token, product);
+            Focus(Q + d, dQ + d, ds, place);
+        }
+    }
+
+    public void Dispose()
+    {
+        _rows.Dispose();
+        _sums.Dispose();
+    }
+
+    // Writes dQ and the row dM, and returns the sum over the head of dM M.
+    private float Gate(float* Q, float* dQ, long saved, long place)
+    {
+        float* M = _memory.Means + saved * _rows.RowSize;
+        float* factors = FactorsOf(_shape.MeanMask, place);
+        float* dropped = _rows[Dropped];
+        float* dOut = _rows.Read(_memory.Output + place, OutputGradient);
+        float* q = _rows.Read(Q, Input);
+        float* dq = _rows.Write(dQ, Result);
+        float* dM = _rows[MeanGradient];
+
+        _rows.Multiply(M, factors, dropped);
+        float a = _shape.Gate(_rows.Dot(q, dropped));
+        float dLogit = _rows.Dot(dOut, dropped) * a * (1 - a) * _shape.GateScale;
+        Vector<float> sum = Vector<float>.Zero;
+        for (int k = 0; k < _rows.RowSize; k += Vector<float>.Count)
+        {
+            Vector<float> mean = Vector.Load(factors + k) * (Vector.Load(dOut + k) * a + Vector.Load(q + k) * dLogit);
+            Vector.Store(Vector.Load(dropped + k) * dLogit, dq + k);
+            Vector.Store(mean, dM + k);
+            sum += mean * Vector.Load(M + k);
+        }
+
+        _rows.Written(dq, dQ);
+        return Vector.Sum(sum);
+    }
+
+    // Writes dU and returns the gradient of the focus logit.
+    private float FocusedMean(float* U, float* dU, long saved, float meanProduct)
+    {
+        float f = _memory.Focus[saved];
+        float total = _memory.Totals[saved];
+        float inverse = total == 0 ? 0 : 1 / total;
+        float* dSum = _rows[SumGradient];
+        _sums.Add(_rows[MeanGradient], inverse, -meanProduct * inverse);
+        _sums.Write(1, dSum);
+
+        float df = _rows.Dot(dSum, _rows.Read(U, Input)) + (float)_sums.Number;
+        float* du = _rows.Write(dU, Result);
+        _rows.Multiply(dSum, f, du);
+        _rows.Written(du, dU);
+        return f * df;
+    }
+
+    // Writes dF1 and dF2. With n = c / (deviation + epsilon): the gradient of n goes to c directly and through the deviation, and from c
+    // to F without its mean. A deviation of 0 has the gradient 0.
+    private void Focus(float* F1, float* dF1, float ds, long place)
+    {
+        int d = _shape.HiddenSize;
+        float* c1 = _rows[C1];
+        float* c2 = _rows[C2];
+        float* factors = FactorsOf(_shape.FocusMask, place);
+        float deviation1 = _rows.Center(F1, c1);
+        float deviation2 = _rows.Center(F1 + d, c2);
+        float inverse1 = 1 / (deviation1 + LeapShape.Epsilon);
+        float inverse2 = 1 / (deviation2 + LeapShape.Epsilon);
+
+        float product = _rows.Dot(c1, _rows.Multiply(c2, factors, _rows[Dropped]));
+        float scale = ds * _shape.FocusScale * inverse1 * inverse2;
+        float through1 = deviation1 == 0 ? 0 : product * inverse1 / (deviation1 * (_shape.HeadSize - 1));
+        float through2 = deviation2 == 0 ? 0 : product * inverse2 / (deviation2 * (_shape.HeadSize - 1));
+        WriteLessMean(factors, c2, c1, through1, scale, dF1);
+        WriteLessMean(factors, c1, c2, through2, scale, dF1 + d);
+    }
+
+    // Writes factors * a - b * through, less the mean, all times scale. The mean of b is not quite 0 where b is a small difference.
+    private void WriteLessMean(float* factors, float* a, float* b, float through, float scale, float* gradient)
+    {
+        float* written = _rows.Write(gradient, Result);
+        Vector<float> sum = Vector<float>.Zero;
+        for (int k = 0; k < _rows.RowSize; k += Vector<float>.Count)
+        {
+            Vector<float> value = Vector.Load(factors + k) * Vector.Load(a + k) - Vector.Load(b + k) * through;
+            Vector.Store(value, written + k);
+            sum += value;
+        }
+
+        var mean = new Vector<float>(Vector.Sum(sum) / _shape.HeadSize);
+        for (int k = 0; k < _rows.RowSize; k += Vector<float>.Count)
+            Vector.Store((Vector.Load(written + k) - mean) * scale, written + k);
+        _rows.Written(written, gradient);
+    }
+
+    private float* FactorsOf(NoiseMask? mask, long place) =>
+        mask is NoiseMask given ? _rows.Factors(given, place, Factors) : _rows[Ones];
+}

@@ -1,0 +1,84 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>One thread's forward pass of LEAP attention: a sequence's head in one go, token after token.</summary>
+/// <remarks>Names are those of <see cref="MultiheadLeap"/>, whose equations these are.</remarks>
+internal sealed unsafe class LeapForward : IDisposable
+{
+    private const int C1 = 0, C2 = 1, Mean = 2, Factors = 3, Input = 4, Result = 5, RowCount = 6;
+
+    private readonly LeapShape _shape;
+    private readonly LeapMemory _memory;
+    private readonly HeadRows _rows;
+    private readonly SlidingSums _sums;
+
+    public LeapForward(LeapShape shape, LeapMemory memory)
+    {
+        _shape = shape;
+        _memory = memory;
+        _rows = new HeadRows(shape.HeadSize, RowCount);
+        _sums = new SlidingSums(_rows.RowSize, shape.Window, shape.Length);
+    }
+
+    public void Run(int sequence, int head)
+    {
+        int d = _shape.HiddenSize;
+        int offset = head * _shape.HeadSize;
+        long saved = ((long)sequence * _shape.HeadCount + head) * _shape.Length;
+        _sums.Clear();
+        for (int token = 0; token < _shape.Length; token++)
+        {
+            long row = (long)sequence * _shape.Length + token;
+            long place = row * d + offset;
+            float* Q = _memory.Projections + row * 4 * d + offset;
+            bool isPadding = _memory.Padding is not null && _memory.Padding[row];
+            float f = isPadding ? 0 : Focus(Q + d, Q + 2 * d, place);
+            float* M = FocusedMean(f, Q + 3 * d, saved + token);
+            Gate(Q, M, place);
+        }
+    }
+
+    public void Dispose()
+    {
+        _rows.Dispose();
+        _sums.Dispose();
+    }
+
+    private float Focus(float* F1, float* F2, long place)
+    {
+        float* c1 = _rows[C1];
+        float* c2 = _rows[C2];
+        float deviations = (_rows.Center(F1, c1) + LeapShape.Epsilon) * (_rows.Center(F2, c2) + LeapShape.Epsilon);
+        if (_shape.FocusMask is NoiseMask mask)
+            _rows.Multiply(c1, _rows.Factors(mask, place, Factors), c1);
+        return MathF.Exp(_rows.Dot(c1, c2) / deviations * _shape.FocusScale);
+    }
+
+    // Goes to memory where a backward pass will want it.
+    private float* FocusedMean(float f, float* U, long saved)
+    {
+        _sums.Add(_rows.Read(U, Input), f, f);
+        double total = _sums.Number;
+        float* M = _rows[Mean];
+        if (_memory.Means is not null)
+        {
+            M = _memory.Means + saved * _rows.RowSize;
+            _memory.Focus[saved] = f;
+            _memory.Totals[saved] = (float)total;
+        }
+
+        // A window of nothing but padding has the mean 0.
+        _sums.Write(total == 0 ? 0 : 1 / total, M);
+        return M;
+    }
+
+    private void Gate(float* Q, float* M, long place)
+    {
+        if (_shape.MeanMask is NoiseMask mask)
+            M = _rows.Multiply(M, _rows.Factors(mask, place, Factors), _rows[Mean]);
+
+        float a = _shape.Gate(_rows.Dot(_rows.Read(Q, Input), M));
+        float* output = _rows.Write(_memory.Output + place, Result);
+        _rows.Multiply(M, a, output);
+        _rows.Written(output, _memory.Output + place);
+    }
+}

@@ -1,0 +1,45 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>What a LEAP attention layer is, apart from its numbers.</summary>
+/// <param name="BatchSize">Sequences: B.</param>
+/// <param name="Length">Tokens of a sequence: N.</param>
+/// <param name="HeadCount">Heads: H.</param>
+/// <param name="HeadSize">Values of a head: e, at least 2.</param>
+/// <param name="Window">Tokens that a token sees, itself included.</param>
+/// <param name="RescaleValue">What focus logits are scaled by.</param>
+/// <param name="FocusMask">Dropout of the first factor of the focus, if any.</param>
+/// <param name="MeanMask">Dropout of the focused mean, if any.</param>
+internal sealed record LeapShape(
+    int BatchSize,
+    int Length,
+    int HeadCount,
+    int HeadSize,
+    int Window,
+    double RescaleValue,
+    NoiseMask? FocusMask,
+    NoiseMask? MeanMask)
+{
+    /// <summary>Added to a standard deviation before it divides.</summary>
+    public const float Epsilon = 1e-5f;
+
+    /// <summary>Gets the values of a token: d.</summary>
+    public int HiddenSize => HeadCount * HeadSize;
+
+    /// <summary>Gets what the sum over a head of F1 F2 is multiplied by.</summary>
+    public float FocusScale { get; } = (float)(RescaleValue / HeadSize);
+
+    /// <summary>Gets what the sum over a head of Q M is multiplied by.</summary>
+    public float GateScale { get; } = (float)(1 / Math.Sqrt(HeadSize));
+
+    /// <summary>Returns the gate a that belongs to a sum over a head of Q M.</summary>
+    public float Gate(float product) => 1 / (1 + MathF.Exp(-product * GateScale));
+
+    /// <summary>Runs <paramref name="body"/> for each sequence and head with a worker of its own.</summary>
+    public void ForEachHead<TWorker>(Func<TWorker> createWorker, Action<TWorker, int, int> body)
+        where TWorker : IDisposable
+    {
+        const long small = 1 << 13;
+        bool isSmall = (long)BatchSize * Length * HiddenSize < small;
+        CpuWork.ForEach(BatchSize * HeadCount, isSmall, createWorker, (worker, i) => body(worker, i / HeadCount, i % HeadCount));
+    }
+}
