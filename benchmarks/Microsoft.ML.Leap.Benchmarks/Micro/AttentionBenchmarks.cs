@@ -22,9 +22,9 @@ public class AttentionBenchmarks
     {
         NativeBackend.EnsureLoaded();
         _noise = new DropoutNoise(1);
-        _attention = new MultiheadLeap(Window, rescale: 8, new Dropout(0.1, _noise));
-        _projected = randn([2, 2048, 4, 4, 32]).requires_grad_();
-        _gradient = randn(2, 2048, 4, 32);
+        _attention = new MultiheadLeap(4, Window, rescale: 8, new Dropout(0.1, _noise));
+        _projected = randn(2, 2048, 4 * 128).requires_grad_();
+        _gradient = randn(2, 2048, 128);
     }
 
     [GlobalCleanup]
@@ -51,9 +51,5 @@ public class AttentionBenchmarks
         autograd.backward([Attend()], [_gradient]);
     }
 
-    private Tensor Attend()
-    {
-        Tensor[] parts = _projected.unbind(2);
-        return _attention.call(parts[0], parts[1], parts[2], parts[3], null);
-    }
+    private Tensor Attend() => _attention.call(_projected, null);
 }

@@ -29,7 +29,8 @@ internal sealed class TrainingParts : IDisposable
         _model.train();
         _step = new TrainingStep(_model, shape.Blocks(1), shape.Settings);
 
-        _attentions = [.. config.WindowSizes.Select(window => new MultiheadLeap(window, config.RescaleValue, new Dropout(config.Dropout, _noise)))];
+        _attentions = [.. config.WindowSizes.Select(
+            window => new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, _noise)))];
         using var initializer = new WeightInitializer(config.InitializerRange, CPU, 1);
         long d = config.HiddenSize;
         _widening = [.. Enumerable.Range(0, 2).Select(_ => new Linear(d, 4 * d, initializer) { TrainsInBFloat16 = shape.UsesBFloat16 })];
@@ -62,11 +63,7 @@ internal sealed class TrainingParts : IDisposable
         _scope.Dispose();
     }
 
-    private void Attend(MultiheadLeap attention)
-    {
-        Tensor[] parts = _wide.view(_shape.BatchSize, _shape.ContextLength, 4, _shape.HeadCount, -1).unbind(2);
-        Backward(attention.call(parts[0], parts[1], parts[2], parts[3], null).reshape(_narrow.shape), _narrowGradient);
-    }
+    private void Attend(MultiheadLeap attention) => Backward(attention.call(_wide, null), _narrowGradient);
 
     private void MultiplyInBlock()
     {
