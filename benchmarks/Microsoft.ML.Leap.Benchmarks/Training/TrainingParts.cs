@@ -79,8 +79,8 @@ internal sealed class TrainingParts : IDisposable
 
     private void Optimize()
     {
-        _step.ClipGradients();
-        _step.Optimizer.Step(_shape.Settings.LearningRate);
+        double largest = _shape.Settings.MaximumGradientNorm;
+        _step.Optimizer.Step(_shape.Settings.LearningRate, Math.Min(1, largest / _step.GradientNorm()));
     }
 
     private static void Repeat(int count, Action part)

@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -30,8 +31,11 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
 
     public override Tensor forward(Tensor x, Tensor? padding)
     {
+        // What the backward pass needs lives on; the rest is freed here, not at the end of the step.
+        using DisposeScope scope = NewDisposeScope();
         x = x + attention.call(projections.call(pre_norm.call(x)), padding);
-        return x + dropout.call(FeedForward(boom_norm.call(pre_norm.call(x))));
+        x = x + dropout.call(FeedForward(boom_norm.call(pre_norm.call(x))));
+        return x.MoveToOuterDisposeScope();
     }
 
     private Tensor FeedForward(Tensor n) => unboom.call(nn.functional.gelu(boom.call(n)));

@@ -9,8 +9,6 @@ namespace Microsoft.ML.Leap;
 /// are to decay.</remarks>
 internal sealed class AdamWOptimizer : IDisposable
 {
-    private const double Epsilon = 1e-8;
-
     private readonly Slot[] _slots;
     private readonly double _beta1;
     private readonly double _beta2;
@@ -23,9 +21,7 @@ internal sealed class AdamWOptimizer : IDisposable
         _weightDecay = settings.WeightDecay;
         using DisposeScope scope = NewDisposeScope();
         using var noGradients = no_grad();
-        Parameter largest = weights.MaxBy(entry => entry.Weight.numel()).Weight;
-        Tensor scratch = zeros_like(largest).detach().view(-1);
-        _slots = [.. weights.Select(entry => new Slot(entry.Name, entry.Weight, settings.DecayAllWeights || IsMatrix(entry.Name, entry.Weight), scratch))];
+        _slots = [.. weights.Select(entry => new Slot(entry.Name, entry.Weight, settings.DecayAllWeights || IsMatrix(entry.Name, entry.Weight)))];
     }
 
     /// <summary>Gets or sets the steps taken.</summary>
@@ -36,23 +32,25 @@ internal sealed class AdamWOptimizer : IDisposable
         _slots.SelectMany(slot => new[] { KeyValuePair.Create($"mean.{slot.Name}", slot.Mean), KeyValuePair.Create($"square.{slot.Name}", slot.Square) });
 
     /// <summary>Changes the weights by their gradients; those without a gradient stay.</summary>
-    public void Step(double learningRate)
+    /// <param name="learningRate">The learning rate.</param>
+    /// <param name="gradientFactor">What the gradients, which stay as they are, count for.</param>
+    public void Step(double learningRate, double gradientFactor = 1)
     {
         StepCount++;
-        double stepSize = learningRate / (1 - Math.Pow(_beta1, StepCount));
-        double scale = Math.Sqrt(1 - Math.Pow(_beta2, StepCount));
+        var step = new AdamWStep(
+            WeightFactor: 1,
+            (float)gradientFactor,
+            (float)_beta1,
+            (float)_beta2,
+            StepSize: (float)(learningRate / (1 - Math.Pow(_beta1, StepCount))),
+            RootFactor: (float)(1 / Math.Sqrt(1 - Math.Pow(_beta2, StepCount))));
+        AdamWStep decaying = step with { WeightFactor = (float)(1 - learningRate * _weightDecay) };
         using var noGradients = no_grad();
         foreach (Slot slot in _slots)
         {
             using DisposeScope scope = NewDisposeScope();
-            if (slot.Weight.grad is not Tensor gradient)
-                continue;
-            if (slot.IsDecayed)
-                slot.Weight.mul_(1 - learningRate * _weightDecay);
-            slot.Mean.mul_(_beta1).add_(gradient, 1 - _beta1);
-            slot.Square.mul_(_beta2).addcmul_(gradient, gradient, 1 - _beta2);
-            slot.Scratch.copy_(slot.Square).sqrt_().div_(scale).add_(Epsilon);
-            slot.Weight.addcdiv_(slot.Mean, slot.Scratch, -stepSize);
+            if (slot.Weight.grad is Tensor gradient)
+                (slot.IsDecayed ? decaying : step).Apply(slot.Weight, gradient, slot.Mean, slot.Square);
         }
     }
 
@@ -67,14 +65,13 @@ internal sealed class AdamWOptimizer : IDisposable
 
     private sealed class Slot : IDisposable
     {
-        public Slot(string name, Parameter weight, bool isDecayed, Tensor scratch)
+        public Slot(string name, Parameter weight, bool isDecayed)
         {
             Name = name;
             Weight = weight;
             IsDecayed = isDecayed;
             Mean = zeros_like(weight).detach().DetachFromDisposeScope();
             Square = zeros_like(weight).detach().DetachFromDisposeScope();
-            Scratch = scratch.narrow(0, 0, weight.numel()).view(weight.shape).DetachFromDisposeScope();
         }
 
         public string Name { get; }
@@ -82,13 +79,11 @@ internal sealed class AdamWOptimizer : IDisposable
         public bool IsDecayed { get; }
         public Tensor Mean { get; }
         public Tensor Square { get; }
-        public Tensor Scratch { get; }
 
         public void Dispose()
         {
             Mean.Dispose();
             Square.Dispose();
-            Scratch.Dispose();
         }
     }
 }

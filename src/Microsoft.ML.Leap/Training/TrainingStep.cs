@@ -38,10 +38,10 @@ internal sealed class TrainingStep : IDisposable
         double loss = 0;
         for (int start = 0; start < blocks.Length; start += _settings.BatchSize)
             loss += Accumulate(blocks.Slice(start, Math.Min(_settings.BatchSize, blocks.Length - start)), total);
-        double norm = ClipGradients();
+        double norm = GradientNorm();
         bool isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         if (isFinite)
-            Optimizer.Step(learningRate);
+            Optimizer.Step(learningRate, norm > _settings.MaximumGradientNorm ? _settings.MaximumGradientNorm / norm : 1);
         return new StepResult(loss, norm, total, isFinite);
     }
 
@@ -62,19 +62,11 @@ internal sealed class TrainingStep : IDisposable
         return loss.item<float>() * weight;
     }
 
-    /// <summary>Scales the gradients down to the largest norm allowed, and returns their norm before.</summary>
-    internal double ClipGradients()
+    /// <summary>Returns the Euclidean norm of all gradients.</summary>
+    internal double GradientNorm()
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
-        Tensor[] gradients = [.. _weights.Select(weight => weight.grad).OfType<Tensor>()];
-        double norm = stack(gradients.Select(gradient => gradient.norm())).norm().item<float>();
-        if (norm > _settings.MaximumGradientNorm && double.IsFinite(norm))
-        {
-            foreach (Tensor gradient in gradients)
-                gradient.mul_(_settings.MaximumGradientNorm / norm);
-        }
-
-        return norm;
+        return stack(_weights.Select(weight => weight.grad).OfType<Tensor>().Select(gradient => gradient.norm())).norm().item<float>();
     }
 }

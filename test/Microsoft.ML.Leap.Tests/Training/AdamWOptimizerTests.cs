@@ -44,6 +44,52 @@ public class AdamWOptimizerTests
         }
     }
 
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(8)]
+    [DataRow(13)]
+    [DataRow(100_003)]
+    public void Apply_AnySize_EqualsTensorOperationsAtAnyThreadCount(int count)
+    {
+        using var scope = NewDisposeScope();
+        var step = new AdamWStep(0.99f, 0.3f, 0.9f, 0.95f, 0.01f, 1.5f);
+        Tensor gradient = linspace(-4, 5, count);
+        Tensor[] Start() => [linspace(-1, 2, count), linspace(1, -1, count), linspace(0, 3, count)];
+        Tensor[] plain = Start(), fused = Start(), single = Start();
+
+        step.Plain(plain[0], gradient, plain[1], plain[2]);
+        step.Apply(fused[0], gradient, fused[1], fused[2]);
+        using (new ThreadCount(1))
+            step.Apply(single[0], gradient, single[1], single[2]);
+
+        for (int i = 0; i < plain.Length; i++)
+        {
+            Assert.AreEqual(0, (plain[i] - fused[i]).abs().max().item<float>(), 1e-6);
+            Assert.AreEqual(0, fused[i].ne(single[i]).sum().item<long>());
+        }
+    }
+
+    [TestMethod]
+    public void Step_GradientFactor_ActsLikeScaledGradients()
+    {
+        using var scope = NewDisposeScope();
+        Parameter[] weights = [Parameter(linspace(-1, 1, 6)), Parameter(linspace(-1, 1, 6))];
+        TrainingSettings settings = TrainingSamples.Settings(1, 1);
+        using var clipping = new AdamWOptimizer([("a", weights[0])], settings);
+        using var plain = new AdamWOptimizer([("a", weights[1])], settings);
+
+        for (int step = 1; step <= 3; step++)
+        {
+            weights[0].grad = linspace(-2, step, 6);
+            weights[1].grad = linspace(-2, step, 6) * (0.5 / step);
+            clipping.Step(0.1, 0.5 / step);
+            plain.Step(0.1);
+        }
+
+        Assert.AreEqual(0, (weights[0] - weights[1]).abs().max().item<float>(), 1e-6);
+        Assert.AreEqual(3, weights[0].grad![5].item<float>());
+    }
+
     private static Parameter Parameter(Tensor values) => new(values.clone());
 
     private sealed class Oracle(Tensor start, double decay)
