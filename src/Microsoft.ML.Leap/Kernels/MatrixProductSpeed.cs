@@ -37,7 +37,7 @@ internal static class MatrixProductSpeed
         long start = Stopwatch.GetTimestamp();
 
         // Reading a value waits for the device.
-        MatrixProduct.Of(x, weight, null, usesBFloat16)[0, 0].item<float>();
+        MatrixProduct.Of(x, weight, null, usesBFloat16).to(x.dtype)[0, 0].item<float>();
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 }

@@ -38,5 +38,5 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
         return x.MoveToOuterDisposeScope();
     }
 
-    private Tensor FeedForward(Tensor n) => unboom.call(nn.functional.gelu(boom.call(n)));
+    private Tensor FeedForward(Tensor n) => unboom.Product(nn.functional.gelu(boom.Product(n))).to(n.dtype);
 }

@@ -20,6 +20,9 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
     /// <summary>Gets or sets whether the product is in bfloat16 while training.</summary>
     public bool TrainsInBFloat16 { get; set; }
 
-    public override Tensor forward(Tensor x) => MatrixProduct.Of(x, weight, bias, training && TrainsInBFloat16);
+    public override Tensor forward(Tensor x) => Product(x).to(x.dtype);
+
+    /// <summary>Multiplies, and leaves the result in the product's type, for another product to take.</summary>
+    public Tensor Product(Tensor x) => MatrixProduct.Of(x, weight, bias, training && TrainsInBFloat16);
 }
 
