@@ -55,6 +55,7 @@ internal static class LanguageModelLoss
             int[] batch = [.. Enumerable.Range(start, Math.Min(batchSize, blocks.Count - start))];
             (Tensor inputs, Tensor targets, int count) = blocks.Batch(batch, model.Device);
             sum += Mean(model, inputs, targets, count).item<float>() * (double)count;
+            NativeGarbage.Collect();
         }
 
         return sum;

@@ -42,6 +42,7 @@ internal sealed class TrainingStep : IDisposable
         bool isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         if (isFinite)
             Optimizer.Step(learningRate, norm > _settings.MaximumGradientNorm ? _settings.MaximumGradientNorm / norm : 1);
+        NativeGarbage.Collect();
         return new StepResult(loss, norm, total, isFinite);
     }
 
