@@ -30,7 +30,12 @@ internal static unsafe class FusedLeap
     {
         Tensor output = empty([shape.BatchSize, shape.Length, shape.HiddenSize], ScalarType.Float32, CPU);
         var memory = new LeapMemory(projections, padding, output, saved);
-        shape.ForEachHead(() => new LeapForward(shape, memory), (pass, sequence, head) => pass.Run(sequence, head));
+        shape.ForEachHead(() => shape.RowSize switch
+        {
+            32 => new LeapForward<RowSize32>(shape, memory),
+            64 => new LeapForward<RowSize64>(shape, memory),
+            _ => new LeapForward<AnyRowSize>(shape, memory),
+        });
         return output;
     }
 
@@ -39,7 +44,12 @@ internal static unsafe class FusedLeap
         Tensor gradient = empty_like(projections);
         var memory = new LeapMemory(projections, null, outputGradient, saved);
         float* gradients = RawMemory.Singles(gradient);
-        shape.ForEachHead(() => new LeapBackward(shape, memory, gradients), (pass, sequence, head) => pass.Run(sequence, head));
+        shape.ForEachHead(() => shape.RowSize switch
+        {
+            32 => new LeapBackward<RowSize32>(shape, memory, gradients),
+            64 => new LeapBackward<RowSize64>(shape, memory, gradients),
+            _ => new LeapBackward<AnyRowSize>(shape, memory, gradients),
+        });
         return gradient;
     }
 

@@ -6,15 +6,17 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>A worker's rows of one head's size, followed by zeros up to a whole number of SIMD vectors, and the arithmetic on them.</summary>
 /// <remarks>Only what reads or writes tensors needs to care for odd sizes: all else runs on whole vectors.</remarks>
-internal sealed unsafe class HeadRows : IDisposable
+internal sealed unsafe class HeadRows<TSize> : IDisposable
+    where TSize : IRowSize
 {
     private readonly float* _memory;
+    private readonly int _rowSize;
 
     /// <summary>Makes zeroed rows for heads of a size.</summary>
-    public HeadRows(int headSize, int rowCount)
+    public HeadRows(LeapShape shape, int rowCount)
     {
-        HeadSize = headSize;
-        RowSize = PaddedSize(headSize);
+        HeadSize = shape.HeadSize;
+        _rowSize = shape.RowSize;
         nuint bytes = (nuint)rowCount * (nuint)RowSize * sizeof(float);
         _memory = (float*)NativeMemory.AlignedAlloc(bytes, 64);
         NativeMemory.Clear(_memory, bytes);
@@ -22,11 +24,9 @@ internal sealed unsafe class HeadRows : IDisposable
 
     public int HeadSize { get; }
 
-    public int RowSize { get; }
+    public int RowSize => TSize.Known == 0 ? _rowSize : TSize.Known;
 
     public float* this[int row] => _memory + (long)row * RowSize;
-
-    public static int PaddedSize(int headSize) => (headSize + Vector<float>.Count - 1) / Vector<float>.Count * Vector<float>.Count;
 
     public void Dispose() => NativeMemory.AlignedFree(_memory);
 

@@ -2,10 +2,11 @@ using System.Numerics;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>One thread's backward pass of LEAP attention: a sequence's head in one go, from the last token to the first.</summary>
+/// <summary>One thread's backward pass of LEAP attention: a sequence's head at a time, from the last token to the first.</summary>
 /// <remarks>A name like dM is the gradient of what <see cref="MultiheadLeap"/> calls M. A token's values and focus work on the windows
 /// of the tokens after it, so that their gradients are sliding sums too, reversed in time.</remarks>
-internal sealed unsafe class LeapBackward : IDisposable
+internal sealed unsafe class LeapBackward<TSize> : IHeadPass
+    where TSize : IRowSize
 {
     private const int C1 = 0, C2 = 1, Dropped = 2, MeanGradient = 3, SumGradient = 4, Factors = 5, Ones = 6;
     private const int Input = 7, OutputGradient = 8, Result = 9, RowCount = 10;
@@ -13,8 +14,9 @@ internal sealed unsafe class LeapBackward : IDisposable
     private readonly LeapShape _shape;
     private readonly LeapMemory _memory;
     private readonly float* _gradients;
-    private readonly HeadRows _rows;
-    private readonly SlidingSums _sums;
+    private readonly HeadRows<TSize> _rows;
+    private readonly SlidingSums<TSize> _sums;
+    private readonly float[] _logitGradients;
 
     /// <param name="shape">The layer's shape.</param>
     /// <param name="memory">What the forward pass read and saved, and the gradient of its output.</param>
@@ -24,27 +26,32 @@ internal sealed unsafe class LeapBackward : IDisposable
         _shape = shape;
         _memory = memory;
         _gradients = gradients;
-        _rows = new HeadRows(shape.HeadSize, RowCount);
+        _rows = new HeadRows<TSize>(shape, RowCount);
         _rows.Fill(Ones, 1);
-        _sums = new SlidingSums(_rows.RowSize, shape.Window, shape.Length);
+        _sums = new SlidingSums<TSize>(shape);
+        _logitGradients = new float[shape.Length];
     }
 
     public void Run(int sequence, int head)
     {
         int d = _shape.HiddenSize;
-        int offset = head * _shape.HeadSize;
-        long saved = ((long)sequence * _shape.HeadCount + head) * _shape.Length;
+        long first = (long)sequence * _shape.Length;
+        long place = first * d + head * _shape.HeadSize;
+        long saved = first * _shape.HeadCount + (long)head * _shape.Length;
+        float* Q = _memory.Projections + first * 4 * d + head * _shape.HeadSize;
+        float* dQ = _gradients + (Q - _memory.Projections);
+
         _sums.Clear();
-        for (int token = _shape.Length - 1; token >= 0; token--)
+        for (int i = _shape.Length - 1; i >= 0; i--)
         {
-            long row = (long)sequence * _shape.Length + token;
-            long place = row * d + offset;
-            float* Q = _memory.Projections + row * 4 * d + offset;
-            float* dQ = _gradients + row * 4 * d + offset;
-            float product = Gate(Q, dQ, saved + token, place);
-            float ds = FocusedMean(Q + 3 * d, dQ + 3 * d, saved + token, product);
-            Focus(Q + d, dQ + d, ds, place);
+            long at = 4L * i * d;
+            float product = Gate(Q + at, dQ + at, saved + i, place + (long)i * d);
+            _logitGradients[i] = FocusedMean(Q + at + 3 * d, dQ + at + 3 * d, saved + i, product);
         }
+
+        // Tokens no longer depend on each other: the processor computes several at a time.
+        for (int i = 0; i < _shape.Length; i++)
+            Focus(Q + (4L * i + 1) * d, dQ + (4L * i + 1) * d, _logitGradients[i], place + (long)i * d);
     }
 
     public void Dispose()

@@ -1,39 +1,47 @@
 namespace Microsoft.ML.Leap;
 
-/// <summary>One thread's forward pass of LEAP attention: a sequence's head in one go, token after token.</summary>
+/// <summary>One thread's forward pass of LEAP attention: a sequence's head at a time.</summary>
 /// <remarks>Names are those of <see cref="MultiheadLeap"/>, whose equations these are.</remarks>
-internal sealed unsafe class LeapForward : IDisposable
+internal sealed unsafe class LeapForward<TSize> : IHeadPass
+    where TSize : IRowSize
 {
     private const int C1 = 0, C2 = 1, Mean = 2, Factors = 3, Input = 4, Result = 5, RowCount = 6;
 
     private readonly LeapShape _shape;
     private readonly LeapMemory _memory;
-    private readonly HeadRows _rows;
-    private readonly SlidingSums _sums;
+    private readonly HeadRows<TSize> _rows;
+    private readonly SlidingSums<TSize> _sums;
+    private readonly float[] _focus;
 
     public LeapForward(LeapShape shape, LeapMemory memory)
     {
         _shape = shape;
         _memory = memory;
-        _rows = new HeadRows(shape.HeadSize, RowCount);
-        _sums = new SlidingSums(_rows.RowSize, shape.Window, shape.Length);
+        _rows = new HeadRows<TSize>(shape, RowCount);
+        _sums = new SlidingSums<TSize>(shape);
+        _focus = new float[shape.Length];
     }
 
     public void Run(int sequence, int head)
     {
         int d = _shape.HiddenSize;
-        int offset = head * _shape.HeadSize;
-        long saved = ((long)sequence * _shape.HeadCount + head) * _shape.Length;
-        _sums.Clear();
-        for (int token = 0; token < _shape.Length; token++)
+        long first = (long)sequence * _shape.Length;
+        long place = first * d + head * _shape.HeadSize;
+        long saved = first * _shape.HeadCount + (long)head * _shape.Length;
+        float* Q = _memory.Projections + first * 4 * d + head * _shape.HeadSize;
+
+        // Two sweeps: tokens' focus does not depend on each other, so that the processor computes several at a time.
+        for (int i = 0; i < _shape.Length; i++)
         {
-            long row = (long)sequence * _shape.Length + token;
-            long place = row * d + offset;
-            float* Q = _memory.Projections + row * 4 * d + offset;
-            bool isPadding = _memory.Padding is not null && _memory.Padding[row];
-            float f = isPadding ? 0 : Focus(Q + d, Q + 2 * d, place);
-            float* M = FocusedMean(f, Q + 3 * d, saved + token);
-            Gate(Q, M, place);
+            bool isPadding = _memory.Padding is not null && _memory.Padding[first + i];
+            _focus[i] = isPadding ? 0 : Focus(Q + (4L * i + 1) * d, Q + (4L * i + 2) * d, place + (long)i * d);
+        }
+
+        _sums.Clear();
+        for (int i = 0; i < _shape.Length; i++)
+        {
+            float* M = FocusedMean(_focus[i], Q + (4L * i + 3) * d, saved + i);
+            Gate(Q + 4L * i * d, M, place + (long)i * d);
         }
     }
 

@@ -12,7 +12,7 @@ internal sealed record LeapSaved(Tensor Means, Tensor Focus, Tensor Totals)
     {
         long[] tokens = [shape.BatchSize, shape.HeadCount, shape.Length];
         return new LeapSaved(
-            empty([.. tokens, HeadRows.PaddedSize(shape.HeadSize)], ScalarType.Float32, CPU),
+            empty([.. tokens, shape.RowSize], ScalarType.Float32, CPU),
             empty(tokens, ScalarType.Float32, CPU),
             empty(tokens, ScalarType.Float32, CPU));
     }

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>What a LEAP attention layer is, apart from its numbers.</summary>
@@ -25,6 +27,9 @@ internal sealed record LeapShape(
     /// <summary>Gets the values of a token: d.</summary>
     public int HiddenSize => HeadCount * HeadSize;
 
+    /// <summary>Gets the values of a head and zeros after them, up to a whole number of SIMD vectors.</summary>
+    public int RowSize => (HeadSize + Vector<float>.Count - 1) / Vector<float>.Count * Vector<float>.Count;
+
     /// <summary>Gets what the sum over a head of F1 F2 is multiplied by.</summary>
     public float FocusScale { get; } = (float)(RescaleValue / HeadSize);
 
@@ -34,12 +39,11 @@ internal sealed record LeapShape(
     /// <summary>Returns the gate a that belongs to a sum over a head of Q M.</summary>
     public float Gate(float product) => 1 / (1 + MathF.Exp(-product * GateScale));
 
-    /// <summary>Runs <paramref name="body"/> for each sequence and head with a worker of its own.</summary>
-    public void ForEachHead<TWorker>(Func<TWorker> createWorker, Action<TWorker, int, int> body)
-        where TWorker : IDisposable
+    /// <summary>Runs a pass over each sequence and head.</summary>
+    public void ForEachHead(Func<IHeadPass> createPass)
     {
         const long small = 1 << 13;
         bool isSmall = (long)BatchSize * Length * HiddenSize < small;
-        CpuWork.ForEach(BatchSize * HeadCount, isSmall, createWorker, (worker, i) => body(worker, i / HeadCount, i % HeadCount));
+        CpuWork.ForEach(BatchSize * HeadCount, isSmall, createPass, (pass, i) => pass.Run(i / HeadCount, i % HeadCount));
     }
 }

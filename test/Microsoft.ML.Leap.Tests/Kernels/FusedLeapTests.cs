@@ -11,7 +11,7 @@ public class FusedLeapTests
 
     // Head size, heads, length.
     public static IEnumerable<object[]> Sizes() =>
-        from e in new[] { 2, 3, 5, 8, 20, 32, 33 }
+        from e in new[] { 2, 3, 5, 8, 20, 30, 32, 33, 60, 64 }
         from n in new[] { 1, 2, 63, 64, 65, 130 }
         select new object[] { e, e % 2 == 0 ? 3 : 1, n };
 
