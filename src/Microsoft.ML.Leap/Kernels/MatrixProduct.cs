@@ -11,7 +11,14 @@ internal static class MatrixProduct
     /// <param name="weight">[outputs, inputs].</param>
     /// <param name="bias">[outputs], or null for none.</param>
     /// <param name="usesBFloat16">Whether factors and result are rounded to bfloat16; sums inside are in single precision.</param>
-    public static Tensor Of(Tensor x, Tensor weight, Tensor? bias, bool usesBFloat16) => usesBFloat16
-        ? nn.functional.linear(x.to(ScalarType.BFloat16), weight.to(ScalarType.BFloat16), bias?.to(ScalarType.BFloat16))
-        : nn.functional.linear(x, weight, bias);
+    public static Tensor Of(Tensor x, Tensor weight, Tensor? bias, bool usesBFloat16)
+    {
+        if (usesBFloat16)
+        {
+            const ScalarType type = ScalarType.BFloat16;
+            return nn.functional.linear(x.to(type), weight.to(type), bias?.to(type));
+        }
+
+        return PointwiseConvolution.IsFaster(x) ? PointwiseConvolution.Of(x, weight, bias) : nn.functional.linear(x, weight, bias);
+    }
 }

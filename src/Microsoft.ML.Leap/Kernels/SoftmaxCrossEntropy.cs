@@ -36,6 +36,30 @@ internal static class SoftmaxCrossEntropy
             ? OnCpu<ushort, BFloat16Row>(RawMemory.BFloat16s(logits), logits.shape, bias, targets, scale, biasGradient)
             : OnCpu<float, Float32Row>(RawMemory.Singles(logits), logits.shape, bias, targets, scale, biasGradient);
 
+    /// <summary>Returns the loss of each row in nats, [R].</summary>
+    /// <param name="logits">Logits without their bias, [R, V].</param>
+    /// <param name="bias">The bias, [V].</param>
+    /// <param name="targets">The index of the right logit of each row, int64 [R].</param>
+    public static double[] RowLosses(Tensor logits, Tensor bias, Tensor targets)
+    {
+        if (RawMemory.IsReachable(logits))
+            return RowLossesOnCpu(logits, bias, targets);
+
+        using DisposeScope scope = NewDisposeScope();
+        Tensor x = logits + bias;
+        return (x.logsumexp(1) - x.gather(1, targets.unsqueeze(1)).squeeze(1)).to(ScalarType.Float64).cpu().data<double>().ToArray();
+    }
+
+    private static unsafe double[] RowLossesOnCpu(Tensor logits, Tensor bias, Tensor targets)
+    {
+        var kernel = new SoftmaxCrossEntropyKernel<float, Float32Row>(
+            RawMemory.Singles(logits), RawMemory.Singles(bias), RawMemory.Integers(targets), logits.shape[0], (int)logits.shape[1]);
+        double[] losses = new double[logits.shape[0]];
+        fixed (double* first = losses)
+            kernel.RowLosses(first);
+        return losses;
+    }
+
     private static unsafe Tensor OnCpu<TValue, TFormat>(
         TValue* logits, long[] shape, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
         where TValue : unmanaged

@@ -23,6 +23,19 @@ internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* 
 
     private static readonly int Lanes = Vector256<float>.Count;
 
+    /// <summary>Writes the loss of each row in nats, [rows], and leaves the logits as they are.</summary>
+    public void RowLosses(double* losses) => ForEachPart(part =>
+    {
+        float[] rented = ArrayPool<float>.Shared.Rent(size);
+        fixed (float* row = rented)
+        {
+            for (long r = rowCount * part / PartCount; r < rowCount * (part + 1) / PartCount; r++)
+                losses[r] = RowLoss(r, row, out _);
+        }
+
+        ArrayPool<float>.Shared.Return(rented);
+    });
+
     /// <summary>Returns the sum of the rows' losses in nats, and leaves the logits as they are.</summary>
     public double Loss()
     {
@@ -68,22 +81,27 @@ internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* 
         {
             for (long r = rowCount * part / PartCount; r < rowCount * (part + 1) / PartCount; r++)
             {
-                TValue* stored = logits + r * size;
-                float largest = LoadRow(stored, row);
-                float chosen = row[targets[r]] - largest;
-                float total = Exponentials(row, largest);
-                loss += Math.Log(total) - chosen;
+                loss += RowLoss(r, row, out float total);
                 if (sum is null)
                     continue;
 
                 // A logit's gradient is its probability, less 1 at the target.
                 row[targets[r]] -= total;
-                StoreGradients(row, scale / total, stored, sum);
+                StoreGradients(row, scale / total, logits + r * size, sum);
             }
         }
 
         ArrayPool<float>.Shared.Return(rented);
         return loss;
+    }
+
+    // Leaves the row's exponentials, and their sum.
+    private double RowLoss(long r, float* row, out float total)
+    {
+        float largest = LoadRow(logits + r * size, row);
+        float chosen = row[targets[r]] - largest;
+        total = Exponentials(row, largest);
+        return Math.Log(total) - chosen;
     }
 
     private float LoadRow(TValue* stored, float* row)

@@ -5,8 +5,8 @@ namespace Microsoft.ML.Leap;
 /// <summary>Gives texts their log-likelihood under a network, in batches of windows of like length.</summary>
 internal sealed class TextScorer(LeapModel model, int endOfTextId, int tokensPerBatch)
 {
-    // Full logits of 1,024 rows and a vocabulary of 32,000 take 131 MB; more rows at once gain nothing.
-    private const int HeadRows = 1024;
+    // Rows whose logits exist at once: enough for a fast product, and few enough for a cache where the vocabulary is not large.
+    private const int HeadRows = 256;
 
     /// <summary>Scores rows of token ids. Each token is predicted once, the first from an end-of-text start.</summary>
     public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows)
@@ -55,17 +55,17 @@ internal sealed class TextScorer(LeapModel model, int endOfTextId, int tokensPer
         for (int start = 0; start < positions.Count; start += HeadRows)
         {
             int count = Math.Min(HeadRows, positions.Count - start);
-            float[] values = LogProbabilities(hidden, [.. positions.GetRange(start, count)], [.. targets.GetRange(start, count)]);
+            double[] losses = Losses(hidden, [.. positions.GetRange(start, count)], [.. targets.GetRange(start, count)]);
             for (int i = 0; i < count; i++)
-                sums[owners[start + i]] += values[i];
+                sums[owners[start + i]] -= losses[i];
         }
     }
 
-    private float[] LogProbabilities(Tensor hidden, long[] positions, long[] targets)
+    private double[] Losses(Tensor hidden, long[] positions, long[] targets)
     {
         using var scope = NewDisposeScope();
-        Tensor logits = model.Logits(hidden.index_select(0, tensor(positions, device: model.Device)));
-        Tensor chosen = logits.gather(1, tensor(targets, [targets.Length, 1], device: model.Device)).squeeze(1);
-        return (chosen - logits.logsumexp(1)).cpu().data<float>().ToArray();
+        Tensor rows = hidden.index_select(0, tensor(positions, device: model.Device));
+        Tensor logits = MatrixProduct.Of(rows, model.HeadWeight, null, usesBFloat16: false);
+        return SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, tensor(targets, device: model.Device));
     }
 }
