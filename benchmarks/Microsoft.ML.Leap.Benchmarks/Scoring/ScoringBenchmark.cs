@@ -6,6 +6,9 @@ namespace Microsoft.ML.Leap.Benchmarks;
 /// <summary>Scores the same rows batched, by the transformer's column, and one at a time, by a prediction engine, turn by turn.</summary>
 internal sealed class ScoringBenchmark : IDisposable
 {
+    // .NET compiles a method for speed only once it has often run.
+    private const int FirstWarmups = 5;
+
     private readonly MLContext _context = new(seed: 1);
     private readonly ScoringTexts _texts;
     private readonly LeapLanguageModelTransformer _model;
@@ -15,7 +18,7 @@ internal sealed class ScoringBenchmark : IDisposable
 
     /// <param name="vocabularySize">The most tokens that the tokenizer learns.</param>
     /// <param name="contextLength">The model's context; longer rows are read in windows.</param>
-    /// <param name="rounds">Measurements of each length, after one that does not count.</param>
+    /// <param name="rounds">Measurements of each length, after some that do not count.</param>
     /// <param name="tokensARound">Tokens of a measurement at most, unless they make less than 8 rows.</param>
     public ScoringBenchmark(int vocabularySize, int contextLength, int rounds, int tokensARound)
     {
@@ -31,7 +34,8 @@ internal sealed class ScoringBenchmark : IDisposable
     public LeapConfig Config => _model.Config;
 
     /// <summary>Measures the given row lengths in turn, calling <paramref name="between"/> before each round.</summary>
-    public IReadOnlyList<ScoringResult> Run(IEnumerable<int> lengths, Action between) => [.. lengths.Select(length => Run(length, between))];
+    public IReadOnlyList<ScoringResult> Run(IEnumerable<int> lengths, Action between) =>
+        [.. lengths.Select((length, index) => Run(length, index == 0 ? FirstWarmups : 1, between))];
 
     public void Dispose()
     {
@@ -39,18 +43,18 @@ internal sealed class ScoringBenchmark : IDisposable
         _model.Dispose();
     }
 
-    private ScoringResult Run(int tokens, Action between)
+    private ScoringResult Run(int tokens, int warmups, Action between)
     {
         string[] rows = _texts.Rows(_model.Tokenizer, Math.Clamp(_tokensARound / tokens, 8, 512), tokens);
         List<double> batched = [];
         List<double> single = [];
-        for (int round = 0; round <= _rounds; round++)
+        for (int round = -warmups; round < _rounds; round++)
         {
             between();
             (double batchedTime, float[] expected) = Time(() => ScoreBatched(rows));
             (double singleTime, float[] actual) = Time(() => ScoreSingly(rows));
             RequireAgreement(expected, actual);
-            if (round == 0)
+            if (round < 0)
                 continue;
             batched.Add(rows.Length / batchedTime);
             single.Add(rows.Length / singleTime);

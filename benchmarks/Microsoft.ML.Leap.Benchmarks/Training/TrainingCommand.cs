@@ -9,7 +9,7 @@ internal static class TrainingCommand
     {
         var json = new Option<FileInfo?>("--json") { Description = "File to write the results to" };
         var rounds = new Option<int>("--rounds") { Description = "Steps of each contestant that count", DefaultValueFactory = _ => 7 };
-        var warmups = new Option<int>("--warmups") { Description = "Steps of each before those", DefaultValueFactory = _ => 2 };
+        var warmups = new Option<int>("--warmups") { Description = "Steps of LEAP and GPT-2 before those", DefaultValueFactory = _ => 10 };
         var role = new Option<string?>("--role") { Description = "What this process does for another", Hidden = true };
         var shape = new TrainingShape.Options();
         var command = new System.CommandLine.Command("training", "Measure training speed and memory beside the naive form and GPT-2.")
