@@ -113,8 +113,8 @@ public sealed partial class LeapLanguageModelTrainer
         public bool? FallbackToCpu;
 
         /// <summary>Tokens that are scored in one batch.</summary>
-        /// <value>At least 1; 8,192 by default. More use more memory; scores do not depend on it.</value>
-        public int ScoringTokensPerBatch = 8192;
+        /// <value>At least 1; 2,048 by default, which fit a processor's cache. More use more memory; scores do not depend on it.</value>
+        public int ScoringTokensPerBatch = 2048;
 
         /// <summary>Bytes of token ids that stay in memory while training, for training and validation texts each.</summary>
         /// <value>At least 0; 1 GiB by default, half a billion ids of a vocabulary of up to 65,536, each 2 bytes, or half as many of a greater
