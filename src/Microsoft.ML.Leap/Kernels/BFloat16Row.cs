@@ -1,12 +1,10 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>bfloat16: the upper half of a single-precision number's bits, rounded to nearest, ties to even.</summary>
 internal readonly unsafe struct BFloat16Row : IRowFormat<ushort>
 {
-    private const uint HalfLessOne = 0x7FFF;
+    /// <summary>Added to the bits before the lower half is cut off; one more where the upper half is odd.</summary>
+    public const uint HalfLessOne = 0x7FFF;
 
     public static float Load(ushort* source) => BitConverter.UInt32BitsToSingle((uint)*source << 16);
 
@@ -16,18 +14,9 @@ internal readonly unsafe struct BFloat16Row : IRowFormat<ushort>
         *target = (ushort)((bits + HalfLessOne + ((bits >> 16) & 1)) >> 16);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> LoadVector(ushort* source)
-    {
-        (Vector128<uint> lower, Vector128<uint> upper) = Vector128.Widen(Vector128.Load(source));
-        return (Vector256.Create(lower, upper) << 16).AsSingle();
-    }
+    public static TVector LoadVector<TVector>(ushort* source)
+        where TVector : struct, IRowVector<TVector> => TVector.LoadBFloat16(source);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreVector(Vector256<float> values, ushort* target)
-    {
-        Vector256<uint> bits = values.AsUInt32();
-        Vector256<uint> rounded = (bits + Vector256.Create(HalfLessOne) + ((bits >> 16) & Vector256<uint>.One)) >> 16;
-        Vector128.Narrow(rounded.GetLower(), rounded.GetUpper()).Store(target);
-    }
+    public static void StoreVector<TVector>(TVector values, ushort* target)
+        where TVector : struct, IRowVector<TVector> => values.StoreBFloat16(target);
 }

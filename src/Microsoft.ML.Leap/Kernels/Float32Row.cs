@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>Single-precision numbers as they are.</summary>
@@ -9,7 +7,9 @@ internal readonly unsafe struct Float32Row : IRowFormat<float>
 
     public static void Store(float value, float* target) => *target = value;
 
-    public static Vector256<float> LoadVector(float* source) => Vector256.Load(source);
+    public static TVector LoadVector<TVector>(float* source)
+        where TVector : struct, IRowVector<TVector> => TVector.Load(source);
 
-    public static void StoreVector(Vector256<float> values, float* target) => values.Store(target);
+    public static void StoreVector<TVector>(TVector values, float* target)
+        where TVector : struct, IRowVector<TVector> => values.Store(target);
 }

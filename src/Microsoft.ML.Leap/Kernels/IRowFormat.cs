@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>How single-precision numbers lie in memory, for kernels that compute in single precision whatever the storage.</summary>
@@ -11,7 +9,9 @@ internal unsafe interface IRowFormat<TValue>
 
     static abstract void Store(float value, TValue* target);
 
-    static abstract Vector256<float> LoadVector(TValue* source);
+    static abstract TVector LoadVector<TVector>(TValue* source)
+        where TVector : struct, IRowVector<TVector>;
 
-    static abstract void StoreVector(Vector256<float> values, TValue* target);
+    static abstract void StoreVector<TVector>(TVector values, TValue* target)
+        where TVector : struct, IRowVector<TVector>;
 }

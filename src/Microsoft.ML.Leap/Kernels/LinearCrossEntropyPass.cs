@@ -28,7 +28,7 @@ internal sealed class LinearCrossEntropyPass
         _bias = bias.detach();
         _targets = targets;
         _targetCount = targetCount;
-        _chunkRows = Math.Max(1, form.ChunkBytes / (weight.shape[0] * _weight.ElementSize));
+        _chunkRows = form.ChunkRows(weight.shape[0] * _weight.ElementSize);
         _isPlain = form.IsPlain || !SoftmaxCrossEntropy.IsForCpu(_weight) || _bias.dtype != ScalarType.Float32;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -31,10 +32,12 @@ internal static class SoftmaxCrossEntropy
     }
 
     /// <inheritdoc cref="Plain"/>
-    public static unsafe Tensor OnCpu(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient) =>
-        logits.dtype == ScalarType.BFloat16
-            ? OnCpu<ushort, BFloat16Row>(RawMemory.BFloat16s(logits), logits.shape, bias, targets, scale, biasGradient)
-            : OnCpu<float, Float32Row>(RawMemory.Singles(logits), logits.shape, bias, targets, scale, biasGradient);
+    public static unsafe Tensor OnCpu(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
+    {
+        ISoftmaxCrossEntropyKernel kernel = Kernel(logits, bias, targets);
+        double loss = biasGradient is null ? kernel.Loss() : kernel.LossAndGradients((float)scale, RawMemory.Singles(biasGradient));
+        return tensor(loss, ScalarType.Float64);
+    }
 
     /// <summary>Returns the loss of each row in nats, [R].</summary>
     /// <param name="logits">Logits without their bias, [R, V].</param>
@@ -52,22 +55,26 @@ internal static class SoftmaxCrossEntropy
 
     private static unsafe double[] RowLossesOnCpu(Tensor logits, Tensor bias, Tensor targets)
     {
-        var kernel = new SoftmaxCrossEntropyKernel<float, Float32Row>(
-            RawMemory.Singles(logits), RawMemory.Singles(bias), RawMemory.Integers(targets), logits.shape[0], (int)logits.shape[1]);
         double[] losses = new double[logits.shape[0]];
         fixed (double* first = losses)
-            kernel.RowLosses(first);
+            Kernel(logits, bias, targets).RowLosses(first);
         return losses;
     }
 
-    private static unsafe Tensor OnCpu<TValue, TFormat>(
-        TValue* logits, long[] shape, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
-        where TValue : unmanaged
-        where TFormat : IRowFormat<TValue>
+    private static ISoftmaxCrossEntropyKernel Kernel(Tensor logits, Tensor bias, Tensor targets) => Vector512.IsHardwareAccelerated
+        ? Kernel<RowVector512>(logits, bias, targets)
+        : Kernel<RowVector256>(logits, bias, targets);
+
+    /// <summary>Makes the kernel with vectors of a width.</summary>
+    internal static unsafe ISoftmaxCrossEntropyKernel Kernel<TVector>(Tensor logits, Tensor bias, Tensor targets)
+        where TVector : struct, IRowVector<TVector>
     {
-        var kernel = new SoftmaxCrossEntropyKernel<TValue, TFormat>(
-            logits, RawMemory.Singles(bias), RawMemory.Integers(targets), shape[0], (int)shape[1]);
-        double loss = biasGradient is null ? kernel.Loss() : kernel.LossAndGradients((float)scale, RawMemory.Singles(biasGradient));
-        return tensor(loss, ScalarType.Float64);
+        long rows = logits.shape[0];
+        int size = (int)logits.shape[1];
+        float* b = RawMemory.Singles(bias);
+        long* t = RawMemory.Integers(targets);
+        return logits.dtype == ScalarType.BFloat16
+            ? new SoftmaxCrossEntropyKernel<ushort, BFloat16Row, TVector>(RawMemory.BFloat16s(logits), b, t, rows, size)
+            : new SoftmaxCrossEntropyKernel<float, Float32Row, TVector>(RawMemory.Singles(logits), b, t, rows, size);
     }
 }

@@ -1,29 +1,28 @@
 using System.Buffers;
 using System.Numerics.Tensors;
-using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Leap;
 
 /// <summary>Cross-entropy of rows of logits on the CPU; the logits give way to their gradients. A row stays in the processor's cache for
-/// the three times that it is read.</summary>
+/// the two times that it is read.</summary>
 /// <remarks>Rows are shared out in a fixed number of parts, so that no sum depends on the number of threads.</remarks>
 /// <param name="logits">Logits without their bias, [rows, size].</param>
 /// <param name="bias">The bias, [size].</param>
 /// <param name="targets">The index of the right logit of each row, [rows].</param>
 /// <param name="rowCount">The number of rows.</param>
 /// <param name="size">Logits of a row.</param>
-internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* logits, float* bias, long* targets, long rowCount, int size)
+internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat, TVector>(
+    TValue* logits, float* bias, long* targets, long rowCount, int size) : ISoftmaxCrossEntropyKernel
     where TValue : unmanaged
     where TFormat : IRowFormat<TValue>
+    where TVector : struct, IRowVector<TVector>
 {
     private const int PartCount = 16;
 
     // Fewer logits than a second thread is worth.
     private const long LeastShared = 1 << 15;
 
-    private static readonly int Lanes = Vector256<float>.Count;
-
-    /// <summary>Writes the loss of each row in nats, [rows], and leaves the logits as they are.</summary>
+    /// <inheritdoc/>
     public void RowLosses(double* losses) => ForEachPart(part =>
     {
         float[] rented = ArrayPool<float>.Shared.Rent(size);
@@ -36,7 +35,7 @@ internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* 
         ArrayPool<float>.Shared.Return(rented);
     });
 
-    /// <summary>Returns the sum of the rows' losses in nats, and leaves the logits as they are.</summary>
+    /// <inheritdoc/>
     public double Loss()
     {
         double[] losses = new double[PartCount];
@@ -44,8 +43,7 @@ internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* 
         return losses.Sum();
     }
 
-    /// <summary>Returns the sum of the rows' losses in nats, writes the gradients, times <paramref name="scale"/>, over the logits, and
-    /// adds them to <paramref name="biasGradient"/>, [size].</summary>
+    /// <inheritdoc/>
     public double LossAndGradients(float scale, float* biasGradient)
     {
         double[] losses = new double[PartCount];
@@ -95,73 +93,61 @@ internal sealed unsafe class SoftmaxCrossEntropyKernel<TValue, TFormat>(TValue* 
         return loss;
     }
 
-    // Leaves the row's exponentials, and their sum.
+    // Leaves the row's exponentials and their sum, relative to the target's logit: the sum is then at least 1. Only where another logit
+    // is so much larger that the sum has no number, the largest must be found first.
     private double RowLoss(long r, float* row, out float total)
     {
-        float largest = LoadRow(logits + r * size, row);
-        float chosen = row[targets[r]] - largest;
-        total = Exponentials(row, largest);
-        return Math.Log(total) - chosen;
-    }
+        TValue* stored = logits + r * size;
+        float chosen = TFormat.Load(stored + targets[r]) + bias[targets[r]];
+        total = Exponentials(stored, chosen, row);
+        if (float.IsFinite(total))
+            return Math.Log(total);
 
-    private float LoadRow(TValue* stored, float* row)
-    {
-        Vector256<float> largest = Vector256.Create(float.NegativeInfinity);
-        int i = 0;
-        for (; i <= size - Lanes; i += Lanes)
-        {
-            Vector256<float> x = TFormat.LoadVector(stored + i) + Vector256.Load(bias + i);
-            x.Store(row + i);
-            largest = Vector256.Max(largest, x);
-        }
-
-        float result = float.NegativeInfinity;
-        for (; i < size; i++)
-        {
-            row[i] = TFormat.Load(stored + i) + bias[i];
-            result = MathF.Max(result, row[i]);
-        }
-
-        for (int lane = 0; lane < Lanes; lane++)
-            result = MathF.Max(result, largest[lane]);
-        return result;
+        float largest = Largest(stored);
+        total = Exponentials(stored, largest, row);
+        return Math.Log(total) - (chosen - largest);
     }
 
     // Returns their sum.
-    private float Exponentials(float* row, float largest)
+    private float Exponentials(TValue* stored, float shift, float* row)
     {
-        Vector256<float> even = default, odd = default;
-        var shift = Vector256.Create(largest);
+        TVector sums = default;
+        TVector shifts = TVector.Create(shift);
         int i = 0;
-        for (; i <= size - 2 * Lanes; i += 2 * Lanes)
+        for (; i <= size - TVector.Count; i += TVector.Count)
         {
-            Vector256<float> first = Vector256.Exp(Vector256.Load(row + i) - shift);
-            Vector256<float> second = Vector256.Exp(Vector256.Load(row + i + Lanes) - shift);
-            first.Store(row + i);
-            second.Store(row + i + Lanes);
-            even += first;
-            odd += second;
+            TVector exponential = RowExponential.Of(TFormat.LoadVector<TVector>(stored + i) + TVector.Load(bias + i) - shifts);
+            exponential.Store(row + i);
+            sums += exponential;
         }
 
-        double sum = Vector256.Sum(even + odd);
+        double sum = sums.Sum();
         for (; i < size; i++)
         {
-            row[i] = MathF.Exp(row[i] - largest);
+            row[i] = MathF.Exp(TFormat.Load(stored + i) + bias[i] - shift);
             sum += row[i];
         }
 
         return (float)sum;
     }
 
+    private float Largest(TValue* stored)
+    {
+        float largest = float.NegativeInfinity;
+        for (int i = 0; i < size; i++)
+            largest = MathF.Max(largest, TFormat.Load(stored + i) + bias[i]);
+        return largest;
+    }
+
     private void StoreGradients(float* row, float scale, TValue* stored, float* sum)
     {
-        var scales = Vector256.Create(scale);
+        TVector scales = TVector.Create(scale);
         int i = 0;
-        for (; i <= size - Lanes; i += Lanes)
+        for (; i <= size - TVector.Count; i += TVector.Count)
         {
-            Vector256<float> gradient = Vector256.Load(row + i) * scales;
+            TVector gradient = TVector.Load(row + i) * scales;
             TFormat.StoreVector(gradient, stored + i);
-            (Vector256.Load(sum + i) + gradient).Store(sum + i);
+            (TVector.Load(sum + i) + gradient).Store(sum + i);
         }
 
         for (; i < size; i++)

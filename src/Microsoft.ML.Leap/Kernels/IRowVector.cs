@@ -1,0 +1,38 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>A SIMD vector of single-precision numbers of one width, for kernels that are written once for several.</summary>
+internal unsafe interface IRowVector<TSelf>
+    where TSelf : struct, IRowVector<TSelf>
+{
+    /// <summary>Gets the numbers of a vector.</summary>
+    static abstract int Count { get; }
+
+    static abstract TSelf operator +(TSelf left, TSelf right);
+
+    static abstract TSelf operator -(TSelf left, TSelf right);
+
+    static abstract TSelf operator *(TSelf left, TSelf right);
+
+    static abstract TSelf Create(float value);
+
+    static abstract TSelf Load(float* source);
+
+    static abstract TSelf LoadBFloat16(ushort* source);
+
+    /// <summary>Returns <c>left * right + addend</c>, rounded once where the processor can.</summary>
+    static abstract TSelf MultiplyAdd(TSelf left, TSelf right, TSelf addend);
+
+    static abstract TSelf Clamp(TSelf value, TSelf least, TSelf most);
+
+    static abstract TSelf Floor(TSelf value);
+
+    /// <summary>Returns 2 to the power of whole numbers from -126; infinity for 128.</summary>
+    static abstract TSelf PowerOfTwo(TSelf exponent);
+
+    float Sum();
+
+    void Store(float* target);
+
+    /// <summary>Stores as bfloat16, rounded to nearest, ties to even.</summary>
+    void StoreBFloat16(ushort* target);
+}

@@ -1,0 +1,52 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>512 bits: 16 numbers.</summary>
+internal readonly unsafe struct RowVector512(Vector512<float> value) : IRowVector<RowVector512>
+{
+    private readonly Vector512<float> _value = value;
+
+    public static int Count => Vector512<float>.Count;
+
+    public static RowVector512 operator +(RowVector512 left, RowVector512 right) => new(left._value + right._value);
+
+    public static RowVector512 operator -(RowVector512 left, RowVector512 right) => new(left._value - right._value);
+
+    public static RowVector512 operator *(RowVector512 left, RowVector512 right) => new(left._value * right._value);
+
+    public static RowVector512 Create(float value) => new(Vector512.Create(value));
+
+    public static RowVector512 Load(float* source) => new(Vector512.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static RowVector512 LoadBFloat16(ushort* source)
+    {
+        (Vector256<uint> lower, Vector256<uint> upper) = Vector256.Widen(Vector256.Load(source));
+        return new((Vector512.Create(lower, upper) << 16).AsSingle());
+    }
+
+    public static RowVector512 MultiplyAdd(RowVector512 left, RowVector512 right, RowVector512 addend) =>
+        new(Vector512.MultiplyAddEstimate(left._value, right._value, addend._value));
+
+    public static RowVector512 Clamp(RowVector512 value, RowVector512 least, RowVector512 most) =>
+        new(Vector512.Clamp(value._value, least._value, most._value));
+
+    public static RowVector512 Floor(RowVector512 value) => new(Vector512.Floor(value._value));
+
+    public static RowVector512 PowerOfTwo(RowVector512 exponent) =>
+        new(((Vector512.ConvertToInt32Native(exponent._value) + Vector512.Create(127)) << 23).AsSingle());
+
+    public float Sum() => Vector512.Sum(_value);
+
+    public void Store(float* target) => _value.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreBFloat16(ushort* target)
+    {
+        Vector512<uint> bits = _value.AsUInt32();
+        Vector512<uint> rounded = (bits + Vector512.Create(BFloat16Row.HalfLessOne) + ((bits >> 16) & Vector512<uint>.One)) >> 16;
+        Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()).Store(target);
+    }
+}

@@ -1,0 +1,45 @@
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public unsafe class RowExponentialTests
+{
+    [TestMethod]
+    public void Of_AnyNumber_IsTheExponential()
+    {
+        AssertIsExponential<RowVector256>();
+        AssertIsExponential<RowVector512>();
+    }
+
+    [TestMethod]
+    public void Of_NumbersBeyondTheRange_AreLeastOrInfinite()
+    {
+        float[] x = [-100, -1e30f, float.NegativeInfinity, 89, 1e30f, float.PositiveInfinity, float.NaN, 0];
+        float[] results = Of<RowVector256>(x);
+        Assert.IsTrue(results[..3].All(result => result is >= 0 and < 1.3e-38f));
+        Assert.IsTrue(results[3..6].All(float.IsPositiveInfinity));
+        Assert.IsTrue(float.IsNaN(results[6]));
+        Assert.AreEqual(1, results[7]);
+        CollectionAssert.AreEqual(results, Of<RowVector512>([.. x, .. x])[..8]);
+    }
+
+    private static void AssertIsExponential<TVector>()
+        where TVector : struct, IRowVector<TVector>
+    {
+        for (float start = -87; start < 88; start += 0.037f * TVector.Count)
+        {
+            float[] x = [.. Enumerable.Range(0, TVector.Count).Select(i => Math.Min(88, start + 0.037f * i))];
+            float[] results = Of<TVector>(x);
+            for (int i = 0; i < x.Length; i++)
+                Assert.AreEqual(1, results[i] / Math.Exp(x[i]), 3e-7, $"exp({x[i]})");
+        }
+    }
+
+    private static float[] Of<TVector>(float[] x)
+        where TVector : struct, IRowVector<TVector>
+    {
+        float[] results = new float[x.Length];
+        fixed (float* source = x, target = results)
+            RowExponential.Of(TVector.Load(source)).Store(target);
+        return results;
+    }
+}
