@@ -30,8 +30,9 @@ internal readonly unsafe struct RowVector256(Vector256<float> value) : IRowVecto
     public static RowVector256 MultiplyAdd(RowVector256 left, RowVector256 right, RowVector256 addend) =>
         new(Vector256.MultiplyAddEstimate(left._value, right._value, addend._value));
 
+    // In this order the processor's own instructions let NaN through.
     public static RowVector256 Clamp(RowVector256 value, RowVector256 least, RowVector256 most) =>
-        new(Vector256.Clamp(value._value, least._value, most._value));
+        new(Vector256.MinNative(most._value, Vector256.MaxNative(least._value, value._value)));
 
     public static RowVector256 Floor(RowVector256 value) => new(Vector256.Floor(value._value));
 

@@ -30,8 +30,9 @@ internal readonly unsafe struct RowVector512(Vector512<float> value) : IRowVecto
     public static RowVector512 MultiplyAdd(RowVector512 left, RowVector512 right, RowVector512 addend) =>
         new(Vector512.MultiplyAddEstimate(left._value, right._value, addend._value));
 
+    // In this order the processor's own instructions let NaN through.
     public static RowVector512 Clamp(RowVector512 value, RowVector512 least, RowVector512 most) =>
-        new(Vector512.Clamp(value._value, least._value, most._value));
+        new(Vector512.MinNative(most._value, Vector512.MaxNative(least._value, value._value)));
 
     public static RowVector512 Floor(RowVector512 value) => new(Vector512.Floor(value._value));
 
