@@ -46,7 +46,7 @@ internal sealed class Gpt2Block : nn.Module<Tensor, Tensor>
         return x.MoveToOuterDisposeScope();
     }
 
-    private Tensor FeedForward(Tensor n) => mlp_proj.Product(nn.functional.gelu(c_fc.Product(n))).to(n.dtype);
+    private Tensor FeedForward(Tensor n) => mlp_proj.Product(Gelu.Of(c_fc.Product(n))).to(n.dtype);
 
     private Tensor Attend(Tensor n)
     {

@@ -12,6 +12,7 @@ internal sealed record ShakespeareReport
     public required int VocabularySize { get; init; }
     public required long Parameters { get; init; }
     public required int Steps { get; init; }
+    public required double LearningRate { get; init; }
     public required int Seed { get; init; }
 
     /// <summary>Training and evaluations together.</summary>

@@ -12,7 +12,8 @@ internal static class ShakespeareRun
     private const int BatchSize = 12;
 
     public static ShakespeareReport Run(
-        string text, string modelName, Device device, TrainingPrecision precision, int steps, int seed, Action<TrainingProgress>? report = null)
+        string text, string modelName, Device device, TrainingPrecision precision, double learningRate, int steps, int seed,
+        Action<TrainingProgress>? report = null)
     {
         char[] alphabet = [.. text.Distinct().Order()];
         int[] ids = [.. text.Select(c => Array.BinarySearch(alphabet, c))];
@@ -25,7 +26,7 @@ internal static class ShakespeareRun
         var validation = new TokenBlocks(ids[(trainingCount - 1)..], ContextLength);
         var config = new LeapConfig(alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0);
         using LanguageModelNetwork model = ModelChoice.Create(modelName, config, device, seed);
-        TrainingSettings settings = Settings(steps, seed) with
+        TrainingSettings settings = Settings(learningRate, steps, seed) with
         {
             UsesBFloat16 = PrecisionSelector.UsesBFloat16(precision, device, config.HiddenSize),
             Report = report,
@@ -41,6 +42,7 @@ internal static class ShakespeareRun
             VocabularySize = alphabet.Length,
             Parameters = model.Weights.Sum(entry => entry.Weight.numel()),
             Steps = steps,
+            LearningRate = learningRate,
             Seed = seed,
             Seconds = loop.Elapsed.TotalSeconds,
             TokensPerSecond = loop.TokensPerSecond,
@@ -50,12 +52,12 @@ internal static class ShakespeareRun
         };
     }
 
-    private static TrainingSettings Settings(int steps, int seed) => new()
+    private static TrainingSettings Settings(double learningRate, int steps, int seed) => new()
     {
         Epochs = 1,
         MaximumSteps = steps,
         BatchSize = BatchSize,
-        LearningRate = 1e-3,
+        LearningRate = learningRate,
         Schedule = LearningRateSchedule.Cosine(finalRatio: 0.1),
         WarmupSteps = Math.Min(100, steps / 2),
         Beta1 = 0.9,

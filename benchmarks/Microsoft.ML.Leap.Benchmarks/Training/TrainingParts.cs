@@ -68,7 +68,7 @@ internal sealed class TrainingParts : IDisposable
     private void MultiplyInBlock()
     {
         Backward(_widening[0].call(_narrow), _wideGradient);
-        Backward(_narrowing.Product(nn.functional.gelu(_widening[1].Product(_narrow))).to(ScalarType.Float32), _narrowGradient);
+        Backward(_narrowing.Product(Gelu.Of(_widening[1].Product(_narrow))).to(ScalarType.Float32), _narrowGradient);
     }
 
     private void LoseInHead()

@@ -13,6 +13,8 @@ internal unsafe interface IRowVector<TSelf>
 
     static abstract TSelf operator *(TSelf left, TSelf right);
 
+    static abstract TSelf operator /(TSelf left, TSelf right);
+
     static abstract TSelf Create(float value);
 
     static abstract TSelf Load(float* source);
@@ -25,6 +27,11 @@ internal unsafe interface IRowVector<TSelf>
     static abstract TSelf Clamp(TSelf value, TSelf least, TSelf most);
 
     static abstract TSelf Floor(TSelf value);
+
+    static abstract TSelf Absolute(TSelf value);
+
+    /// <summary>Returns <paramref name="value"/>, which is not negative, with the sign of <paramref name="sign"/>.</summary>
+    static abstract TSelf CopySign(TSelf value, TSelf sign);
 
     /// <summary>Returns 2 to the power of whole numbers from -126; infinity for 128.</summary>
     static abstract TSelf PowerOfTwo(TSelf exponent);

@@ -16,6 +16,8 @@ internal readonly unsafe struct RowVector256(Vector256<float> value) : IRowVecto
 
     public static RowVector256 operator *(RowVector256 left, RowVector256 right) => new(left._value * right._value);
 
+    public static RowVector256 operator /(RowVector256 left, RowVector256 right) => new(left._value / right._value);
+
     public static RowVector256 Create(float value) => new(Vector256.Create(value));
 
     public static RowVector256 Load(float* source) => new(Vector256.Load(source));
@@ -35,6 +37,10 @@ internal readonly unsafe struct RowVector256(Vector256<float> value) : IRowVecto
         new(Vector256.MinNative(most._value, Vector256.MaxNative(least._value, value._value)));
 
     public static RowVector256 Floor(RowVector256 value) => new(Vector256.Floor(value._value));
+
+    public static RowVector256 Absolute(RowVector256 value) => new(Vector256.Abs(value._value));
+
+    public static RowVector256 CopySign(RowVector256 value, RowVector256 sign) => new(Vector256.CopySign(value._value, sign._value));
 
     public static RowVector256 PowerOfTwo(RowVector256 exponent) =>
         new(((Vector256.ConvertToInt32Native(exponent._value) + Vector256.Create(127)) << 23).AsSingle());

@@ -16,6 +16,8 @@ internal readonly unsafe struct RowVector512(Vector512<float> value) : IRowVecto
 
     public static RowVector512 operator *(RowVector512 left, RowVector512 right) => new(left._value * right._value);
 
+    public static RowVector512 operator /(RowVector512 left, RowVector512 right) => new(left._value / right._value);
+
     public static RowVector512 Create(float value) => new(Vector512.Create(value));
 
     public static RowVector512 Load(float* source) => new(Vector512.Load(source));
@@ -35,6 +37,10 @@ internal readonly unsafe struct RowVector512(Vector512<float> value) : IRowVecto
         new(Vector512.MinNative(most._value, Vector512.MaxNative(least._value, value._value)));
 
     public static RowVector512 Floor(RowVector512 value) => new(Vector512.Floor(value._value));
+
+    public static RowVector512 Absolute(RowVector512 value) => new(Vector512.Abs(value._value));
+
+    public static RowVector512 CopySign(RowVector512 value, RowVector512 sign) => new(Vector512.CopySign(value._value, sign._value));
 
     public static RowVector512 PowerOfTwo(RowVector512 exponent) =>
         new(((Vector512.ConvertToInt32Native(exponent._value) + Vector512.Create(127)) << 23).AsSingle());

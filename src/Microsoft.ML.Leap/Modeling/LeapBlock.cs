@@ -38,5 +38,5 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
         return x.MoveToOuterDisposeScope();
     }
 
-    private Tensor FeedForward(Tensor n) => unboom.Product(nn.functional.gelu(boom.Product(n))).to(n.dtype);
+    private Tensor FeedForward(Tensor n) => unboom.Product(Gelu.Of(boom.Product(n))).to(n.dtype);
 }

@@ -13,7 +13,7 @@ public class ShakespeareRunTests
     [DataRow(ModelChoice.Gpt2)]
     public void Run_RepetitiveText_PredictsEveryValidationCharacterBetterThanByCounting(string model)
     {
-        ShakespeareReport report = ShakespeareRun.Run(Text, model, CPU, TrainingPrecision.Float32, steps: 30, seed: 1);
+        ShakespeareReport report = ShakespeareRun.Run(Text, model, CPU, TrainingPrecision.Float32, learningRate: 1e-3, steps: 30, seed: 1);
 
         int characters = Text.Length - Text.Length * 9 / 10;
         Assert.AreEqual(characters, report.ValidationCharacters);
@@ -24,5 +24,6 @@ public class ShakespeareRunTests
 
     [TestMethod]
     public void Run_ShortText_IsRefused() =>
-        Assert.ThrowsExactly<InvalidOperationException>(() => ShakespeareRun.Run(Text[..500], ModelChoice.Leap, CPU, TrainingPrecision.Float32, steps: 1, seed: 1));
+        Assert.ThrowsExactly<InvalidOperationException>(() => ShakespeareRun.Run(
+            Text[..500], ModelChoice.Leap, CPU, TrainingPrecision.Float32, learningRate: 1e-3, steps: 1, seed: 1));
 }

@@ -49,6 +49,37 @@ public class LeapModelTests
         return state.data<byte>().ToArray();
     }
 
+    // 8 significant bits, through three layers and back; the focus, the exponential of a logit of up to 8, magnifies what they lose.
+    [TestMethod]
+    public void Loss_TrainingInBFloat16_AndItsGradientsAreCloseToThoseInSinglePrecision()
+    {
+        using var single = new LeapModel(Small(), CPU, 1);
+        using var half = new LeapModel(Small(), CPU, 1) { TrainsInBFloat16 = true };
+        using DisposeScope scope = NewDisposeScope();
+        Tensor inputs = Ids(2, 40);
+        Tensor targets = Ids(2, 40, seed: 2);
+        float[] losses = [.. new[] { single, half }.Select(model =>
+        {
+            model.train();
+            Tensor loss = LanguageModelLoss.Mean(model, inputs, targets);
+            loss.backward();
+            return loss.item<float>();
+        })];
+
+        Assert.AreEqual(losses[0], losses[1], 1e-2);
+        Assert.AreNotEqual(losses[0], losses[1]);
+        foreach (((string name, var expected), (_, var actual)) in single.Weights.Zip(half.Weights))
+        {
+            double norm = expected.grad!.norm().item<float>();
+            Assert.AreEqual(ScalarType.Float32, actual.grad!.dtype);
+            Assert.AreEqual(0, (expected.grad! - actual.grad!).norm().item<float>(), 0.15 * norm, name);
+        }
+
+        half.eval();
+        single.eval();
+        Assert.AreEqual(0, (single.call(inputs, null) - half.call(inputs, null)).abs().max().item<float>());
+    }
+
     [TestMethod]
     public void Weights_OfAnyModel_AreEachTensorOnceUnderItsCheckpointName()
     {
