@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Microsoft.ML.Leap;
 
@@ -9,6 +10,12 @@ namespace Microsoft.ML.Leap;
 internal sealed unsafe class HeadRows<TSize> : IDisposable
     where TSize : IRowSize
 {
+    /// <summary>How many tokens ahead <see cref="Expect"/> is worth its while.</summary>
+    public const int Foresight = 6;
+
+    // Numbers of one.
+    private const int CacheLine = 16;
+
     private readonly float* _memory;
     private readonly int _rowSize;
 
@@ -42,6 +49,17 @@ internal sealed unsafe class HeadRows<TSize> : IDisposable
         for (int k = 0; k < HeadSize; k++)
             copy[k] = tensor[k];
         return copy;
+    }
+
+    /// <summary>Asks the processor for a row of a tensor that will be read or written soon. A head's rows lie so far apart that it does not
+    /// foresee the next by itself.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Expect(float* tensor)
+    {
+        if (!Sse.IsSupported)
+            return;
+        for (int k = 0; k < RowSize; k += CacheLine)
+            Sse.Prefetch0(tensor + k);
     }
 
     /// <summary>Returns where to write a row of a tensor; <see cref="Written"/> is to follow.</summary>

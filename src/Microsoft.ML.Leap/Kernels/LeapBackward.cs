@@ -45,13 +45,26 @@ internal sealed unsafe class LeapBackward<TSize> : IHeadPass
         for (int i = _shape.Length - 1; i >= 0; i--)
         {
             long at = 4L * i * d;
+            long ahead = 4L * (i - HeadRows<TSize>.Foresight) * d;
+            _rows.Expect(Q + ahead);
+            _rows.Expect(Q + ahead + 3 * d);
+            _rows.Expect(dQ + ahead);
+            _rows.Expect(dQ + ahead + 3 * d);
+            _rows.Expect(_memory.Output + place + (i - HeadRows<TSize>.Foresight) * (long)d);
             float product = Gate(Q + at, dQ + at, saved + i, place + (long)i * d);
             _logitGradients[i] = FocusedMean(Q + at + 3 * d, dQ + at + 3 * d, saved + i, product);
         }
 
         // Tokens no longer depend on each other: the processor computes several at a time.
         for (int i = 0; i < _shape.Length; i++)
+        {
+            long ahead = (4L * (i + HeadRows<TSize>.Foresight) + 1) * d;
+            _rows.Expect(Q + ahead);
+            _rows.Expect(Q + ahead + d);
+            _rows.Expect(dQ + ahead);
+            _rows.Expect(dQ + ahead + d);
             Focus(Q + (4L * i + 1) * d, dQ + (4L * i + 1) * d, _logitGradients[i], place + (long)i * d);
+        }
     }
 
     public void Dispose()

@@ -33,6 +33,8 @@ internal sealed unsafe class LeapForward<TSize> : IHeadPass
         // Two sweeps: tokens' focus does not depend on each other, so that the processor computes several at a time.
         for (int i = 0; i < _shape.Length; i++)
         {
+            _rows.Expect(Q + (4L * (i + HeadRows<TSize>.Foresight) + 1) * d);
+            _rows.Expect(Q + (4L * (i + HeadRows<TSize>.Foresight) + 2) * d);
             bool isPadding = _memory.Padding is not null && _memory.Padding[first + i];
             _focus[i] = isPadding ? 0 : Focus(Q + (4L * i + 1) * d, Q + (4L * i + 2) * d, place + (long)i * d);
         }
@@ -40,6 +42,9 @@ internal sealed unsafe class LeapForward<TSize> : IHeadPass
         _sums.Clear();
         for (int i = 0; i < _shape.Length; i++)
         {
+            _rows.Expect(Q + 4L * (i + HeadRows<TSize>.Foresight) * d);
+            _rows.Expect(Q + (4L * (i + HeadRows<TSize>.Foresight) + 3) * d);
+            _rows.Expect(_memory.Output + place + (i + HeadRows<TSize>.Foresight) * (long)d);
             float* M = FocusedMean(_focus[i], Q + (4L * i + 3) * d, saved + i);
             Gate(Q + 4L * i * d, M, place + (long)i * d);
         }
