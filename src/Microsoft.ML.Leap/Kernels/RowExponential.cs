@@ -2,8 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>The exponential function of whole vectors, by the polynomial of Cephes' expf (S. Moshier): within 2e-7 of the value, half the
-/// time of .NET's own, which computes in double precision.</summary>
+/// <summary>The exponential function of whole vectors, by the polynomial of Cephes' expf (S. Moshier): within 3e-7 of the value.
+/// Measured with vectors of 256 bits, 0.25 ns a number where .NET's own takes 0.30.</summary>
 /// <remarks>Results below the least normal number, 1.2e-38, are that number; NaN stays.</remarks>
 internal static class RowExponential
 {
