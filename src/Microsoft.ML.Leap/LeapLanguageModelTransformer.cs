@@ -137,6 +137,36 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         return _evaluator.Generate(_evaluator.Encode(prompt.AsMemory()), options, seed, cancellationToken);
     }
 
+    /// <summary>Tells what the model focuses on in a text, and how well it predicts each token.</summary>
+    /// <param name="text">The text; less than <see cref="LeapConfig.ContextLength"/> tokens. An empty one gives a report of the end-of-text start
+    /// alone.</param>
+    /// <returns>The report. One pass of the network.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">The text has <see cref="LeapConfig.ContextLength"/> tokens or more.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public FocusReport Explain(string text)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(text);
+        return FocusReader.Explain(_model, Tokenizer, string.Empty, text, nameof(text));
+    }
+
+    /// <summary>Tells what the model focuses on in a prompt and a continuation while it predicts the continuation.</summary>
+    /// <param name="prompt">The prompt.</param>
+    /// <param name="continuation">What follows it, as <see cref="Generate"/> returns it; both together of less than
+    /// <see cref="LeapConfig.ContextLength"/> tokens. They are tokenized apart, so that a token belongs to one of them.</param>
+    /// <returns>The report; its aggregates count only the positions from which the continuation is predicted. One pass of the network.</returns>
+    /// <exception cref="ArgumentNullException">A text is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">The texts have <see cref="LeapConfig.ContextLength"/> tokens or more.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public FocusReport Explain(string prompt, string continuation)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(prompt);
+        ArgumentNullException.ThrowIfNull(continuation);
+        return FocusReader.Explain(_model, Tokenizer, prompt, continuation, nameof(continuation));
+    }
+
     /// <summary>Measures how well the model predicts the texts of a view.</summary>
     /// <param name="data">A view with the text column.</param>
     /// <returns>The metrics over all rows that have a text.</returns>

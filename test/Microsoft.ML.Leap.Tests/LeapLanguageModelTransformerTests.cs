@@ -93,6 +93,7 @@ public class LeapLanguageModelTransformerTests
         model.Dispose();
         Assert.ThrowsExactly<ObjectDisposedException>(() => model.Transform(data));
         Assert.ThrowsExactly<ObjectDisposedException>(() => model.Generate("a"));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => model.Explain("a"));
         Assert.ThrowsExactly<ObjectDisposedException>(() => model.GetRowToRowMapper(data.Schema));
         Assert.ThrowsExactly<ObjectDisposedException>(() => model.Evaluate(data));
         Assert.ThrowsExactly<ObjectDisposedException>(() => model.SavePretrained("x"));

@@ -29,11 +29,19 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x, Tensor? padding)
+    public override Tensor forward(Tensor x, Tensor? padding) => Forward(x, padding, null);
+
+    /// <summary>Runs the block.</summary>
+    /// <param name="x">[B, N, d].</param>
+    /// <param name="padding">True where there is no token, [B, N]; null where there is no padding.</param>
+    /// <param name="capture">Takes what the attention focused on; null where nobody asks.</param>
+    public Tensor Forward(Tensor x, Tensor? padding, FocusCapture? capture)
     {
         // What the backward pass needs lives on; the rest is freed here, not at the end of the step.
         using DisposeScope scope = NewDisposeScope();
-        x = x + attention.call(projections.call(pre_norm.call(x)), padding);
+        Tensor parts = projections.call(pre_norm.call(x));
+        capture?.Add(attention.Observe(parts, padding));
+        x = x + attention.call(parts, padding);
         x = x + dropout.call(FeedForward(boom_norm.call(pre_norm.call(x))));
         return x.MoveToOuterDisposeScope();
     }

@@ -19,11 +19,14 @@ internal sealed class LeapDecoder : nn.Module<Tensor, Tensor?, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor words, Tensor? padding)
+    public override Tensor forward(Tensor words, Tensor? padding) => Forward(words, padding, null);
+
+    /// <summary>Runs the blocks; <paramref name="capture"/>, where given, takes what each focused on.</summary>
+    public Tensor Forward(Tensor words, Tensor? padding, FocusCapture? capture)
     {
         Tensor x = dropout.call(words + position_embeddings.Weight.narrow(0, 0, words.shape[1]));
         foreach (LeapBlock decoder in decoders)
-            x = decoder.call(x, padding);
+            x = decoder.Forward(x, padding, capture);
         return x;
     }
 }

@@ -51,11 +51,18 @@ internal sealed class LeapModel : LanguageModelNetwork
     public override Parameter HeadBias => proj_logits.Bias;
 
     /// <inheritdoc/>
-    public override Tensor Hidden(Tensor inputIds, Tensor? attentionMask)
+    public override Tensor Hidden(Tensor inputIds, Tensor? attentionMask) => Hidden(inputIds, attentionMask, null);
+
+    /// <summary>Computes what the output layer sees, and tells what each layer focused on.</summary>
+    /// <param name="inputIds">Token ids, int64 [B, N], N at most the context length.</param>
+    /// <param name="attentionMask">True at real tokens, false at padding, bool [B, N]; null where all are real.</param>
+    /// <param name="capture">Takes the layers' focus weights and gates; null where nobody asks.</param>
+    /// <returns>[B, N, d].</returns>
+    public Tensor Hidden(Tensor inputIds, Tensor? attentionMask, FocusCapture? capture)
     {
         RequireFits(inputIds, attentionMask);
         Tensor x = word_embedding.call(inputIds);
-        x = leap_model.call(x, attentionMask?.logical_not());
+        x = leap_model.Forward(x, attentionMask?.logical_not(), capture);
         return last_norm.call(x);
     }
 

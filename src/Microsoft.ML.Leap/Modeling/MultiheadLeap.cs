@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
@@ -38,14 +39,30 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
     /// <inheritdoc cref="forward"/>
     public Tensor Plain(Tensor projections, Tensor? padding, NoiseMask? focusMask, NoiseMask? meanMask)
     {
+        var (Q, F1, F2, U) = Parts(projections);
+        Tensor M = Dropped(FocusedMean(Focus(F1, F2, padding, focusMask), U, padding), meanMask);
+        return (Gate(Q, M) * M).flatten(2);
+    }
+
+    /// <summary>Tells the focus weights and gates of evaluation, by the same operations as <see cref="Plain"/>.</summary>
+    /// <inheritdoc cref="forward"/>
+    public LayerFocus Observe(Tensor projections, Tensor? padding)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        var (Q, F1, F2, U) = Parts(projections);
+        Tensor f = Focus(F1, F2, padding, null);
+        Tensor a = Gate(Q, FocusedMean(f, U, padding));
+        return new LayerFocus(_window, f.squeeze(-1).MoveToOuterDisposeScope(), a.squeeze(-1).MoveToOuterDisposeScope());
+    }
+
+    private (Tensor Q, Tensor F1, Tensor F2, Tensor U) Parts(Tensor projections)
+    {
         long[] shape = projections.shape;
         Tensor[] parts = projections.view(shape[0], shape[1], 4, _headCount, -1).unbind(2);
-        var (Q, F1, F2, U) = (parts[0], parts[1], parts[2], parts[3]);
-
-        Tensor M = Dropped(FocusedMean(Focus(F1, F2, padding, focusMask), U, padding), meanMask);
-        Tensor a = (Q * M).sum(-1, keepdim: true).mul(1 / Math.Sqrt(Q.shape[3])).sigmoid();
-        return (a * M).flatten(2);
+        return (parts[0], parts[1], parts[2], parts[3]);
     }
+
+    private static Tensor Gate(Tensor Q, Tensor M) => (Q * M).sum(-1, keepdim: true).mul(1 / Math.Sqrt(Q.shape[3])).sigmoid();
 
     private Tensor Focus(Tensor F1, Tensor F2, Tensor? padding, NoiseMask? mask)
     {

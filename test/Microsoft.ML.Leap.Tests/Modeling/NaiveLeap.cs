@@ -7,17 +7,27 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
 
     public double[][] Logits(long[] ids, bool[] isReal)
     {
+        Heads.Clear();
         double[][] x = [.. ids.Select((id, i) => Sum(Row("word_embedding.weight", id, _d), Row("leap_model.position_embeddings.weight", i, _d)))];
         for (int l = 0; l < config.LayerCount; l++)
             x = Block(x, $"leap_model.decoders.{l}.", config.WindowSizes[l], isReal);
         return [.. x.Select(Head)];
     }
 
+    /// <summary>What each head of each layer focused on in the last <see cref="Logits"/>, layer after layer.</summary>
+    public List<(double[] Weights, double[] Gates)> Heads { get; } = [];
+
     /// <summary>One head's attention; each array is one vector a token.</summary>
-    public static double[][] Attend(double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale, bool[] isReal)
+    public static double[][] Attend(double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale, bool[] isReal) =>
+        Attend(q, f1, f2, u, window, rescale, isReal, out _, out _);
+
+    private static double[][] Attend(
+        double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale, bool[] isReal, out double[] weights, out double[] gates)
     {
         int e = q[0].Length;
-        double[] focus = [.. f1.Select((_, i) => isReal[i] ? Math.Exp(rescale / e * Dot(Normalised(f1[i]), Normalised(f2[i]))) : 0)];
+        double[] opened = new double[q.Length];
+        double[] focus = weights = [.. f1.Select((_, i) => isReal[i] ? Math.Exp(rescale / e * Dot(Normalised(f1[i]), Normalised(f2[i]))) : 0)];
+        gates = opened;
         return [.. q.Select((_, i) => AttendAt(i))];
 
         double[] AttendAt(int i)
@@ -32,7 +42,7 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
             }
 
             mean = [.. mean.Select(m => total == 0 ? 0 : m / total)];
-            double gate = 1 / (1 + Math.Exp(-Dot(q[i], mean) / Math.Sqrt(e)));
+            double gate = opened[i] = 1 / (1 + Math.Exp(-Dot(q[i], mean) / Math.Sqrt(e)));
             return [.. mean.Select(m => gate * m)];
         }
     }
@@ -52,7 +62,8 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
         for (int h = 0; h < config.HeadCount; h++)
         {
             double[][] Part(int p) => [.. parts.Select(row => row[(p * _d + h * e)..(p * _d + (h + 1) * e)])];
-            double[][] head = Attend(Part(0), Part(1), Part(2), Part(3), window, config.RescaleValue, isReal);
+            double[][] head = Attend(Part(0), Part(1), Part(2), Part(3), window, config.RescaleValue, isReal, out double[] weights, out double[] gates);
+            Heads.Add((weights, gates));
             for (int i = 0; i < x.Length; i++)
                 head[i].CopyTo(attended[i], h * e);
         }
