@@ -80,8 +80,11 @@ public sealed class LeapCatalog
     /// <param name="generatedTextColumnName">The column of continuations; <see langword="null"/> for none.</param>
     /// <param name="generation">How texts are continued; <see langword="null"/> for the defaults.</param>
     /// <param name="device">"cpu", "cuda" or "cuda:1"; <see langword="null"/> follows the context, then takes a GPU when there is one.</param>
+    /// <param name="tokensColumnName">The column of tokens; <see langword="null"/> for none.</param>
+    /// <param name="focusWeightsColumnName">The column of what the model focused on; <see langword="null"/> for none. Needs a context of at
+    /// least 2 tokens.</param>
     /// <returns>The model; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">A name is empty.</exception>
+    /// <exception cref="ArgumentException">A name is empty, or the model cannot fill a column.</exception>
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="FormatException">A file is corrupt, or the files do not fit together.</exception>
@@ -90,13 +93,17 @@ public sealed class LeapCatalog
         string textColumnName = "Text",
         string? generatedTextColumnName = null,
         GenerationOptions? generation = null,
-        string? device = null)
+        string? device = null,
+        string? tokensColumnName = null,
+        string? focusWeightsColumnName = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         var options = new LeapLanguageModelTrainer.Options
         {
             TextColumnName = textColumnName,
             GeneratedTextColumnName = generatedTextColumnName,
+            TokensColumnName = tokensColumnName,
+            FocusWeightsColumnName = focusWeightsColumnName,
             Generation = generation ?? new GenerationOptions(),
         };
         options.Validate();

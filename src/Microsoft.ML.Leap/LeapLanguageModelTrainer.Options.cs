@@ -26,6 +26,17 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value><see langword="null"/>, the default, for none; else its name: Text, the added part alone.</value>
         public string? GeneratedTextColumnName;
 
+        /// <summary>The column that the transformer adds for the tokens of a row's text.</summary>
+        /// <value><see langword="null"/>, the default, for none; else its name, for example "Tokens": a variable vector of Text, as
+        /// <see cref="LeapTokenizer.GetTokenText"/> gives them.</value>
+        public string? TokensColumnName;
+
+        /// <summary>The column that the transformer adds for what it focused on in a row's text.</summary>
+        /// <value><see langword="null"/>, the default, for none; else its name, for example "FocusWeights": a variable vector of Single, for each
+        /// token its focus over all layers and heads, as <see cref="FocusReport"/> defines it; at least 0. Needs a <see cref="ContextLength"/>
+        /// of at least 2. In a row of <see cref="ContextLength"/> tokens or more, from the window in which the token is scored.</value>
+        public string? FocusWeightsColumnName;
+
         /// <summary>How <see cref="GeneratedTextColumnName"/> continues the texts.</summary>
         public GenerationOptions Generation = new();
 
@@ -142,8 +153,9 @@ public sealed partial class LeapLanguageModelTrainer
             RequireName(LogLikelihoodColumnName, nameof(LogLikelihoodColumnName));
             RequireName(TokenCountColumnName, nameof(TokenCountColumnName));
             RequireName(PerplexityColumnName, nameof(PerplexityColumnName));
-            if (GeneratedTextColumnName is not null)
-                RequireName(GeneratedTextColumnName, nameof(GeneratedTextColumnName));
+            RequireOptionalName(GeneratedTextColumnName, nameof(GeneratedTextColumnName));
+            RequireOptionalName(TokensColumnName, nameof(TokensColumnName));
+            RequireOptionalName(FocusWeightsColumnName, nameof(FocusWeightsColumnName));
             RequireDistinctNames();
             ArgumentNullException.ThrowIfNull(Generation, nameof(Generation));
             ArgumentNullException.ThrowIfNull(Tokenizer, nameof(Tokenizer));
@@ -160,7 +172,7 @@ public sealed partial class LeapLanguageModelTrainer
             Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
 
             // The rest is the network's to judge; its vocabulary is known only when the tokenizer is.
-            _ = MakeConfig(vocabularySize: 1);
+            MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? MakeConfig(vocabularySize: 1));
         }
 
         internal LeapConfig MakeConfig(int vocabularySize) => new(
@@ -173,6 +185,8 @@ public sealed partial class LeapLanguageModelTrainer
             TokenCountColumnName = TokenCountColumnName,
             PerplexityColumnName = PerplexityColumnName,
             GeneratedTextColumnName = GeneratedTextColumnName,
+            TokensColumnName = TokensColumnName,
+            FocusWeightsColumnName = FocusWeightsColumnName,
             TokensPerBatch = ScoringTokensPerBatch,
             Generation = Generation,
             GenerationSeed = generationSeed,
@@ -184,14 +198,23 @@ public sealed partial class LeapLanguageModelTrainer
                 throw new ArgumentException($"{field} must be the name of a column, but it is empty.", field);
         }
 
+        private static void RequireOptionalName(string? name, string field)
+        {
+            if (name is not null)
+                RequireName(name, field);
+        }
+
         private void RequireDistinctNames()
         {
-            string[] names = [LogLikelihoodColumnName, TokenCountColumnName, PerplexityColumnName, .. Optional(GeneratedTextColumnName)];
+            string?[] all =
+            [
+                LogLikelihoodColumnName, TokenCountColumnName, PerplexityColumnName,
+                GeneratedTextColumnName, TokensColumnName, FocusWeightsColumnName,
+            ];
+            IEnumerable<string> names = all.OfType<string>();
             foreach (IGrouping<string, string> name in names.GroupBy(name => name).Where(group => group.Count() > 1))
                 throw new ArgumentException($"Two added columns share the name '{name.Key}'; each needs its own.", nameof(LogLikelihoodColumnName));
         }
-
-        private static string[] Optional(string? name) => name is null ? [] : [name];
 
         private static void Require(bool condition, string field, object value, string expected)
         {

@@ -92,7 +92,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         var added = new ScoredColumns(_options.MakeScoringSettings(generationSeed: 0)).NamesAndTypes;
         IEnumerable<SchemaShape.Column> kept = inputSchema.Where(column => !added.Any(scored => scored.Name == column.Name));
         return new SchemaShape(
-            [.. kept, .. added.Select(scored => SchemaColumns.Create(scored.Name, SchemaShape.Column.VectorKind.Scalar, scored.Type))]);
+            [.. kept, .. added.Select(scored => SchemaColumns.Create(scored.Name, scored.Type))]);
     }
 
     private Device SelectDevice(IChannel channel)

@@ -8,12 +8,12 @@ namespace Microsoft.ML.Leap;
 /// <para>Added columns are lazy: what nobody reads costs nothing. Each token of a row is predicted once, the first from an end-of-text
 /// start; the end of the row is not predicted. Rows longer than <see cref="LeapConfig.ContextLength"/> tokens are read in windows that
 /// advance by half a context and count their second half, so that a token has at least half a context before it. A row that is empty or
-/// missing gets NaN, a token count of 0 and no generated text, and the log one warning a view.</para>
+/// missing gets NaN, a token count of 0, no generated text and empty vectors, and the log one warning a view.</para>
 /// <para>Thread-safe, except for <see cref="Dispose"/>. Holds native memory until disposed.</para>
 /// </remarks>
 public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
-    private const int SettingsVersion = 1;
+    private const int SettingsVersion = 2;
 
     private readonly IHost _host;
     private readonly LeapModel _model;
@@ -29,7 +29,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         _model = model;
         _model.eval();
         _settings = settings;
-        _columns = new ScoredColumns(settings);
+        _columns = new ScoredColumns(settings, tokenizer.GetTokenText);
         _evaluator = new TextEvaluator(model, tokenizer, settings);
         Tokenizer = tokenizer;
         History = history ?? new TrainingHistory([]);
@@ -50,9 +50,18 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
             ? new TrainingHistory(source.Read(HistoryCsv.FileName, HistoryCsv.Read))
             : null;
 
-        // Last, so that no damaged file can leave a network behind.
+        // Last of the files, so that a damaged one cannot leave a network behind.
         (LeapModel model, LeapTokenizer tokenizer) = ModelFiles.Read(source, selected);
-        return new LeapLanguageModelTransformer(environment, model, tokenizer, settings, history);
+        try
+        {
+            settings.RequireFits(model.Config);
+            return new LeapLanguageModelTransformer(environment, model, tokenizer, settings, history);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Gets the shape of the network.</summary>
@@ -218,7 +227,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
                 return;
             using IChannel channel = _host.Start("Scoring");
             channel.Warning(
-                default, $"Column '{_settings.TextColumnName}' has rows without text; they get NaN, a token count of 0 and no generated text.");
+                default, $"Column '{_settings.TextColumnName}' has rows without text; they get NaN, a token count of 0, no generated text and no tokens.");
         };
     }
 }

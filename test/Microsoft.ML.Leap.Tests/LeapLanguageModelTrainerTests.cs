@@ -1,3 +1,4 @@
+using Microsoft.ML.Data;
 using System.Reflection;
 
 namespace Microsoft.ML.Leap.Tests;
@@ -155,6 +156,8 @@ public class LeapLanguageModelTrainerTests
         IDataView data = TinyModel.View(context, TinyModel.Texts);
         LeapLanguageModelTrainer.Options options = TinyModel.Options();
         options.GeneratedTextColumnName = "Next";
+        options.TokensColumnName = "Tokens";
+        options.FocusWeightsColumnName = "FocusWeights";
         LeapLanguageModelTrainer trainer = context.Leap().LanguageModel(options);
 
         SchemaShape promised = trainer.GetOutputSchema(ShapeOf(data));
@@ -166,6 +169,18 @@ public class LeapLanguageModelTrainerTests
             SchemaShape.Column shape = promised.Single(column => column.Name == name);
             Assert.AreEqual(SchemaShape.Column.VectorKind.Scalar, shape.Kind);
             Assert.AreEqual(delivered[name].Type, shape.ItemType);
+            Assert.IsFalse(shape.IsKey);
+            Assert.IsEmpty(shape.Annotations.ToArray());
+            Assert.IsEmpty(delivered[name].Annotations.Schema.ToArray());
+        }
+
+        foreach (string name in new[] { "Tokens", "FocusWeights" })
+        {
+            SchemaShape.Column shape = promised.Single(column => column.Name == name);
+            var type = (VectorDataViewType)delivered[name].Type;
+            Assert.AreEqual(SchemaShape.Column.VectorKind.VariableVector, shape.Kind);
+            Assert.IsFalse(type.IsKnownSize);
+            Assert.AreEqual(type.ItemType, shape.ItemType);
             Assert.IsFalse(shape.IsKey);
             Assert.IsEmpty(shape.Annotations.ToArray());
             Assert.IsEmpty(delivered[name].Annotations.Schema.ToArray());

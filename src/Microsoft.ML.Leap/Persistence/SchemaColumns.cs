@@ -18,6 +18,14 @@ internal static class SchemaColumns
         bool isKey = false,
         SchemaShape? annotations = null) => new(name, kind, itemType, isKey, annotations);
 
+    /// <summary>Promises a column of a type, without annotations.</summary>
+    public static SchemaShape.Column Create(string name, DataViewType type) => type switch
+    {
+        VectorDataViewType { IsKnownSize: true } vector => Create(name, SchemaShape.Column.VectorKind.Vector, vector.ItemType),
+        VectorDataViewType vector => Create(name, SchemaShape.Column.VectorKind.VariableVector, vector.ItemType),
+        _ => Create(name, SchemaShape.Column.VectorKind.Scalar, type),
+    };
+
     /// <summary>Finds a column by name.</summary>
     public static bool TryFind(SchemaShape schema, string name, out SchemaShape.Column column)
     {

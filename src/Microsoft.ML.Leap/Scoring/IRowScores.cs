@@ -8,4 +8,8 @@ internal interface IRowScores
     TextScore Score { get; }
 
     string GeneratedText { get; }
+
+    IReadOnlyList<int> TokenIds { get; }
+
+    float[] FocusWeights { get; }
 }

@@ -17,6 +17,7 @@ internal sealed class LookaheadRowScores(
     private DataViewRowCursor? _ahead;
     private ValueGetter<ReadOnlyMemory<char>>? _getText;
     private TextScore[]? _scores;
+    private float[][]? _focus;
     private long _chunk = -1;
 
     public int TokenCount => _ids[MoveToRow()].Count;
@@ -36,6 +37,17 @@ internal sealed class LookaheadRowScores(
         {
             int row = MoveToRow();
             return evaluator.GenerateFor(_texts[row], _ids[row]);
+        }
+    }
+
+    public IReadOnlyList<int> TokenIds => _ids[MoveToRow()];
+
+    public float[] FocusWeights
+    {
+        get
+        {
+            int row = MoveToRow();
+            return (_focus ??= evaluator.Focus(_ids))[row];
         }
     }
 
@@ -62,6 +74,7 @@ internal sealed class LookaheadRowScores(
         _texts.Clear();
         _ids.Clear();
         _scores = null;
+        _focus = null;
         while (_ids.Count < ChunkRows && _ahead.MoveNext())
         {
             if (_ahead.Position / ChunkRows != chunk)

@@ -7,7 +7,9 @@ internal sealed class ScoredColumns
 {
     private readonly ScoredColumn[] _columns;
 
-    public ScoredColumns(ScoringSettings settings)
+    /// <param name="settings">The names; those that are null have no column.</param>
+    /// <param name="tokenText">Gives the text of a token; null where nothing is to be read, but the schema asked for.</param>
+    public ScoredColumns(ScoringSettings settings, Func<int, string>? tokenText = null)
     {
         List<ScoredColumn> columns =
         [
@@ -15,8 +17,12 @@ internal sealed class ScoredColumns
             new(settings.TokenCountColumnName, NumberDataViewType.Int32, Getter<int>((scores) => scores.TokenCount)),
             new(settings.PerplexityColumnName, NumberDataViewType.Single, Getter<float>((scores) => (float)scores.Score.Perplexity)),
         ];
-        if (settings.GeneratedTextColumnName is string name)
-            columns.Add(new(name, TextDataViewType.Instance, Getter<ReadOnlyMemory<char>>((scores) => scores.GeneratedText.AsMemory())));
+        if (settings.GeneratedTextColumnName is string generated)
+            columns.Add(new(generated, TextDataViewType.Instance, Getter<ReadOnlyMemory<char>>((scores) => scores.GeneratedText.AsMemory())));
+        if (settings.TokensColumnName is string tokens)
+            columns.Add(Vector(tokens, TextDataViewType.Instance, scores => scores.TokenIds.Select(id => tokenText!(id).AsMemory())));
+        if (settings.FocusWeightsColumnName is string focus)
+            columns.Add(Vector(focus, NumberDataViewType.Single, scores => scores.FocusWeights));
         _columns = [.. columns];
     }
 
@@ -40,6 +46,13 @@ internal sealed class ScoredColumns
         throw new InvalidOperationException(
             $"Column '{_columns[index].Name}' holds {_columns[index].Type}, but a getter of {typeof(TValue).Name} was asked for.");
     }
+
+    private static ScoredColumn Vector<TItem>(string name, PrimitiveDataViewType itemType, Func<IRowScores, IEnumerable<TItem>> read) =>
+        new(name, new VectorDataViewType(itemType), scores => (ValueGetter<VBuffer<TItem>>)((ref VBuffer<TItem> value) =>
+        {
+            TItem[] items = [.. read(scores)];
+            value = new VBuffer<TItem>(items.Length, items);
+        }));
 
     private static Func<IRowScores, Delegate> Getter<TValue>(Func<IRowScores, TValue> read) =>
         scores => (ValueGetter<TValue>)((ref TValue value) => value = read(scores));

@@ -9,6 +9,7 @@ internal sealed class SingleRowScores(TextEvaluator evaluator, DataViewRow row, 
     private ReadOnlyMemory<char> _text;
     private IReadOnlyList<int> _ids = [];
     private TextScore? _score;
+    private float[]? _focus;
 
     public int TokenCount
     {
@@ -37,6 +38,24 @@ internal sealed class SingleRowScores(TextEvaluator evaluator, DataViewRow row, 
         }
     }
 
+    public IReadOnlyList<int> TokenIds
+    {
+        get
+        {
+            Move();
+            return _ids;
+        }
+    }
+
+    public float[] FocusWeights
+    {
+        get
+        {
+            Move();
+            return _focus ??= evaluator.Focus([_ids])[0];
+        }
+    }
+
     private void Move()
     {
         if (row.Position == _position)
@@ -44,6 +63,7 @@ internal sealed class SingleRowScores(TextEvaluator evaluator, DataViewRow row, 
         _getText(ref _text);
         _ids = evaluator.Encode(_text);
         _score = null;
+        _focus = null;
         _position = row.Position;
         if (_ids.Count == 0)
             warnOfEmptyText();

@@ -4,6 +4,7 @@ namespace Microsoft.ML.Leap;
 internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings)
 {
     private readonly TextScorer _scorer = new(model, tokenizer.EndOfTextId, settings.TokensPerBatch);
+    private readonly FocusScorer _focusScorer = new(model, tokenizer.EndOfTextId, settings.TokensPerBatch);
 
     public IReadOnlyList<int> Encode(ReadOnlyMemory<char> text)
     {
@@ -13,6 +14,8 @@ internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, Sc
     }
 
     public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows) => _scorer.Score(rows);
+
+    public float[][] Focus(IReadOnlyList<IReadOnlyList<int>> rows) => _focusScorer.Score(rows);
 
     /// <summary>Continues a row's text. The seed depends on the text alone, so that the value is the same in whatever row, batch or cursor
     /// it is computed.</summary>

@@ -15,6 +15,8 @@ public class ModelRoundTripTests
     public static void Train(TestContext _) => s_model = TinyModel.Fit(Context, options =>
     {
         options.GeneratedTextColumnName = "More";
+        options.TokensColumnName = "Pieces";
+        options.FocusWeightsColumnName = "Focus";
         options.LogLikelihoodColumnName = "Nats";
         options.TokenCountColumnName = "Length";
         options.PerplexityColumnName = "Surprise";
@@ -40,6 +42,10 @@ public class ModelRoundTripTests
         CollectionAssert.AreEqual(Bits(expected, "Nats"), Bits(actual, "Nats"));
         CollectionAssert.AreEqual(Bits(expected, "Surprise"), Bits(actual, "Surprise"));
         CollectionAssert.AreEqual(expected.GetColumn<int>("Length").ToArray(), actual.GetColumn<int>("Length").ToArray());
+
+        foreach ((VBuffer<float> wanted, VBuffer<float> got) in expected.GetColumn<VBuffer<float>>("Focus").Zip(actual.GetColumn<VBuffer<float>>("Focus")))
+            CollectionAssert.AreEqual(wanted.DenseValues().ToArray(), got.DenseValues().ToArray());
+        Assert.IsGreaterThan(0, actual.GetColumn<VBuffer<ReadOnlyMemory<char>>>("Pieces").First().Length);
 
         // Drawn by a seed that the model chose when it was trained.
         CollectionAssert.AreEqual(expected.GetColumn<string>("More").ToArray(), actual.GetColumn<string>("More").ToArray());
@@ -68,6 +74,8 @@ public class ModelRoundTripTests
         Assert.AreEqual("Length", settings.GetProperty("token_count_column_name").GetString());
         Assert.AreEqual("Surprise", settings.GetProperty("perplexity_column_name").GetString());
         Assert.AreEqual("More", settings.GetProperty("generated_text_column_name").GetString());
+        Assert.AreEqual("Pieces", settings.GetProperty("tokens_column_name").GetString());
+        Assert.AreEqual("Focus", settings.GetProperty("focus_weights_column_name").GetString());
         Assert.AreEqual(77, settings.GetProperty("tokens_per_batch").GetInt32());
         Assert.AreEqual(7, settings.GetProperty("generation_seed").GetInt32());
         JsonElement generation = settings.GetProperty("generation");

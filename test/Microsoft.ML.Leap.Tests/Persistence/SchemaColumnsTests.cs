@@ -21,6 +21,15 @@ public class SchemaColumnsTests
     }
 
     [TestMethod]
+    public void Create_OfType_HasItsKind()
+    {
+        Assert.AreEqual("Single", SchemaColumns.Describe(SchemaColumns.Create("a", NumberDataViewType.Single)));
+        Assert.AreEqual("vector of Single", SchemaColumns.Describe(SchemaColumns.Create("a", new VectorDataViewType(NumberDataViewType.Single, 3))));
+        Assert.AreEqual(
+            "variable-size vector of String", SchemaColumns.Describe(SchemaColumns.Create("a", new VectorDataViewType(TextDataViewType.Instance))));
+    }
+
+    [TestMethod]
     public void TryFind_ByName_FindsExactlyThat()
     {
         var schema = new SchemaShape(

@@ -1,0 +1,177 @@
+using System.Text;
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public class FocusColumnsTests
+{
+    private static readonly MLContext Context = new(1);
+    private static LeapLanguageModelTransformer s_model = null!;
+
+    [ClassInitialize]
+    public static void Train(TestContext _) => s_model = TinyModel.Fit(Context, NameColumns);
+
+    [ClassCleanup]
+    public static void Free() => s_model.Dispose();
+
+    [TestMethod]
+    public void FocusWeights_RowThatFits_IsTheReportsAggregate()
+    {
+        string[] texts = ["a dog", "", "the cat ☕ sat", "x", null!];
+        IDataView scored = s_model.Transform(TinyModel.View(Context, texts));
+        float[][] focus = Focus(scored);
+        string[][] tokens = [.. scored.GetColumn<VBuffer<ReadOnlyMemory<char>>>("Tokens").Select(
+            row => row.DenseValues().Select(token => token.ToString()).ToArray())];
+        for (int i = 0; i < texts.Length; i++)
+        {
+            FocusReport report = s_model.Explain(texts[i] ?? "");
+            AssertClose([.. report.Focus.Skip(1)], focus[i]);
+            CollectionAssert.AreEqual(report.Tokens.Skip(1).Select(token => token.Text).ToArray(), tokens[i]);
+        }
+
+        Assert.IsEmpty(focus[1]);
+        Assert.IsEmpty(tokens[4]);
+    }
+
+    [TestMethod]
+    public void FocusWeights_LongRow_IsFromTheWindowThatScoresTheToken()
+    {
+        string text = string.Concat(TinyModel.Texts)[..40];
+        float[] actual = Focus(s_model.Transform(TinyModel.View(Context, text)))[0];
+
+        // Context 16: the start and 15 tokens; then windows of the token before and 15 tokens, of which the last 8 are new. Bytes.
+        List<float> expected = [.. s_model.Explain(text[..15]).Focus.Skip(1)];
+        for (int scored = 15; scored < 40; scored += 8)
+            expected.AddRange(NaiveWindow(text[(scored - 8)..Math.Min(40, scored + 8)]).Skip(8));
+        AssertClose([.. expected], actual);
+    }
+
+    [TestMethod]
+    public void FocusWeights_AnyBatching_IsTheSame()
+    {
+        string[] texts = [.. Enumerable.Range(0, 60).Select(i => TinyModel.Texts[i % 7][..(1 + i % TinyModel.Texts[i % 7].Length)] + i)];
+        float[][] expected = Focus(s_model.Transform(TinyModel.View(Context, texts)));
+        using LeapLanguageModelTransformer other = TinyModel.Fit(Context, options =>
+        {
+            NameColumns(options);
+            options.ScoringTokensPerBatch = 1;
+        });
+        float[][] actual = Focus(other.Transform(TinyModel.View(Context, texts)));
+        for (int i = 0; i < texts.Length; i++)
+            AssertClose(expected[i], actual[i]);
+    }
+
+    [TestMethod]
+    public void PredictionEngine_GivesTheVectors()
+    {
+        using var engine = Context.Model.CreatePredictionEngine<Row, ExplainedRow>(
+            s_model, new PredictionEngineOptions { OwnsTransformer = false });
+        ExplainedRow row = engine.Predict(new Row { Text = "a dog" });
+        AssertClose([.. s_model.Explain("a dog").Focus.Skip(1)], row.FocusWeights);
+        CollectionAssert.AreEqual(new[] { "a", " ", "d", "o", "g" }, row.Tokens);
+    }
+
+    [TestMethod]
+    public void FocusWeights_Read_LeavesTorchAsItWas()
+    {
+        IDataView scored = s_model.Transform(TinyModel.View(Context, TinyModel.Texts));
+        using var state = new TorchState();
+        _ = Focus(scored);
+    }
+
+    [TestMethod]
+    public void Fit_ContextTooShortForFocus_IsRefused()
+    {
+        ArgumentException e = Assert.ThrowsExactly<ArgumentException>(() => TinyModel.Fit(Context, options =>
+        {
+            NameColumns(options);
+            options.ContextLength = 1;
+        }));
+        StringAssert.Contains(e.Message, "ContextLength of at least 2");
+        Assert.ThrowsExactly<ArgumentException>(() => TinyModel.Fit(Context, options => options.TokensColumnName = "Perplexity"));
+        Assert.ThrowsExactly<ArgumentException>(() => TinyModel.Fit(Context, options => options.FocusWeightsColumnName = " "));
+    }
+
+    [TestMethod]
+    public void LoadPretrained_WithNames_HasTheColumns()
+    {
+        using var folder = new TemporaryFolder();
+        s_model.SavePretrained(folder.Path);
+        using LeapLanguageModelTransformer loaded = Context.Leap().LoadPretrained(
+            folder.Path, device: "cpu", tokensColumnName: "T", focusWeightsColumnName: "F");
+        IDataView scored = loaded.Transform(TinyModel.View(Context, "a dog"));
+        AssertClose([.. s_model.Explain("a dog").Focus.Skip(1)], [.. scored.GetColumn<VBuffer<float>>("F").Single().DenseValues()]);
+        Assert.AreEqual(5, scored.GetColumn<VBuffer<ReadOnlyMemory<char>>>("T").Single().Length);
+    }
+
+    [TestMethod]
+    public void Load_SettingsOfVersion1_HaveNoSuchColumns()
+    {
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes("""
+            {"version": 1, "settings": {"text_column_name": "a", "log_likelihood_column_name": "b", "token_count_column_name": "c",
+            "perplexity_column_name": "d", "generated_text_column_name": null, "tokens_per_batch": 1, "generation": {}, "generation_seed": 1}}
+            """));
+        ScoringSettings settings = SettingsJson.Read<ScoringSettings>(stream, 2);
+        Assert.IsNull(settings.TokensColumnName);
+        Assert.IsNull(settings.FocusWeightsColumnName);
+    }
+
+    private static void NameColumns(LeapLanguageModelTrainer.Options options)
+    {
+        options.TokensColumnName = "Tokens";
+        options.FocusWeightsColumnName = "FocusWeights";
+    }
+
+    private static float[][] Focus(IDataView scored) =>
+        [.. scored.GetColumn<VBuffer<float>>("FocusWeights").Select(row => row.DenseValues().ToArray())];
+
+    // A window that begins within a row: its first token stands where the start would.
+    private static float[] NaiveWindow(string text)
+    {
+        using var noGradients = TorchSharp.torch.no_grad();
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        using var capture = new FocusCapture();
+        long[] ids = [.. s_model.Tokenizer.Encode(text).Select(id => (long)id)];
+        using LeapModel network = s_model.CopyNetwork(TorchSharp.torch.CPU, seed: 0);
+        network.eval();
+        network.Hidden(TorchSharp.torch.tensor(ids, [1, ids.Length]), null, capture);
+        float[] focus = new float[ids.Length];
+        foreach (LayerFocus layer in capture.Layers)
+        {
+            float[] weights = layer.Weights.contiguous().data<float>().ToArray();
+            float[] gates = layer.Gates.contiguous().data<float>().ToArray();
+            int heads = weights.Length / ids.Length;
+            for (int k = 0; k < weights.Length; k++)
+            {
+                (int j, int head) = (k / heads, k % heads);
+                double sum = 0;
+                int count = 0;
+                for (int i = j; i < Math.Min(ids.Length, j + layer.Window); i++, count++)
+                {
+                    int first = Math.Max(0, i - layer.Window + 1);
+                    double total = Enumerable.Range(first, i - first + 1).Sum(t => (double)weights[t * heads + head]);
+                    sum += gates[i * heads + head] * (i - first + 1) * weights[k] / total;
+                }
+
+                focus[j] += (float)(sum / count / heads / capture.Layers.Count);
+            }
+        }
+
+        return focus;
+    }
+
+    private static void AssertClose(float[] expected, float[] actual)
+    {
+        Assert.HasCount(expected.Length, actual);
+        for (int i = 0; i < expected.Length; i++)
+            Assert.AreEqual(expected[i], actual[i], 2e-5 * expected[i]);
+    }
+
+    private sealed class ExplainedRow
+    {
+        public string[] Tokens { get; set; } = [];
+
+        public float[] FocusWeights { get; set; } = [];
+    }
+}
