@@ -35,7 +35,13 @@ internal static class FocusReader
         return new FocusReport(prompt + text, Array.AsReadOnly(tokens), layers, promptCount);
     }
 
-    private static (FocusLayer[] Layers, double[] Losses) Read(LeapModel model, int[] ids, int firstLooking, int lastLooking)
+    /// <summary>Runs the network over a sequence.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="ids">The sequence, the start included.</param>
+    /// <param name="firstLooking">The first position that counts for the aggregates.</param>
+    /// <param name="lastLooking">The last one.</param>
+    /// <returns>The layers, and the loss of each token after the start in nats.</returns>
+    public static (FocusLayer[] Layers, double[] Losses) Read(LeapModel model, int[] ids, int firstLooking, int lastLooking)
     {
         using DisposeScope scope = NewDisposeScope();
         using var noGradients = no_grad();
