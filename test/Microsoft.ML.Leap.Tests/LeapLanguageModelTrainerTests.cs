@@ -1,5 +1,5 @@
-using Microsoft.ML.Data;
 using System.Reflection;
+using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Leap.Tests;
 

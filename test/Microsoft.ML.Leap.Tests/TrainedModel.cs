@@ -24,6 +24,7 @@ public static class TrainedModel
             Transformer.Dispose();
         if (LazyNetwork.IsValueCreated)
             Network.Dispose();
+        HostileModel.Free();
     }
 
     internal static ScoredRowView[] Score(params string[] texts) => TinyModel.Rows(Context, Transformer.Transform(TinyModel.View(Context, texts)));

@@ -35,7 +35,13 @@ internal sealed class PlantedKeyModel : IDisposable
     {
         var settings = new TrainingSettings
         {
-            Epochs = 1, BatchSize = BatchSize, LearningRate = LearningRate, Beta1 = 0.9, Beta2 = 0.99, WeightDecay = 0, MaximumGradientNorm = 1,
+            Epochs = 1,
+            BatchSize = BatchSize,
+            LearningRate = LearningRate,
+            Beta1 = 0.9,
+            Beta2 = 0.99,
+            WeightDecay = 0,
+            MaximumGradientNorm = 1,
             Seed = Seed,
         };
         using var optimizer = new AdamWOptimizer(Network.Weights, settings);

@@ -13,6 +13,7 @@ namespace Microsoft.ML.Leap;
 /// layers'. With a prompt, only the positions count from which the continuation is predicted, and a token that none of them sees has 0.</para>
 /// <para>Immutable, and therefore thread-safe; it outlives the model.</para>
 /// </remarks>
+[TypeFormatterSource(typeof(FocusReportFormatterSource))]
 public sealed class FocusReport
 {
     private readonly FocusLayer[] _layers;
@@ -135,6 +136,33 @@ public sealed class FocusReport
     {
         ArgumentNullException.ThrowIfNull(stream);
         FocusJson.Write(stream, this, isIndented: true);
+    }
+
+    /// <summary>Draws the report as an HTML page that loads nothing from outside: the text coloured by focus, its surprise below it, a choice of
+    /// layer and head, and the shares of the token that is pointed at. In light or dark, as the reader prefers.</summary>
+    /// <returns>The page.</returns>
+    public string ToHtml() => FocusHtml.Page(this);
+
+    /// <summary>Writes the page of <see cref="ToHtml"/> to a file in UTF-8.</summary>
+    /// <param name="path">The file; replaced where it exists.</param>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is empty.</exception>
+    public void SaveHtml(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        File.WriteAllText(path, ToHtml());
+    }
+
+    /// <summary>Draws the report as an SVG, 820 wide: the text on colours of <see cref="Focus"/>, below each token a bar of its surprise.</summary>
+    /// <returns>The SVG.</returns>
+    public string ToSvg() => FocusSvg.Draw(this);
+
+    /// <summary>Writes the SVG of <see cref="ToSvg"/> to a file in UTF-8.</summary>
+    /// <param name="path">The file; replaced where it exists.</param>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is empty.</exception>
+    public void SaveSvg(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        File.WriteAllText(path, ToSvg());
     }
 
     private ReadOnlySpan<float> Window(int layer, int head, int position, out int first)

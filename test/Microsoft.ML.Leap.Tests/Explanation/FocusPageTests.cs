@@ -1,0 +1,180 @@
+using Microsoft.Playwright;
+using Microsoft.Playwright.MSTest;
+
+namespace Microsoft.ML.Leap.Tests;
+
+/// <summary>The page in a real browser: Chromium from <c>LEAP_CHROMIUM</c> or the path; inconclusive where there is none
+/// (<c>eng/install-browser.sh</c>).</summary>
+[TestClass]
+public class FocusPageTests : PlaywrightTest
+{
+    private const string Variable = "LEAP_CHROMIUM";
+    private const string Text = "the <script>alert(1)</script> cat\nsat on the mat";
+
+    private static IBrowser? s_browser;
+
+    private static IBrowser Browser => s_browser!;
+
+    [TestInitialize]
+    public async Task Launch()
+    {
+        string? path = FindChromium();
+        if (path is null)
+            Assert.Inconclusive($"No Chromium is installed: run eng/install-browser.sh, or set {Variable} to one.");
+        s_browser ??= await Playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = path, Args = ["--no-sandbox"] });
+    }
+
+    [ClassCleanup]
+    public static async Task Close()
+    {
+        if (s_browser is not null)
+            await s_browser.DisposeAsync();
+    }
+
+    [TestMethod]
+    public async Task Page_Opened_ShowsEachTokenAsText()
+    {
+        FocusReport report = HostileModel.Transformer.Explain(Text);
+        (IPage page, List<string> faults) = await OpenAsync(report, ColorScheme.Light);
+
+        await Expect(page.Locator(".token")).ToHaveCountAsync(report.Tokens.Count);
+        await Expect(page.Locator(".word").Nth(5)).ToHaveTextAsync("<script>");
+        await Expect(page.Locator(".word").Nth(5)).ToBeVisibleAsync();
+        Assert.AreEqual(2, await page.Locator("script").CountAsync());
+        Assert.IsTrue((await page.Locator(".word").Nth(5).BoundingBoxAsync())!.Width > 30);
+        Assert.IsEmpty(faults, string.Join('\n', faults));
+    }
+
+    [TestMethod]
+    public async Task Selector_LayerAndHead_PaintTheirFocus()
+    {
+        FocusReport report = HostileModel.Transformer.Explain(Text);
+        (IPage page, List<string> faults) = await OpenAsync(report, ColorScheme.Light);
+        await AssertPaintedAsync(page, report.Focus);
+        Assert.IsTrue(await page.Locator("#head").IsDisabledAsync());
+
+        await page.SelectOptionAsync("#layer", "1");
+        await AssertPaintedAsync(page, report.GetFocus(1));
+
+        await page.SelectOptionAsync("#head", "0");
+        await AssertPaintedAsync(page, report.GetFocus(1, 0));
+
+        await page.SelectOptionAsync("#layer", "all");
+        await AssertPaintedAsync(page, report.Focus);
+        Assert.IsEmpty(faults, string.Join('\n', faults));
+    }
+
+    [TestMethod]
+    public async Task Hover_Token_ShowsItsSharesAndGate()
+    {
+        FocusReport report = HostileModel.Transformer.Explain(Text);
+        (IPage page, List<string> faults) = await OpenAsync(report, ColorScheme.Dark);
+        await page.SelectOptionAsync("#layer", "1");
+        await page.SelectOptionAsync("#head", "1");
+        const int position = 9;
+        await page.Locator(".token").Nth(position).HoverAsync();
+
+        double[] shares = report.GetShares(1, 1, position);
+        await AssertPaintedAsync(page, [.. shares.Select(share => (float)share)], isWithStart: true);
+        ILocator details = page.Locator("#details");
+        await Expect(details).ToContainTextAsync($"gate {report.GetGates(1, 1)[position]:0.00}");
+        await Expect(details).ToContainTextAsync($"surprise {report.Tokens[position].Surprise:0.0} bits");
+        await Expect(details).ToContainTextAsync($"{100 * shares.Max():0.0} %");
+        Assert.IsEmpty(faults, string.Join('\n', faults));
+    }
+
+    [TestMethod]
+    [DataRow(ColorScheme.Light)]
+    [DataRow(ColorScheme.Dark)]
+    public async Task Page_InEitherScheme_IsReadable(ColorScheme scheme)
+    {
+        (IPage page, _) = await OpenAsync(HostileModel.Transformer.Explain(Text), scheme);
+
+        // The least contrast of text on a full colour, by the formula of WCAG 2: at least 4.5 to 1.
+        double[] contrasts = await page.EvaluateAsync<double[]>("""
+            () => {
+              const style = getComputedStyle(document.documentElement);
+              const light = name => {
+                const hex = style.getPropertyValue(name).trim().slice(1);
+                const [r, g, b] = [0, 2, 4].map(i => parseInt(hex.slice(i, i + 2), 16) / 255)
+                  .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+              };
+              const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+              return [contrast('--ink', '--page'), contrast('--ink', '--focus'), contrast('--faint', '--page')];
+            }
+            """);
+        foreach (double contrast in contrasts)
+            Assert.IsGreaterThanOrEqualTo(4.5, contrast);
+
+        string background = await page.EvaluateAsync<string>("() => getComputedStyle(document.body).backgroundColor");
+        Assert.AreEqual(scheme == ColorScheme.Dark ? "rgb(22, 23, 27)" : "rgb(255, 255, 255)", background);
+    }
+
+    [TestMethod]
+    public async Task Frame_OfANotebook_RendersItsTokens()
+    {
+        FocusReport report = HostileModel.Transformer.Explain("the cat");
+        IPage page = await Browser.NewPageAsync();
+        await page.SetContentAsync($"<p>cell</p>{FocusHtml.Frame(report)}");
+        await Expect(page.FrameLocator("iframe").Locator(".token")).ToHaveCountAsync(report.Tokens.Count);
+        await page.FrameLocator("iframe").Locator("#layer").SelectOptionAsync("0");
+        await Expect(page.FrameLocator("iframe").Locator("#head")).ToBeEnabledAsync();
+    }
+
+    /// <summary>Takes the screenshots that eng/screenshots.sh asks for.</summary>
+    [TestMethod]
+    [TestCategory("Screenshots")]
+    public async Task Screenshot_LightAndDark_AreWritten()
+    {
+        using var folder = new TemporaryFolder();
+        string target = Environment.GetEnvironmentVariable("LEAP_SCREENSHOTS") ?? folder.Path;
+        foreach (ColorScheme scheme in (ColorScheme[])[ColorScheme.Light, ColorScheme.Dark])
+        {
+            (IPage page, _) = await OpenAsync(HostileModel.Transformer.Explain(Text), scheme);
+            string path = Path.Combine(target, $"focus-{scheme}.png".ToLowerInvariant());
+            await page.ScreenshotAsync(new PageScreenshotOptions { Path = path, FullPage = true });
+            Assert.IsGreaterThan(1000, new FileInfo(path).Length);
+        }
+    }
+
+    private static async Task<(IPage Page, List<string> Faults)> OpenAsync(FocusReport report, ColorScheme scheme)
+    {
+        using var folder = new TemporaryFolder();
+        string path = Path.Combine(folder.Path, "focus.html");
+        report.SaveHtml(path);
+        IPage page = await Browser.NewPageAsync(new BrowserNewPageOptions { ColorScheme = scheme, ViewportSize = new() { Width = 900, Height = 500 } });
+        List<string> faults = [];
+        page.Console += (_, message) =>
+        {
+            if (message.Type is "error" or "warning")
+                faults.Add(message.Text);
+        };
+        page.PageError += (_, message) => faults.Add(message);
+        page.Dialog += async (_, dialog) =>
+        {
+            faults.Add($"dialog: {dialog.Message}");
+            await dialog.DismissAsync();
+        };
+        await page.GotoAsync(new Uri(path).AbsoluteUri);
+        return (page, faults);
+    }
+
+    private static async Task AssertPaintedAsync(IPage page, IReadOnlyList<float> values, bool isWithStart = false)
+    {
+        double greatest = isWithStart ? values.Max() : values.Skip(1).Max();
+        string[] painted = await page.Locator(".token").EvaluateAllAsync<string[]>("all => all.map(token => token.style.getPropertyValue('--f'))");
+        Assert.HasCount(values.Count, painted);
+        for (int i = 0; i < painted.Length; i++)
+            Assert.AreEqual(Math.Min(1, values[i] / greatest), double.Parse(painted[i]), 1e-3, $"token {i}");
+    }
+
+    private static string? FindChromium()
+    {
+        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given)
+            return File.Exists(given) ? given : throw new FileNotFoundException($"{Variable} names '{given}', which does not exist.");
+        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
+        return folders.SelectMany(folder => new[] { "chromium", "chromium-browser", "google-chrome" }.Select(name => Path.Combine(folder, name)))
+            .FirstOrDefault(File.Exists);
+    }
+}
