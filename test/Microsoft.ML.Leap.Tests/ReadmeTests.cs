@@ -54,6 +54,15 @@ public partial class ReadmeTests
         Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "my-model", "model.safetensors")));
     }
 
+    [TestMethod]
+    public void ExplanationsPage_Program_RunsAndDrawsItsPictures()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/explanations.md", folder), "the start's share");
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.html")), "sorry");
+        Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "focus.svg")));
+    }
+
     private static string Run(string page, TemporaryFolder folder)
     {
         File.WriteAllLines(Path.Combine(folder.Path, "messages.txt"), Enumerable.Range(0, 30).Select(i =>

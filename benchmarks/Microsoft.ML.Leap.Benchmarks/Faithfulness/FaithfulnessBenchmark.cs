@@ -7,6 +7,7 @@ namespace Microsoft.ML.Leap.Benchmarks;
 internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
 {
     private const int LeastTokens = 32;
+    private const int KeptNearest = 8;
 
     public FaithfulnessReport Run()
     {
@@ -16,6 +17,8 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
         using LeapModel network = model.CopyNetwork(TorchSharp.torch.CPU, settings.Seed);
         network.eval();
         DeletionCase[] cases = Cases(held, model);
+        if (settings.Picture is FileInfo picture)
+            model.Explain(held.First(text => text.Length is > 150 and < 300)).SaveSvg(picture.FullName);
         DeletionReport deletion = DeletionReport.Of(network, cases, settings.Seed);
         var test = new DeletionTest(network, cases, settings.Seed);
         using var untrained = new LeapModel(model.Config, TorchSharp.torch.CPU, settings.Seed + 1);
@@ -32,6 +35,9 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
             Random = deletion.Random,
             LeastFocused = deletion.LeastFocused,
             TextDeletion = deletion,
+            FarTextDeletion = DeletionReport.Of(
+                network, [.. cases.Select(item => item with { RemovableCount = item.RemovableCount - KeptNearest })], settings.Seed),
+            FarTextDeletionKept = KeptNearest,
             MostFocusedWithoutGates = Curve(test, item => FocusRanking.WithoutGates(network, item)),
             MostByMeanShare = Curve(test, item => FocusRanking.MeanShare(network, item)),
             CorrelationWithRandomWeights = Interval.Of([.. cases.Select(item =>

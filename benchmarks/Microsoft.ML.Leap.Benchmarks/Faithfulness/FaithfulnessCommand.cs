@@ -8,6 +8,7 @@ internal static class FaithfulnessCommand
     public static System.CommandLine.Command Create()
     {
         var json = new Option<FileInfo?>("--json") { Description = "File to write the results to" };
+        var picture = new Option<FileInfo?>("--picture") { Description = "File for an SVG of a held-out text" };
         var texts = new Option<FileInfo>("--texts") { Description = "Texts, one a line, in place of the .NET documentation" };
         texts.AcceptExistingOnly();
         Option<int> characters = PositiveOption.Create("--characters", "Characters to train the text model on", 3_000_000);
@@ -29,12 +30,13 @@ internal static class FaithfulnessCommand
         var seed = new Option<int>("--seed") { Description = "Decides weights and draws", DefaultValueFactory = _ => 1 };
         var command = new System.CommandLine.Command("faithfulness", "Remove focused tokens and watch the loss; find planted keys.")
         {
-            json, texts, characters, count, context, steps, sequences, distances, seed,
+            json, picture, texts, characters, count, context, steps, sequences, distances, seed,
         };
         command.SetAction(result => ReadableErrors.Run(() =>
         {
             FaithfulnessReport report = new FaithfulnessBenchmark(new FaithfulnessSettings
             {
+                Picture = result.GetValue(picture),
                 Texts = result.GetValue(texts),
                 Characters = result.GetValue(characters),
                 TextCount = Math.Max(2, result.GetValue(count)),

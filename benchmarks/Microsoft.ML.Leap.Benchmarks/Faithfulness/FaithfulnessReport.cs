@@ -14,6 +14,11 @@ internal sealed record FaithfulnessReport
     public required DeletionCurve LeastFocused { get; init; }
     public required DeletionReport TextDeletion { get; init; }
 
+    /// <summary>Gets the curves where the tokens right before what follows are never removed: without the advantage of being near.</summary>
+    public required DeletionReport FarTextDeletion { get; init; }
+
+    public required int FarTextDeletionKept { get; init; }
+
     /// <summary>Gets the curves of other aggregates than the report's: without gates; and mean shares alone.</summary>
     public required DeletionCurve MostFocusedWithoutGates { get; init; }
 
@@ -36,6 +41,7 @@ internal sealed record FaithfulnessReport
         WriteCurves("text model", TextDeletion);
         AnsiConsole.WriteLine($"  most focused, without gates {MostFocusedWithoutGates}; by mean share {MostByMeanShare}");
         AnsiConsole.WriteLine($"  random weights: rank correlation {CorrelationWithRandomWeights}; most focused by them {MostFocusedByRandomWeights}");
+        WriteCurves($"text model, the nearest {FarTextDeletionKept} tokens kept", FarTextDeletion);
         WriteCurves($"planted key, distance {PlantedKeyDeletionDistance}", PlantedKeyDeletion);
         Table table = new Table().AddColumns("distance", "global", "local only", "chance", "key's share", "even share");
         foreach (PlantedKeyResult row in PlantedKey)

@@ -10,5 +10,6 @@ internal sealed record FaithfulnessSettings
     public required int PlantedSteps { get; init; }
     public required int[] Distances { get; init; }
     public required int Sequences { get; init; }
+    public required FileInfo? Picture { get; init; }
     public required int Seed { get; init; }
 }
