@@ -106,6 +106,21 @@ public class FocusColumnsTests
     }
 
     [TestMethod]
+    public void LoadPretrained_ContextTooShortForFocus_IsRefusedAndFreed()
+    {
+        using LeapLanguageModelTransformer model = TinyModel.Fit(Context, options => options.ContextLength = 1);
+        using var folder = new TemporaryFolder();
+        model.SavePretrained(folder.Path);
+        using var state = new TorchState(TinyModel.WeightCount);
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentException>(
+                () => Context.Leap().LoadPretrained(folder.Path, device: "cpu", focusWeightsColumnName: "F")).Message,
+            "ContextLength of at least 2");
+        Assert.AreEqual(1, model.Explain("").Tokens.Count);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => model.Explain("a")).Message, "at most 0");
+    }
+
+    [TestMethod]
     public void Load_SettingsOfVersion1_HaveNoSuchColumns()
     {
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes("""
