@@ -41,6 +41,11 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>At least 1; 256 by default. Longer texts are read in windows. Time a token does not depend on it.</value>
         public int ContextLength = 256;
 
+        /// <summary>Whether each position of the context has a learned vector.</summary>
+        /// <value><see langword="true"/> by default. Without, order comes from the nested windows alone, and a text may be generated past
+        /// <see cref="ContextLength"/> without end.</value>
+        public bool UsePositionEmbeddings = true;
+
         /// <summary>Number of decoder blocks.</summary>
         /// <value>At least 1; 6 by default.</value>
         public int LayerCount = 6;
@@ -164,7 +169,8 @@ public sealed partial class LeapLanguageModelTrainer
         }
 
         internal LeapConfig MakeConfig(int vocabularySize) => new(
-            vocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount, UseLocalAttention, WindowSizes, RescaleValue, Dropout, InitializerRange);
+            vocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount, UseLocalAttention, WindowSizes, RescaleValue, Dropout, InitializerRange,
+            UsePositionEmbeddings);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

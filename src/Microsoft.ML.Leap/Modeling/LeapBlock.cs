@@ -29,11 +29,21 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x, Tensor? padding)
+    public override Tensor forward(Tensor x, Tensor? padding) => Through(x, P => attention.call(P, padding));
+
+    /// <summary>Computes from where states stand, and takes them along.</summary>
+    /// <param name="x">[B, N, d].</param>
+    /// <param name="layer">The number of this block.</param>
+    /// <param name="states">B states.</param>
+    /// <returns>[B, N, d].</returns>
+    public Tensor Continue(Tensor x, int layer, IReadOnlyList<RecurrentState> states) =>
+        Through(x, P => attention.Continue(P, layer, states));
+
+    private Tensor Through(Tensor x, Func<Tensor, Tensor> attend)
     {
         // What the backward pass needs lives on; the rest is freed here, not at the end of the step.
         using DisposeScope scope = NewDisposeScope();
-        x = x + attention.call(projections.call(pre_norm.call(x)), padding);
+        x = x + attend(projections.call(pre_norm.call(x)));
         x = x + dropout.call(FeedForward(boom_norm.call(pre_norm.call(x))));
         return x.MoveToOuterDisposeScope();
     }
