@@ -26,8 +26,10 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value><see langword="null"/>, the default, for none; else its name: Text, the added part alone.</value>
         public string? GeneratedTextColumnName;
 
-        /// <summary>How <see cref="GeneratedTextColumnName"/> continues the texts.</summary>
-        public GenerationOptions Generation = new();
+        /// <summary>How <see cref="GeneratedTextColumnName"/> continues the texts, and calls that name no options.</summary>
+        /// <value>The defaults of <see cref="GenerationOptions"/>, but for <see cref="PositionPolicy.Restart"/>: one long row must not end a
+        /// pipeline with an exception.</value>
+        public GenerationOptions Generation = new() { PositionPolicy = PositionPolicy.Restart };
 
         /// <summary>The tokenizer.</summary>
         /// <value>By default a byte-level BPE of at most 8,192 tokens, learned from the training texts.</value>

@@ -11,9 +11,9 @@ namespace Microsoft.ML.Leap;
 /// missing gets NaN, a token count of 0 and no generated text, and the log one warning a view.</para>
 /// <para>Thread-safe, except for <see cref="Dispose"/>. Holds native memory until disposed.</para>
 /// </remarks>
-public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
+public sealed partial class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
-    private const int SettingsVersion = 1;
+    private const int SettingsVersion = 2;
 
     private readonly IHost _host;
     private readonly LeapModel _model;
@@ -118,25 +118,6 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         return new ScoringRowMapper(inputSchema, _evaluator, _columns, _settings.TextColumnName, WarnOnce());
     }
 
-    /// <summary>Continues a text.</summary>
-    /// <param name="prompt">The text to continue; empty for a text from its beginning.</param>
-    /// <param name="options">How to continue it; <see langword="null"/> for the options that the model was made with.</param>
-    /// <param name="cancellationToken">Ends the call early with an exception.</param>
-    /// <returns>The added text, without the prompt. It ends where the model ends the text, or after
-    /// <see cref="GenerationOptions.MaximumNewTokens"/>.</returns>
-    /// <remarks>Each token costs a pass over the context. When the context is full, its last half is read anew as a beginning.</remarks>
-    /// <exception cref="ArgumentNullException"><paramref name="prompt"/> is <see langword="null"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public string Generate(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(prompt);
-        options ??= _settings.Generation;
-        int seed = options.Seed ?? Random.Shared.Next();
-        return _evaluator.Generate(_evaluator.Encode(prompt.AsMemory()), options, seed, cancellationToken);
-    }
-
     /// <summary>Measures how well the model predicts the texts of a view.</summary>
     /// <param name="data">A view with the text column.</param>
     /// <returns>The metrics over all rows that have a text.</returns>
@@ -164,6 +145,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         if (_disposed)
             return;
         _disposed = true;
+        _evaluator.Dispose();
         _model.Dispose();
     }
 

@@ -21,17 +21,29 @@ internal sealed unsafe class RecurrentNetwork : IDisposable
     private readonly LeapModel _model;
     private readonly RawWeights? _weights;
     private readonly ConcurrentBag<RawStep> _idle = [];
+    private readonly Lazy<byte[]> _fingerprint;
     private volatile bool _isDisposed;
 
     /// <param name="model">The network, in evaluation. It is not disposed with this object.</param>
     public RecurrentNetwork(LeapModel model)
     {
         _model = model;
+        _fingerprint = new Lazy<byte[]>(() => ModelFingerprint.Of(model));
         if (model.Device.type == DeviceType.CPU)
             _weights = new RawWeights(model);
     }
 
     public LeapConfig Config => _model.Config;
+
+    /// <summary>Gets what tells this network from others.</summary>
+    public byte[] Fingerprint
+    {
+        get
+        {
+            ThrowIfDisposed();
+            return _fingerprint.Value;
+        }
+    }
 
     public RecurrentState CreateState() => RecurrentState.Create(Config, _model.Device);
 
@@ -41,7 +53,7 @@ internal sealed unsafe class RecurrentNetwork : IDisposable
     /// <param name="hidden">What the output layer sees at the last token, [d].</param>
     public void Read(ReadOnlySpan<int> ids, RecurrentState state, Span<float> hidden)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, typeof(LeapLanguageModelTransformer));
+        ThrowIfDisposed();
         if (ids.Length < LeastPass && state is RawRecurrentState raw)
         {
             ReadSingly(ids, raw, hidden);
@@ -58,7 +70,7 @@ internal sealed unsafe class RecurrentNetwork : IDisposable
     /// <param name="hidden">What the output layer sees of each, [d].</param>
     public void Step(int[] ids, IReadOnlyList<RecurrentState> states, float[][] hidden)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, typeof(LeapLanguageModelTransformer));
+        ThrowIfDisposed();
         if (_weights is not null)
         {
             CpuWork.ForEach(ids.Length, isSmall: false, () => new Rented(this), (rented, i) => Run(rented.Step, ids[i], states[i], hidden[i]));
@@ -77,7 +89,7 @@ internal sealed unsafe class RecurrentNetwork : IDisposable
     /// <param name="logits">Where they go, [V] a text.</param>
     public void Logits(float[][] hidden, float[][] logits)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, typeof(LeapLanguageModelTransformer));
+        ThrowIfDisposed();
         if (_weights is not null)
         {
             RawLogits(hidden, logits);
@@ -98,6 +110,8 @@ internal sealed unsafe class RecurrentNetwork : IDisposable
         while (_idle.TryTake(out RawStep? step))
             step.Dispose();
     }
+
+    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_isDisposed, typeof(LeapLanguageModelTransformer));
 
     private static void Run(RawStep step, int id, RecurrentState state, Span<float> hidden)
     {

@@ -12,12 +12,17 @@ internal sealed class LookaheadRowScores(
 {
     private const int ChunkRows = 512;
 
+    // Rows whose texts are continued together; a divisor of a chunk. Fewer than are scored: a token takes far longer to make than to score.
+    private const int GeneratedRows = 16;
+
     private readonly List<ReadOnlyMemory<char>> _texts = [];
     private readonly List<IReadOnlyList<int>> _ids = [];
     private DataViewRowCursor? _ahead;
     private ValueGetter<ReadOnlyMemory<char>>? _getText;
     private TextScore[]? _scores;
     private long _chunk = -1;
+    private string[] _generated = [];
+    private long _generatedPart = -1;
 
     public int TokenCount => _ids[MoveToRow()].Count;
 
@@ -35,7 +40,16 @@ internal sealed class LookaheadRowScores(
         get
         {
             int row = MoveToRow();
-            return evaluator.GenerateFor(_texts[row], _ids[row]);
+            int first = row / GeneratedRows * GeneratedRows;
+            long part = (cursor.Position - row + first) / GeneratedRows;
+            if (part != _generatedPart)
+            {
+                int count = Math.Min(GeneratedRows, _ids.Count - first);
+                _generated = evaluator.GenerateFor(_texts.GetRange(first, count), _ids.GetRange(first, count));
+                _generatedPart = part;
+            }
+
+            return _generated[row - first];
         }
     }
 

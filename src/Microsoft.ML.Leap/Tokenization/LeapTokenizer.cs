@@ -133,7 +133,7 @@ public abstract class LeapTokenizer
                 bytes.Write(GetTokenBytes(id).Span);
         }
 
-        return Encoding.UTF8.GetString(bytes.WrittenSpan[CountLeadingBytesToDrop(bytes.WrittenSpan)..]);
+        return Encoding.UTF8.GetString(bytes.WrittenSpan[LeadingBytesToDrop(bytes.WrittenSpan)..]);
     }
 
     /// <summary>Gets the UTF-8 bytes that a token stands for: a part of a character where one is split over tokens.</summary>
@@ -196,7 +196,10 @@ public abstract class LeapTokenizer
 
     private protected virtual ReadOnlyMemory<byte> GetLiteralBytes(string literal) => Encoding.UTF8.GetBytes(literal);
 
-    private protected virtual int CountLeadingBytesToDrop(ReadOnlySpan<byte> decoded) => 0;
+    private protected virtual int LeadingBytesToDrop(ReadOnlySpan<byte> decoded) => 0;
+
+    /// <summary>Gives the bytes that a text's first tokens have too many.</summary>
+    internal int CountLeadingBytesToDrop(ReadOnlySpan<byte> decoded) => LeadingBytesToDrop(decoded);
 
     private static void AppendHexadecimal(StringBuilder text, ReadOnlySpan<byte> bytes)
     {
