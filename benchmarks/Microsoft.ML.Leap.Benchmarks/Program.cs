@@ -10,5 +10,6 @@ root.Subcommands.Add(Wikitext2Command.Create());
 root.Subcommands.Add(TrainingCommand.Create());
 root.Subcommands.Add(ContextCommand.Create());
 root.Subcommands.Add(ScoringCommand.Create());
+root.Subcommands.Add(PositionsCommand.Create());
 root.Subcommands.Add(MicroCommand.Create());
 return root.Parse(args).Invoke();
