@@ -7,7 +7,14 @@ namespace Microsoft.ML.Leap.Benchmarks;
 /// library's.</summary>
 internal sealed class DoubleBlock
 {
+    // Operators make a number's scalar on the way, which the garbage collector may free while the native call still reads it: seen within
+    // minutes here, where many large arrays come and go. These stay.
+    private static readonly Scalar One = 1.0;
+    private static readonly Scalar Epsilon = 1e-5;
+
     private readonly LeapConfig _config;
+    private readonly Scalar _focusScale;
+    private readonly Scalar _gateScale;
     private readonly IReadOnlyDictionary<string, Tensor> _weights;
     private readonly string _prefix;
     private readonly IRowSums _sums;
@@ -20,6 +27,8 @@ internal sealed class DoubleBlock
         _config = config;
         _weights = weights;
         _prefix = $"leap_model.decoders.{layer}.";
+        _focusScale = config.RescaleValue / config.HeadSize;
+        _gateScale = 1 / Math.Sqrt(config.HeadSize);
         int columns = config.HiddenSize + config.HeadCount;
         int window = config.WindowSizes[layer];
         _sums = window >= config.ContextLength ? new CompensatedRowSums(columns) : new DirectRowSums(window, columns);
@@ -40,16 +49,16 @@ internal sealed class DoubleBlock
         using DisposeScope scope = NewDisposeScope();
         Tensor[] parts = Norm(x, "pre_norm").matmul(Weight("projections.weight").t()).view(-1, 4, _config.HeadCount, _config.HeadSize).unbind(1);
         Tensor means = FocusedMeans(parts[1], parts[2], parts[3]);
-        Tensor gate = sigmoid((parts[0] * means).sum([-1L], keepdim: true) / Math.Sqrt(_config.HeadSize));
-        x = x + (gate * means).view(x.shape);
+        Tensor gate = sigmoid((parts[0] * means).sum([-1L], keepdim: true).mul(_gateScale));
+        x = x.add((gate * means).view(x.shape), One);
         Tensor inner = Norm(Norm(x, "pre_norm"), "boom_norm").matmul(Weight("boom.weight").t());
-        x = x + nn.functional.gelu(inner).matmul(Weight("unboom.weight").t());
+        x = x.add(nn.functional.gelu(inner).matmul(Weight("unboom.weight").t()), One);
         return x.MoveToOuterDisposeScope();
     }
 
     private Tensor FocusedMeans(Tensor f1, Tensor f2, Tensor values)
     {
-        Tensor logits = (HeadNorm(f1) * HeadNorm(f2)).sum([-1L]) * (_config.RescaleValue / _config.HeadSize);
+        Tensor logits = (HeadNorm(f1) * HeadNorm(f2)).sum([-1L]).mul(_focusScale);
         LeastFocus = Math.Min(LeastFocus, logits.min().item<double>());
         MostFocus = Math.Max(MostFocus, logits.max().item<double>());
         Tensor focus = logits.exp();
@@ -80,5 +89,5 @@ internal sealed class DoubleBlock
     private Tensor Norm(Tensor x, string name) => nn.functional.layer_norm(x, [_config.HiddenSize], Weight(name + ".weight"), Weight(name + ".bias"), 1e-5);
 
     private static Tensor HeadNorm(Tensor y) =>
-        (y - y.mean([-1L], keepdim: true)) / (y.std([-1L], unbiased: true, keepdim: true) + 1e-5);
+        y.sub(y.mean([-1L], keepdim: true), One) / y.std([-1L], unbiased: true, keepdim: true).add(Epsilon);
 }
