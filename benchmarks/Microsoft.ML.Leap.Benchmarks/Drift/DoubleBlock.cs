@@ -89,5 +89,5 @@ internal sealed class DoubleBlock
     private Tensor Norm(Tensor x, string name) => nn.functional.layer_norm(x, [_config.HiddenSize], Weight(name + ".weight"), Weight(name + ".bias"), 1e-5);
 
     private static Tensor HeadNorm(Tensor y) =>
-        y.sub(y.mean([-1L], keepdim: true), One) / y.std([-1L], unbiased: true, keepdim: true).add(Epsilon);
+        (y - y.mean([-1L], keepdim: true)) / y.std([-1L], unbiased: true, keepdim: true).add(Epsilon, One);
 }
