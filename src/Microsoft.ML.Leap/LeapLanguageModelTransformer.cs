@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
@@ -127,6 +128,46 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
     public LanguageModelMetrics Evaluate(IDataView data) => ScoredViewEvaluator.Evaluate(
         Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName);
 
+    /// <summary>Measures how well the model predicts the texts of a view, by a protocol of choice.</summary>
+    /// <param name="data">A view with the text column; each row is a document. It is read once, as a stream: memory does not grow with
+    /// it.</param>
+    /// <param name="options">The protocol.</param>
+    /// <param name="cancellationToken">Ends the call between two batches or documents, with an exception.</param>
+    /// <returns>The metrics over all documents. An empty or missing text has no tokens, words and bytes.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="data"/> or <paramref name="options"/> is
+    /// <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar, or a length in
+    /// <paramref name="options"/> is greater than the model's context.</exception>
+    /// <exception cref="ArgumentException">The options do not fit together.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "The overloads' first parameters share no type that a call could leave open.")]
+    public LanguageModelMetrics Evaluate(IDataView data, EvaluationOptions options, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(data);
+        TextColumn.Check(data.Schema, _settings.TextColumnName, nameof(data));
+        return EvaluateTexts(TokenizedCorpus.Texts(data, _settings.TextColumnName, cancellationToken), options, cancellationToken);
+    }
+
+    /// <summary>Measures how well the model predicts documents, by a protocol of choice.</summary>
+    /// <param name="documents">The documents, read once, one after another: memory does not grow with their number.</param>
+    /// <param name="options">The protocol.</param>
+    /// <param name="cancellationToken">Ends the call between two batches or documents, with an exception.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="documents"/> or <paramref name="options"/> is
+    /// <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A length in <paramref name="options"/> is greater than the model's
+    /// context.</exception>
+    /// <inheritdoc cref="Evaluate(IDataView, EvaluationOptions, CancellationToken)"/>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "The overloads' first parameters share no type that a call could leave open.")]
+    public LanguageModelMetrics Evaluate(
+        IEnumerable<string> documents, EvaluationOptions options, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(documents);
+        return EvaluateTexts(documents.Select(document => document.AsMemory()), options, cancellationToken);
+    }
+
     /// <summary>Writes the model to a folder in the layout of Hugging Face: <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's
     /// files.</summary>
     /// <param name="folder">The folder, made when absent; files of those names in it are replaced once the new ones are complete.</param>
@@ -159,6 +200,13 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
             if (History.Records.Count > 0)
                 target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
         });
+    }
+
+    private LanguageModelMetrics EvaluateTexts(
+        IEnumerable<ReadOnlyMemory<char>> texts, EvaluationOptions options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new CorpusEvaluator(_model, Tokenizer, options, _settings.TokensPerBatch, cancellationToken).Evaluate(texts);
     }
 
     private Action WarnOnce()

@@ -5,9 +5,6 @@ namespace Microsoft.ML.Leap;
 /// <summary>Gives texts their log-likelihood under a network, in batches of windows of like length.</summary>
 internal sealed class TextScorer(LeapModel model, int endOfTextId, int tokensPerBatch)
 {
-    // Rows whose logits exist at once: enough for a fast product, and few enough for a cache where the vocabulary is not large.
-    private const int HeadRows = 256;
-
     /// <summary>Scores rows of token ids. Each token is predicted once, the first from an end-of-text start.</summary>
     public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows)
     {
@@ -52,20 +49,8 @@ internal sealed class TextScorer(LeapModel model, int endOfTextId, int tokensPer
 
         using var scope = NewDisposeScope();
         Tensor hidden = model.Hidden(tensor(inputs, [windows.Length, width], device: model.Device), null).flatten(0, 1);
-        for (int start = 0; start < positions.Count; start += HeadRows)
-        {
-            int count = Math.Min(HeadRows, positions.Count - start);
-            double[] losses = Losses(hidden, [.. positions.GetRange(start, count)], [.. targets.GetRange(start, count)]);
-            for (int i = 0; i < count; i++)
-                sums[owners[start + i]] -= losses[i];
-        }
-    }
-
-    private double[] Losses(Tensor hidden, long[] positions, long[] targets)
-    {
-        using var scope = NewDisposeScope();
-        Tensor rows = hidden.index_select(0, tensor(positions, device: model.Device));
-        Tensor logits = MatrixProduct.Of(rows, model.HeadWeight, null, usesBFloat16: false);
-        return SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, tensor(targets, device: model.Device));
+        double[] losses = TargetLosses.Of(model, hidden, positions, targets);
+        for (int i = 0; i < losses.Length; i++)
+            sums[owners[i]] -= losses[i];
     }
 }

@@ -116,6 +116,16 @@ public abstract class LeapTokenizer
         while (!text.IsEmpty);
     }
 
+    /// <summary>Encodes a document as a part of a stream of them, and appends its ids: <see cref="EncodeDocument"/>'s, and an end token unless
+    /// they end with one. A document without ids gets none.</summary>
+    internal void EncodeInStream(ReadOnlySpan<char> text, List<int> ids)
+    {
+        int start = ids.Count;
+        EncodeDocument(text, ids);
+        if (ids.Count > start && ids[^1] != EndOfTextId)
+            ids.Add(EndOfTextId);
+    }
+
     /// <summary>Puts the text of tokens together.</summary>
     /// <param name="ids">Token ids.</param>
     /// <param name="skipEndOfText">Whether end-of-text tokens leave no trace (the default); otherwise their name is written.</param>
