@@ -46,6 +46,13 @@ public partial class ReadmeTests
     }
 
     [TestMethod]
+    public void EvaluationPage_Program_RunsAndPrintsItsMetrics()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/evaluation.md", folder), "bits a byte");
+    }
+
+    [TestMethod]
     public void ModelsPage_Program_RunsAndSavesBothForms()
     {
         using var folder = new TemporaryFolder();

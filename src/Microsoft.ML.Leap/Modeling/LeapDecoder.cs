@@ -21,7 +21,7 @@ internal sealed class LeapDecoder : nn.Module<Tensor, Tensor?, Tensor>
 
     public override Tensor forward(Tensor words, Tensor? padding)
     {
-        Tensor x = position_embeddings is null ? words : words + position_embeddings.Weight.narrow(0, 0, words.shape[1]);
+        Tensor x = position_embeddings is null ? words : TensorSum.Of(words, position_embeddings.Weight.narrow(0, 0, words.shape[1]));
         x = dropout.call(x);
         foreach (LeapBlock decoder in decoders)
             x = decoder.call(x, padding);
@@ -34,7 +34,9 @@ internal sealed class LeapDecoder : nn.Module<Tensor, Tensor?, Tensor>
     /// <returns>[B, N, d].</returns>
     public Tensor Continue(Tensor words, IReadOnlyList<RecurrentState> states)
     {
-        Tensor x = position_embeddings is null ? words : words + position_embeddings.call(Positions(states, words.shape[1], words.device));
+        Tensor x = position_embeddings is null
+            ? words
+            : TensorSum.Of(words, position_embeddings.call(Positions(states, words.shape[1], words.device)));
         for (int l = 0; l < decoders.Count; l++)
             x = decoders[l].Continue(x, l, states);
         foreach (RecurrentState state in states)

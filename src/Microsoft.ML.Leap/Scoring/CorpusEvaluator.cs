@@ -78,16 +78,12 @@ internal sealed class CorpusEvaluator(
             }
         }
 
-        using (no_grad())
-        using (NewDisposeScope())
-        {
-            Tensor hidden = computeHidden(tensor(inputs, [blocks.Length, width], device: model.Device)).flatten(0, 1);
-            double[] losses = TargetLosses.Of(model, hidden, rows, targets);
-            for (int i = 0; i < losses.Length; i++)
-                _totals.Add((int)(rows[i] % width), losses[i]);
-        }
-
-        NativeGarbage.Collect();
+        using var noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor hidden = computeHidden(tensor(inputs, [blocks.Length, width], device: model.Device)).flatten(0, 1);
+        double[] losses = TargetLosses.Of(model, hidden, rows, targets);
+        for (int i = 0; i < losses.Length; i++)
+            _totals.Add((int)(rows[i] % width), losses[i]);
     }
 
     private bool IsScored(int id) => options.EndOfText != EndOfTextHandling.NotScored || id != tokenizer.EndOfTextId;
