@@ -1,6 +1,7 @@
 namespace Microsoft.ML.Leap.Benchmarks;
 
-/// <summary>Sums over all rows so far, with the lost digits summed apart (Neumaier 1974): the error does not grow with the number of rows.</summary>
+/// <summary>Sums over all rows so far, with the lost digits summed apart (Neumaier 1974): the error does not grow with the number of
+/// rows.</summary>
 internal sealed class CompensatedRowSums(int columns) : IRowSums
 {
     private readonly double[] _sums = new double[columns];

@@ -47,7 +47,8 @@ internal sealed class DoubleBlock
     public Tensor Read(Tensor x)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor[] parts = Norm(x, "pre_norm").matmul(Weight("projections.weight").t()).view(-1, 4, _config.HeadCount, _config.HeadSize).unbind(1);
+        Tensor projected = Norm(x, "pre_norm").matmul(Weight("projections.weight").t());
+        Tensor[] parts = projected.view(-1, 4, _config.HeadCount, _config.HeadSize).unbind(1);
         Tensor means = FocusedMeans(parts[1], parts[2], parts[3]);
         Tensor gate = sigmoid((parts[0] * means).sum([-1L], keepdim: true).mul(_gateScale));
         x = x.add((gate * means).view(x.shape), One);
@@ -86,7 +87,8 @@ internal sealed class DoubleBlock
 
     private Tensor Weight(string name) => _weights[_prefix + name];
 
-    private Tensor Norm(Tensor x, string name) => nn.functional.layer_norm(x, [_config.HiddenSize], Weight(name + ".weight"), Weight(name + ".bias"), 1e-5);
+    private Tensor Norm(Tensor x, string name) =>
+        nn.functional.layer_norm(x, [_config.HiddenSize], Weight(name + ".weight"), Weight(name + ".bias"), 1e-5);
 
     private static Tensor HeadNorm(Tensor y) =>
         (y - y.mean([-1L], keepdim: true)) / y.std([-1L], unbiased: true, keepdim: true).add(Epsilon, One);

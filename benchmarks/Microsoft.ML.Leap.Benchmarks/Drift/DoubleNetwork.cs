@@ -34,7 +34,8 @@ internal sealed class DoubleNetwork : IDisposable
         Tensor x = _weights["word_embedding.weight"].index_select(0, tensor([.. ids.Select(id => (long)id)]));
         foreach (DoubleBlock block in _blocks)
             x = block.Read(x);
-        return nn.functional.layer_norm(x, [_config.HiddenSize], _weights["last_norm.weight"], _weights["last_norm.bias"], 1e-5).MoveToOuterDisposeScope();
+        x = nn.functional.layer_norm(x, [_config.HiddenSize], _weights["last_norm.weight"], _weights["last_norm.bias"], 1e-5);
+        return x.MoveToOuterDisposeScope();
     }
 
     /// <summary>Gives a layer's focused means at a token of the last piece, [d].</summary>

@@ -102,7 +102,11 @@ internal sealed class DriftBenchmark : IDisposable
         }
 
         return new DriftCheckpoint(
-            _state.Position, [.. means.Select(errors => errors.Largest)], hiddenErrors.Largest, logitErrors.Largest, logitErrors.RootMeanSquare);
+            _state.Position,
+            [.. means.Select(errors => errors.Largest)],
+            hiddenErrors.Largest,
+            logitErrors.Largest,
+            logitErrors.RootMeanSquare);
     }
 
     private int[] NextIds(int count) => [.. Enumerable.Range(0, count).Select(_ => _random.Next(_config.VocabularySize))];

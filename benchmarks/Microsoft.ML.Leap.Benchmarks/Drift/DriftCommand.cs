@@ -22,7 +22,11 @@ internal static class DriftCommand
         {
             int chosenSeed = arguments.GetValue(seed);
             using LeapModel model = DriftNetwork.Create(
-                arguments.GetValue(layers), arguments.GetValue(hidden), arguments.GetValue(heads), arguments.GetValue(vocabulary), chosenSeed);
+                arguments.GetValue(layers),
+                arguments.GetValue(hidden),
+                arguments.GetValue(heads),
+                arguments.GetValue(vocabulary),
+                chosenSeed);
             using var benchmark = new DriftBenchmark(model, chosenSeed);
             DriftReport report = benchmark.Run(arguments.GetValue(steps));
             if (arguments.GetValue(json) is FileInfo file)

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap.Benchmarks;
 
-/// <summary>Makes the network of the drift benchmark: without learned positions, and with weights whose focus spreads as widely as it can.</summary>
+/// <summary>Makes the network of the drift benchmark: without learned positions, and with weights whose focus spreads widely.</summary>
 internal static class DriftNetwork
 {
     private const int Context = 2048;

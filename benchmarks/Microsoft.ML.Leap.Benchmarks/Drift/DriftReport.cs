@@ -27,7 +27,7 @@ internal sealed record DriftReport
         AnsiConsole.MarkupLineInterpolated(
             $"single steps against double precision; focus logits from {LeastFocusLogit:0.0} to {MostFocusLogit:0.0}; {Seconds:0} s");
         AnsiConsole.MarkupLineInterpolated($"largest absolute errors over the last {StepsACheckpoint} steps up to each checkpoint:");
-        AnsiConsole.MarkupLineInterpolated($"each layer's focused means M, the hidden vector, the logits; and the logits' root mean square error");
+        AnsiConsole.MarkupLineInterpolated($"each layer's focused means M, the hidden vector, the logits; and the logits' rms error");
         var table = new Table().AddColumn("step");
         for (int layer = 0; layer < Checkpoints[0].MeansErrors.Count; layer++)
             table.AddColumn($"M {layer}");
@@ -35,7 +35,8 @@ internal sealed record DriftReport
         foreach (DriftCheckpoint row in Checkpoints)
         {
             double[] errors = [.. row.MeansErrors, row.HiddenError, row.LogitsError, row.LogitsRootMeanSquareError];
-            table.AddRow([row.Step.ToString("N0", CultureInfo.InvariantCulture), .. errors.Select(error => error.ToString("0.0e-0", CultureInfo.InvariantCulture))]);
+            string step = row.Step.ToString("N0", CultureInfo.InvariantCulture);
+            table.AddRow([step, .. errors.Select(error => error.ToString("0.0e-0", CultureInfo.InvariantCulture))]);
         }
 
         AnsiConsole.Write(table);
@@ -43,7 +44,7 @@ internal sealed record DriftReport
         {
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"logits' error up to step {row.Step:N0}: {Text(row.LogitsError)}, root mean square {Text(row.LogitsRootMeanSquareError)}"));
+                $"logits' error up to step {row.Step:N0}: {Text(row.LogitsError)}, rms {Text(row.LogitsRootMeanSquareError)}"));
         }
 
         Console.WriteLine($"max error {Text(MaxError)}");

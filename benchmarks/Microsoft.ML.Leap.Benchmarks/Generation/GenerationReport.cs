@@ -47,9 +47,10 @@ internal sealed record GenerationReport
         AddRow(table, "GPT-2, a step with its cache", Context, Gpt2CacheMillisecondsPerToken2048);
         AddRow(table, "GPT-2, a step with its cache", LongContext, Gpt2CacheMillisecondsPerToken16384);
         AnsiConsole.Write(table);
-        AnsiConsole.MarkupLineInterpolated($"tokens/s: {TokensPerSecond1:N0} of one stream, {TokensPerSecond16:N0} of 16; state {StateBytes:N0} bytes");
         AnsiConsole.MarkupLineInterpolated(
-            $"A prefix of {Context:N0} anew takes {RecomputeToStep:0} steps' time, {RecomputeLastLogitsToStep:0} with the last logits alone.");
+            $"tokens/s: {TokensPerSecond1:N0} of one stream, {TokensPerSecond16:N0} of 16; state {StateBytes:N0} bytes");
+        AnsiConsole.MarkupLineInterpolated(
+            $"The prefix of {Context:N0} anew takes {RecomputeToStep:0} steps' time, {RecomputeLastLogitsToStep:0} with the last logits.");
         AnsiConsole.MarkupLineInterpolated($"The slowest position takes {SlowestToFastestPosition:0.00} times the fastest's time.");
     }
 

@@ -11,7 +11,8 @@ public class GenerationCommandTests
     {
         using var folder = new TemporaryFolder();
         string path = Path.Combine(folder.Path, "generation.json");
-        string[] sizes = ["--layers", "2", "--hidden", "16", "--heads", "2", "--vocabulary", "50", "--context", "32", "--long-context", "64"];
+        string[] sizes =
+            ["--layers", "2", "--hidden", "16", "--heads", "2", "--vocabulary", "50", "--context", "32", "--long-context", "64"];
 
         int code = GenerationCommand.Create().Parse(["--json", path, "--rounds", "2", "--positions", "5", "40", "3000", .. sizes]).Invoke();
 
