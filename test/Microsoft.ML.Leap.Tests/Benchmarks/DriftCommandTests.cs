@@ -14,6 +14,9 @@ public class DriftCommandTests
     {
         using var folder = new TemporaryFolder();
         string path = Path.Combine(folder.Path, "drift.json");
+
+        // Its first use keeps the console of that moment for ever.
+        _ = Spectre.Console.AnsiConsole.Console;
         using var output = new StringWriter();
         TextWriter before = Console.Out;
         Console.SetOut(output);
