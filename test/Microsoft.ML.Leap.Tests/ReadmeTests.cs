@@ -23,6 +23,7 @@ public partial class ReadmeTests
 
     [TestMethod]
     [DataRow("docs/tokenizers.md")]
+    [DataRow("docs/generation.md")]
     [DataRow("docs/training.md")]
     public void Page_Program_Compiles(string page) => Assert.IsNotEmpty(Compile(page));
 

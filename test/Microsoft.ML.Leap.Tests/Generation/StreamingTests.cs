@@ -118,6 +118,28 @@ public class StreamingTests
         static string Text(int seed) => Model.Generate("the", Wild with { Seed = seed });
     }
 
+    // The pattern of PredictionEnginePool: engines are not thread-safe, and so each is lent to one thread at a time.
+    [TestMethod]
+    public void PredictionEngines_OfAPool_ScoreAndGenerateFromManyThreads()
+    {
+        var pool = new System.Collections.Concurrent.ConcurrentBag<PredictionEngine<Row, ScoredRowView>>();
+        var settings = new PredictionEngineOptions { OwnsTransformer = false };
+        ScoredRowView[] expected = TrainedModel.Score(TinyModel.Texts);
+        Parallel.For(0, 40, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+        {
+            int row = i % TinyModel.Texts.Length;
+            if (!pool.TryTake(out PredictionEngine<Row, ScoredRowView>? engine))
+                engine = TrainedModel.Context.Model.CreatePredictionEngine<Row, ScoredRowView>(Model, settings);
+            ScoredRowView scored = engine.Predict(new Row { Text = TinyModel.Texts[row] });
+            pool.Add(engine);
+            Assert.AreEqual(expected[row].LogLikelihood, scored.LogLikelihood, 1e-4f);
+            Assert.AreEqual(expected[row].TokenCount, scored.TokenCount);
+        });
+        foreach (PredictionEngine<Row, ScoredRowView> engine in pool)
+            engine.Dispose();
+        Assert.AreNotEqual("", Model.Generate("the", Wild));
+    }
+
     [TestMethod]
     public void Complete_AnyCall_LeavesTorchAsItWas()
     {
