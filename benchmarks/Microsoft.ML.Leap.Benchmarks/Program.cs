@@ -11,5 +11,8 @@ root.Subcommands.Add(TrainingCommand.Create());
 root.Subcommands.Add(ContextCommand.Create());
 root.Subcommands.Add(ScoringCommand.Create());
 root.Subcommands.Add(FaithfulnessCommand.Create());
+root.Subcommands.Add(PositionsCommand.Create());
+root.Subcommands.Add(GenerationCommand.Create());
+root.Subcommands.Add(DriftCommand.Create());
 root.Subcommands.Add(MicroCommand.Create());
 return root.Parse(args).Invoke();

@@ -78,7 +78,8 @@ public sealed class LeapCatalog
     /// <param name="folder">The folder with <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's files.</param>
     /// <param name="textColumnName">The column that the transformer scores.</param>
     /// <param name="generatedTextColumnName">The column of continuations; <see langword="null"/> for none.</param>
-    /// <param name="generation">How texts are continued; <see langword="null"/> for the defaults.</param>
+    /// <param name="generation">How texts are continued; <see langword="null"/> for the defaults of
+    /// <see cref="LeapLanguageModelTrainer.Options.Generation"/>.</param>
     /// <param name="device">"cpu", "cuda" or "cuda:1"; <see langword="null"/> follows the context, then takes a GPU when there is one.</param>
     /// <param name="tokensColumnName">The column of tokens; <see langword="null"/> for none.</param>
     /// <param name="focusWeightsColumnName">The column of what the model focused on; <see langword="null"/> for none. Needs a context of at
@@ -104,8 +105,8 @@ public sealed class LeapCatalog
             GeneratedTextColumnName = generatedTextColumnName,
             TokensColumnName = tokensColumnName,
             FocusWeightsColumnName = focusWeightsColumnName,
-            Generation = generation ?? new GenerationOptions(),
         };
+        options.Generation = generation ?? options.Generation;
         options.Validate();
         return ModelFolder.Load(
             folder, source => LeapLanguageModelTransformer.Load(_context, source, options.MakeScoringSettings(generationSeed: 0), device));

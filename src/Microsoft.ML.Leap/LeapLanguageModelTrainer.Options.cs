@@ -37,8 +37,10 @@ public sealed partial class LeapLanguageModelTrainer
         /// of at least 2. In a row of <see cref="ContextLength"/> tokens or more, from the window in which the token is scored.</value>
         public string? FocusWeightsColumnName;
 
-        /// <summary>How <see cref="GeneratedTextColumnName"/> continues the texts.</summary>
-        public GenerationOptions Generation = new();
+        /// <summary>How <see cref="GeneratedTextColumnName"/> continues the texts, and calls that name no options.</summary>
+        /// <value>The defaults of <see cref="GenerationOptions"/>, but for <see cref="PositionPolicy.Restart"/>: one long row must not end a
+        /// pipeline with an exception.</value>
+        public GenerationOptions Generation = new() { PositionPolicy = PositionPolicy.Restart };
 
         /// <summary>The tokenizer.</summary>
         /// <value>By default a byte-level BPE of at most 8,192 tokens, learned from the training texts.</value>
@@ -51,6 +53,11 @@ public sealed partial class LeapLanguageModelTrainer
         /// <summary>Longest text in tokens that the network sees at once.</summary>
         /// <value>At least 1; 256 by default. Longer texts are read in windows. Time a token does not depend on it.</value>
         public int ContextLength = 256;
+
+        /// <summary>Whether each position of the context has a learned vector.</summary>
+        /// <value><see langword="true"/> by default. Without, order comes from the nested windows alone, and a text may be generated past
+        /// <see cref="ContextLength"/> without end.</value>
+        public bool UsePositionEmbeddings = true;
 
         /// <summary>Number of decoder blocks.</summary>
         /// <value>At least 1; 6 by default.</value>
@@ -176,7 +183,8 @@ public sealed partial class LeapLanguageModelTrainer
         }
 
         internal LeapConfig MakeConfig(int vocabularySize) => new(
-            vocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount, UseLocalAttention, WindowSizes, RescaleValue, Dropout, InitializerRange);
+            vocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount, UseLocalAttention, WindowSizes, RescaleValue, Dropout, InitializerRange,
+            UsePositionEmbeddings);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
@@ -11,7 +12,7 @@ namespace Microsoft.ML.Leap;
 /// missing gets NaN, a token count of 0, no generated text and empty vectors, and the log one warning a view.</para>
 /// <para>Thread-safe, except for <see cref="Dispose"/>. Holds native memory until disposed.</para>
 /// </remarks>
-public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
+public sealed partial class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
     private const int SettingsVersion = 2;
 
@@ -127,25 +128,6 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         return new ScoringRowMapper(inputSchema, _evaluator, _columns, _settings.TextColumnName, WarnOnce());
     }
 
-    /// <summary>Continues a text.</summary>
-    /// <param name="prompt">The text to continue; empty for a text from its beginning.</param>
-    /// <param name="options">How to continue it; <see langword="null"/> for the options that the model was made with.</param>
-    /// <param name="cancellationToken">Ends the call early with an exception.</param>
-    /// <returns>The added text, without the prompt. It ends where the model ends the text, or after
-    /// <see cref="GenerationOptions.MaximumNewTokens"/>.</returns>
-    /// <remarks>Each token costs a pass over the context. When the context is full, its last half is read anew as a beginning.</remarks>
-    /// <exception cref="ArgumentNullException"><paramref name="prompt"/> is <see langword="null"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public string Generate(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(prompt);
-        options ??= _settings.Generation;
-        int seed = options.Seed ?? Random.Shared.Next();
-        return _evaluator.Generate(_evaluator.Encode(prompt.AsMemory()), options, seed, cancellationToken);
-    }
-
     /// <summary>Tells what the model focuses on in a text, and how well it predicts each token.</summary>
     /// <param name="text">The text; less than <see cref="LeapConfig.ContextLength"/> tokens. An empty one gives a report of the end-of-text start
     /// alone.</param>
@@ -185,6 +167,46 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     public LanguageModelMetrics Evaluate(IDataView data) => ScoredViewEvaluator.Evaluate(
         Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName);
 
+    /// <summary>Measures how well the model predicts the texts of a view, by a protocol of choice.</summary>
+    /// <param name="data">A view with the text column; each row is a document. It is read once, as a stream: memory does not grow with
+    /// it.</param>
+    /// <param name="options">The protocol.</param>
+    /// <param name="cancellationToken">Ends the call between two batches or documents, with an exception.</param>
+    /// <returns>The metrics over all documents. An empty or missing text has no tokens, words and bytes.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="data"/> or <paramref name="options"/> is
+    /// <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar, or a length in
+    /// <paramref name="options"/> is greater than the model's context.</exception>
+    /// <exception cref="ArgumentException">The options do not fit together.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "The overloads' first parameters share no type that a call could leave open.")]
+    public LanguageModelMetrics Evaluate(IDataView data, EvaluationOptions options, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(data);
+        TextColumn.Check(data.Schema, _settings.TextColumnName, nameof(data));
+        return EvaluateTexts(TokenizedCorpus.Texts(data, _settings.TextColumnName, cancellationToken), options, cancellationToken);
+    }
+
+    /// <summary>Measures how well the model predicts documents, by a protocol of choice.</summary>
+    /// <param name="documents">The documents, read once, one after another: memory does not grow with their number.</param>
+    /// <param name="options">The protocol.</param>
+    /// <param name="cancellationToken">Ends the call between two batches or documents, with an exception.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="documents"/> or <paramref name="options"/> is
+    /// <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A length in <paramref name="options"/> is greater than the model's
+    /// context.</exception>
+    /// <inheritdoc cref="Evaluate(IDataView, EvaluationOptions, CancellationToken)"/>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "The overloads' first parameters share no type that a call could leave open.")]
+    public LanguageModelMetrics Evaluate(
+        IEnumerable<string> documents, EvaluationOptions options, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(documents);
+        return EvaluateTexts(documents.Select(document => document.AsMemory()), options, cancellationToken);
+    }
+
     /// <summary>Writes the model to a folder in the layout of Hugging Face: <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's
     /// files.</summary>
     /// <param name="folder">The folder, made when absent; files of those names in it are replaced once the new ones are complete.</param>
@@ -203,6 +225,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         if (_disposed)
             return;
         _disposed = true;
+        _evaluator.Dispose();
         _model.Dispose();
     }
 
@@ -216,6 +239,13 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
             if (History.Records.Count > 0)
                 target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
         });
+    }
+
+    private LanguageModelMetrics EvaluateTexts(
+        IEnumerable<ReadOnlyMemory<char>> texts, EvaluationOptions options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new CorpusEvaluator(_model, Tokenizer, options, _settings.TokensPerBatch, cancellationToken).Evaluate(texts);
     }
 
     private Action WarnOnce()

@@ -23,6 +23,7 @@ public partial class ReadmeTests
 
     [TestMethod]
     [DataRow("docs/tokenizers.md")]
+    [DataRow("docs/generation.md")]
     [DataRow("docs/training.md")]
     public void Page_Program_Compiles(string page) => Assert.IsNotEmpty(Compile(page));
 
@@ -43,6 +44,13 @@ public partial class ReadmeTests
     {
         using var folder = new TemporaryFolder();
         StringAssert.Contains(Run("docs/scoring.md", folder), "bits a byte");
+    }
+
+    [TestMethod]
+    public void EvaluationPage_Program_RunsAndPrintsItsMetrics()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/evaluation.md", folder), "bits a byte");
     }
 
     [TestMethod]

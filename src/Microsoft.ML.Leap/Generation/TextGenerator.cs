@@ -1,43 +1,133 @@
-using static TorchSharp.torch;
+using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>Continues a prompt token by token, running the network over the whole context for each.</summary>
-internal static class TextGenerator
+/// <summary>Continues texts token by token, each token at the same cost. Thread-safe.</summary>
+internal sealed class TextGenerator(RecurrentNetwork network, LeapTokenizer tokenizer)
 {
-    /// <summary>Gives the ids that follow a prompt, without the end-of-text id that may have stopped them.</summary>
-    /// <remarks>The context starts at an end-of-text id, as documents did in training. When it is full, its last half is read anew from
-    /// position 0.</remarks>
-    public static List<int> Continue(
-        LeapModel model, IReadOnlyList<int> promptIds, LeapTokenizer tokenizer, GenerationOptions options, int seed, CancellationToken cancellationToken)
+    // Texts that are continued together: more gain little, and each needs logits of its own.
+    private const int TextsAtOnce = 32;
+
+    /// <summary>Reads a prompt after an end-of-text token, as documents began in training.</summary>
+    public GenerationState Read(IReadOnlyList<int> promptIds, PositionPolicy policy)
     {
-        using var noGradients = no_grad();
-        var sampler = new TokenSampler(options.Temperature, options.TopK, seed);
-        List<int> context = [tokenizer.EndOfTextId, .. promptIds];
-        List<int> added = [];
-        int start = 0;
-        while (added.Count < options.MaximumNewTokens)
+        var state = new GenerationState(network, tokenizer, policy);
+        try
+        {
+            state.Read([.. promptIds]);
+            return state;
+        }
+        catch
+        {
+            state.Dispose();
+            throw;
+        }
+    }
+
+    public GenerationState Load(Stream stream) => GenerationState.Load(stream, network, tokenizer);
+
+    /// <summary>Continues one text, and leaves its state at the end of it.</summary>
+    public GenerationResult Complete(GenerationState state, GenerationOptions options, int seed, CancellationToken cancellationToken)
+    {
+        int promptTokens = (int)Math.Min(int.MaxValue, state.TextTokenCount);
+        Continuation continuation = Start(state, options, seed);
+        List<GeneratedToken> tokens = [];
+        while (!continuation.IsFinished)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (context.Count - start > model.Config.ContextLength)
-                start = context.Count - Math.Max(1, model.Config.ContextLength / 2);
-
-            // A checkpoint's vocabulary may be padded beyond the tokenizer's ids.
-            int id = sampler.Draw(NextLogits(model, context, start).AsSpan(0, tokenizer.VocabularySize));
-            if (id == tokenizer.EndOfTextId)
-                break;
-            context.Add(id);
-            added.Add(id);
+            tokens.AddRange(Continuation.Advance(network, [continuation]));
         }
 
-        return added;
+        return Result(tokens, promptTokens, continuation);
     }
 
-    private static float[] NextLogits(LeapModel model, List<int> context, int start)
+    /// <summary>Continues many texts, some at a time: where one ends, the next begins.</summary>
+    public GenerationResult[] Complete(IReadOnlyList<(IReadOnlyList<int> Ids, GenerationOptions Options, int Seed)> texts, CancellationToken cancellationToken)
     {
-        using var scope = NewDisposeScope();
-        long[] ids = [.. context.Skip(start).Select(id => (long)id)];
-        Tensor hidden = model.Hidden(tensor(ids, [1, ids.Length], device: model.Device), null);
-        return model.Logits(hidden[0, -1]).cpu().data<float>().ToArray();
+        var results = new GenerationResult[texts.Count];
+        List<Job> active = [];
+        int next = 0;
+        try
+        {
+            while (next < texts.Count || active.Count > 0)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                for (; active.Count < TextsAtOnce && next < texts.Count; next++)
+                    active.Add(StartJob(next, texts[next].Ids, texts[next].Options, texts[next].Seed));
+                foreach (Job job in active.Where(job => job.Continuation.IsFinished))
+                {
+                    results[job.Index] = Result(job.Tokens, texts[job.Index].Ids.Count, job.Continuation);
+                    job.State.Dispose();
+                }
+
+                active.RemoveAll(job => job.Continuation.IsFinished);
+                if (active.Count > 0)
+                    Advance(active);
+            }
+        }
+        finally
+        {
+            foreach (Job job in active)
+                job.State.Dispose();
+        }
+
+        return results;
     }
+
+    /// <summary>Continues a text as its tokens are asked for. Nothing of the caller's thread is held between them.</summary>
+    /// <param name="read">Gives the state, on another thread.</param>
+    /// <param name="ownsState">Whether to dispose the state at the end.</param>
+    /// <param name="options">How to continue.</param>
+    /// <param name="cancellationToken">Ends the stream with an exception.</param>
+    public async IAsyncEnumerable<GeneratedToken> Stream(
+        Func<GenerationState> read,
+        bool ownsState,
+        GenerationOptions options,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        GenerationState state = await Task.Run(read, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Continuation continuation = Start(state, options, options.Seed ?? Random.Shared.Next());
+            while (!continuation.IsFinished)
+            {
+                GeneratedToken[] tokens = await Task.Run(() => Continuation.Advance(network, [continuation]), cancellationToken).ConfigureAwait(false);
+                yield return tokens[0];
+            }
+        }
+        finally
+        {
+            if (ownsState)
+                state.Dispose();
+        }
+    }
+
+    private Continuation Start(GenerationState state, GenerationOptions options, int seed) =>
+        new(state, new GenerationRun(tokenizer, options, seed, state.RecentIds()), network.Config.VocabularySize);
+
+    private Job StartJob(int index, IReadOnlyList<int> ids, GenerationOptions options, int seed)
+    {
+        GenerationState state = Read(ids, options.PositionPolicy);
+        try
+        {
+            return new Job(index, state, Start(state, options, seed), []);
+        }
+        catch
+        {
+            state.Dispose();
+            throw;
+        }
+    }
+
+    private void Advance(List<Job> active)
+    {
+        GeneratedToken[] tokens = Continuation.Advance(network, [.. active.Select(job => job.Continuation)]);
+        for (int i = 0; i < tokens.Length; i++)
+            active[i].Tokens.Add(tokens[i]);
+    }
+
+    private static GenerationResult Result(List<GeneratedToken> tokens, int promptTokens, Continuation continuation) =>
+        new(string.Concat(tokens.Select(token => token.Text)), tokens, promptTokens, continuation.FinishReason);
+
+    private sealed record Job(int Index, GenerationState State, Continuation Continuation, List<GeneratedToken> Tokens);
 }

@@ -1,55 +1,75 @@
+using System.Numerics.Tensors;
+
 namespace Microsoft.ML.Leap;
 
-/// <summary>Draws one token after another from logits, by temperature and top-k, on a random generator of its own.</summary>
-internal sealed class TokenSampler(double temperature, int topK, int seed)
+/// <summary>Draws one token after another from logits, on a random generator of its own. Not thread-safe.</summary>
+internal sealed class TokenSampler(GenerationOptions options, int seed)
 {
     private readonly Random _random = new(seed);
+    private readonly Candidates _candidates = new();
+    private float[] _logits = [];
 
-    /// <summary>Draws an id from logits [V]. With equal logits the lower id ranks first.</summary>
-    public int Draw(ReadOnlySpan<float> logits)
+    /// <summary>Draws an id.</summary>
+    /// <param name="logits">The model's, [V]. Of equal ones the lower id ranks first.</param>
+    /// <param name="recent">The last tokens of the text, for penalties.</param>
+    /// <param name="banned">Ids that may not be drawn now, besides those that the options ban.</param>
+    /// <exception cref="InvalidOperationException">The logits are not numbers, or every token is banned.</exception>
+    public int Draw(ReadOnlySpan<float> logits, ReadOnlySpan<int> recent, ReadOnlySpan<int> banned)
     {
-        if (temperature == 0)
-            return IndexOfMaximum(logits);
+        if (_logits.Length != logits.Length)
+            _logits = new float[logits.Length];
+        logits.CopyTo(_logits);
+        Penalise(recent);
+        foreach ((int id, float bias) in options.LogitBias)
+            _logits[id] += bias;
+        foreach (int id in options.BannedTokens)
+            _logits[id] = float.NegativeInfinity;
+        foreach (int id in banned)
+            _logits[id] = float.NegativeInfinity;
 
-        int[] candidates = Candidates(logits);
-        double[] weights = new double[candidates.Length];
-        double maximum = logits[IndexOfMaximum(logits)];
-        double total = 0;
-        for (int i = 0; i < candidates.Length; i++)
-            total += weights[i] = Math.Exp((logits[candidates[i]] - maximum) / temperature);
+        int best = IndexOfMaximum(_logits);
+        if (options.Temperature == 0 || options.TopK == 1)
+            return best;
 
-        double target = _random.NextDouble() * total;
-        for (int i = 0; i < candidates.Length; i++)
-        {
-            target -= weights[i];
-            if (target < 0)
-                return candidates[i];
-        }
-
-        // Rounding may leave a crumb of the target: it belongs to the last candidate that can be drawn at all.
-        return candidates[Array.FindLastIndex(weights, weight => weight > 0)];
+        _candidates.Fill(_logits, _logits[best], (float)(1 / options.Temperature));
+        if (options.TopK > 0)
+            _candidates.KeepTopK(options.TopK);
+        if (options.TopP < 1)
+            _candidates.KeepTopP(options.TopP);
+        if (options.MinP > 0)
+            _candidates.KeepMinP(options.MinP);
+        if (options.TypicalP < 1)
+            _candidates.KeepTypical(options.TypicalP);
+        return _candidates.At(_random.NextDouble());
     }
 
-    private int[] Candidates(ReadOnlySpan<float> logits)
+    /// <summary>Gives the place of the greatest logit, the first of equal ones.</summary>
+    /// <exception cref="InvalidOperationException">One is not a number, or none is finite.</exception>
+    public static int IndexOfMaximum(ReadOnlySpan<float> logits)
     {
-        int[] ids = [.. Enumerable.Range(0, logits.Length)];
-        if (topK == 0 || topK >= ids.Length)
-            return ids;
-
-        float[] keys = logits.ToArray();
-        Array.Sort(ids, (a, b) => keys[a] != keys[b] ? keys[b].CompareTo(keys[a]) : a.CompareTo(b));
-        return ids[..topK];
-    }
-
-    private static int IndexOfMaximum(ReadOnlySpan<float> logits)
-    {
-        int best = 0;
-        for (int i = 1; i < logits.Length; i++)
-        {
-            if (logits[i] > logits[best])
-                best = i;
-        }
-
+        int best = TensorPrimitives.IndexOfMax(logits);
+        float maximum = logits[best];
+        if (float.IsNaN(maximum) || float.IsPositiveInfinity(maximum))
+            throw new InvalidOperationException("The model's logits are not numbers: its weights are damaged, or its training diverged.");
+        if (float.IsNegativeInfinity(maximum))
+            throw new InvalidOperationException("Every token is banned: loosen BannedTokens, or MinimumNewTokens.");
         return best;
+    }
+
+    private void Penalise(ReadOnlySpan<int> recent)
+    {
+        bool changesNothing = options.RepetitionPenalty == 1 && options.PresencePenalty == 0 && options.FrequencyPenalty == 0;
+        if (changesNothing)
+            return;
+
+        var counts = new Dictionary<int, int>();
+        foreach (int id in recent[Math.Max(0, recent.Length - options.PenaltyWindow)..])
+            counts[id] = counts.GetValueOrDefault(id) + 1;
+        foreach ((int id, int count) in counts)
+        {
+            double logit = _logits[id];
+            logit = logit > 0 ? logit / options.RepetitionPenalty : logit * options.RepetitionPenalty;
+            _logits[id] = (float)(logit - options.PresencePenalty - options.FrequencyPenalty * count);
+        }
     }
 }

@@ -26,16 +26,30 @@ internal static unsafe class FusedLeap
         return Forward(projections.contiguous(), padding?.contiguous(), shape, null).MoveToOuterDisposeScope();
     }
 
-    private static Tensor Forward(Tensor projections, Tensor? padding, LeapShape shape, LeapSaved? saved)
+    /// <summary>Attends from where states stand, without gradients, and takes the states along.</summary>
+    /// <param name="projections">[B, N, 4 d].</param>
+    /// <param name="shape">The layer's shape.</param>
+    /// <param name="sums">What each of the B sequences goes on from.</param>
+    /// <returns>[B, N, d].</returns>
+    public static Tensor Continue(Tensor projections, LeapShape shape, CarriedSums sums)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Forward(projections.contiguous(), null, shape, null, sums).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Makes a pass over given memory.</summary>
+    public static IHeadPass CreateForward(LeapShape shape, LeapMemory memory) => shape.RowSize switch
+    {
+        32 => new LeapForward<RowSize32>(shape, memory),
+        64 => new LeapForward<RowSize64>(shape, memory),
+        _ => new LeapForward<AnyRowSize>(shape, memory),
+    };
+
+    private static Tensor Forward(Tensor projections, Tensor? padding, LeapShape shape, LeapSaved? saved, CarriedSums? sums = null)
     {
         Tensor output = empty([shape.BatchSize, shape.Length, shape.HiddenSize], ScalarType.Float32, CPU);
-        var memory = new LeapMemory(projections, padding, output, saved);
-        shape.ForEachHead(() => shape.RowSize switch
-        {
-            32 => new LeapForward<RowSize32>(shape, memory),
-            64 => new LeapForward<RowSize64>(shape, memory),
-            _ => new LeapForward<AnyRowSize>(shape, memory),
-        });
+        var memory = new LeapMemory(projections, padding, output, saved, sums);
+        shape.ForEachHead(() => CreateForward(shape, memory));
         return output;
     }
 

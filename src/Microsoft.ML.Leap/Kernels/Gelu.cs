@@ -19,6 +19,9 @@ internal static unsafe class Gelu
         return x.requires_grad && is_grad_enabled() ? Function.apply(x) : Compute(x, null);
     }
 
+    /// <summary>Applies it over raw memory on this thread; <paramref name="y"/> may be <paramref name="x"/>.</summary>
+    public static void Of(float* x, float* y, int count) => Compute<float, Float32Row>(x, y, null, 0, count);
+
     private static Tensor Compute(Tensor x, Tensor? derivative)
     {
         Tensor y = empty(x.shape, x.dtype, CPU);
@@ -39,14 +42,19 @@ internal static unsafe class Gelu
 
     private static void Compute<TValue, TFormat>(TValue* x, TValue* y, TValue* derivative, long count)
         where TValue : unmanaged
-        where TFormat : IRowFormat<TValue> => CpuWork.ForRanges(count, ValuesAPart, (first, length) =>
-        {
-            TValue* d = derivative is null ? null : derivative + first;
-            if (Vector512.IsHardwareAccelerated)
-                GeluKernel<TValue, TFormat, RowVector512>.Run(x + first, y + first, d, length);
-            else
-                GeluKernel<TValue, TFormat, RowVector256>.Run(x + first, y + first, d, length);
-        });
+        where TFormat : IRowFormat<TValue> =>
+        CpuWork.ForRanges(count, ValuesAPart, (first, length) => Compute<TValue, TFormat>(x, y, derivative, first, length));
+
+    private static void Compute<TValue, TFormat>(TValue* x, TValue* y, TValue* derivative, long first, int length)
+        where TValue : unmanaged
+        where TFormat : IRowFormat<TValue>
+    {
+        TValue* d = derivative is null ? null : derivative + first;
+        if (Vector512.IsHardwareAccelerated)
+            GeluKernel<TValue, TFormat, RowVector512>.Run(x + first, y + first, d, length);
+        else
+            GeluKernel<TValue, TFormat, RowVector256>.Run(x + first, y + first, d, length);
+    }
 
     private sealed class Function : autograd.SingleTensorFunction<Function>
     {

@@ -28,7 +28,7 @@ internal sealed unsafe class LeapBackward<TSize> : IHeadPass
         _gradients = gradients;
         _rows = new HeadRows<TSize>(shape, RowCount);
         _rows.Fill(Ones, 1);
-        _sums = new SlidingSums<TSize>(shape);
+        _sums = new SlidingSums<TSize>(shape.Sums);
         _logitGradients = new float[shape.Length];
     }
 

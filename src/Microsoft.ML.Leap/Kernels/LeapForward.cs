@@ -18,7 +18,7 @@ internal sealed unsafe class LeapForward<TSize> : IHeadPass
         _shape = shape;
         _memory = memory;
         _rows = new HeadRows<TSize>(shape, RowCount);
-        _sums = new SlidingSums<TSize>(shape);
+        _sums = new SlidingSums<TSize>(memory.Sums?.Form ?? shape.Sums);
         _focus = new float[shape.Length];
     }
 
@@ -39,7 +39,10 @@ internal sealed unsafe class LeapForward<TSize> : IHeadPass
             _focus[i] = isPadding ? 0 : Focus(Q + (4L * i + 1) * d, Q + (4L * i + 2) * d, place + (long)i * d);
         }
 
-        _sums.Clear();
+        if (_memory.Sums is null)
+            _sums.Clear();
+        else
+            _sums.Continue(_memory.Sums.Of(sequence, head));
         for (int i = 0; i < _shape.Length; i++)
         {
             _rows.Expect(Q + 4L * (i + HeadRows<TSize>.Foresight) * d);

@@ -9,8 +9,10 @@ internal sealed unsafe class LeapMemory
     /// <param name="padding">[B, N], if any.</param>
     /// <param name="output">[B, N, d]: the attention's output, or in the backward pass its gradient.</param>
     /// <param name="saved">What the backward pass needs, if there is to be one.</param>
-    public LeapMemory(Tensor projections, Tensor? padding, Tensor output, LeapSaved? saved)
+    /// <param name="sums">What the sequences go on from; null where they begin.</param>
+    public LeapMemory(Tensor projections, Tensor? padding, Tensor output, LeapSaved? saved, CarriedSums? sums = null)
     {
+        Sums = sums;
         Projections = RawMemory.Singles(projections);
         Output = RawMemory.Singles(output);
         if (padding is not null)
@@ -21,6 +23,14 @@ internal sealed unsafe class LeapMemory
         Means = RawMemory.Singles(saved.Means);
         Focus = RawMemory.Singles(saved.Focus);
         Totals = RawMemory.Singles(saved.Totals);
+    }
+
+    /// <summary>The memory of one pass without gradients, outside of tensors.</summary>
+    public LeapMemory(float* projections, float* output, CarriedSums sums)
+    {
+        Projections = projections;
+        Output = output;
+        Sums = sums;
     }
 
     public float* Projections { get; }
@@ -37,4 +47,7 @@ internal sealed unsafe class LeapMemory
 
     /// <summary>Gets the sum of f in each token's window, [B, H, N].</summary>
     public float* Totals { get; }
+
+    /// <summary>Gets what the sequences go on from; null where they begin.</summary>
+    public CarriedSums? Sums { get; }
 }

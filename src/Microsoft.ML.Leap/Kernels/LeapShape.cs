@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>What a LEAP attention layer is, apart from its numbers.</summary>
@@ -28,7 +26,10 @@ internal sealed record LeapShape(
     public int HiddenSize => HeadCount * HeadSize;
 
     /// <summary>Gets the values of a head and zeros after them, up to a whole number of SIMD vectors.</summary>
-    public int RowSize => (HeadSize + Vector<float>.Count - 1) / Vector<float>.Count * Vector<float>.Count;
+    public int RowSize { get; } = SlidingSumsForm.RowSizeOf(HeadSize);
+
+    /// <summary>Gets the form of the sums over the window, for a sequence that begins and ends in the pass.</summary>
+    public SlidingSumsForm Sums => new(Window < Length ? Window : 0, RowSize);
 
     /// <summary>Gets what the sum over a head of F1 F2 is multiplied by.</summary>
     public float FocusScale { get; } = (float)(RescaleValue / HeadSize);

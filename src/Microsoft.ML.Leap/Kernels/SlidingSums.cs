@@ -8,52 +8,60 @@ namespace Microsoft.ML.Leap;
 /// Time is cut into blocks of the window's length. A window is the rest of the last block, for which suffix sums are at hand, and the
 /// begin of this one, which is summed as it comes. A suffix is read for the last time just before a summand of the new block takes its
 /// place. Sums are taken in double precision, and do not depend on what lies outside of the window.
+/// The memory is this object's own, or a recurrent state's, which carries the sums from one piece of a sequence to the next.
 /// </remarks>
 internal sealed unsafe class SlidingSums<TSize> : IDisposable
     where TSize : IRowSize
 {
+    private readonly SlidingSumsForm _form;
     private readonly int _window;
     private readonly int _rowSize;
+    private byte* _own;
+
+    // How many rows of this block there are.
+    private int* _place;
 
     // The sum of this block so far: RowSize values, then the numbers' sum.
-    private readonly double* _prefix;
+    private double* _prefix;
 
-    // Null for a window as long as the sequence. Else, a row and a number each: before _place this block's summands, from there on the
-    // suffix sums of the last block; and one of zeros.
-    private readonly float* _rows;
-    private readonly float* _numbers;
-    private int _place;
+    // Null where the window is global. Else, a row and a number each: before the place this block's summands, from there on the suffix
+    // sums of the last block; and one of zeros.
+    private float* _rows;
+    private float* _numbers;
 
-    public SlidingSums(LeapShape shape)
+    public SlidingSums(SlidingSumsForm form)
     {
-        _window = shape.Window;
-        _rowSize = shape.RowSize;
-        _prefix = (double*)NativeMemory.AlignedAlloc((nuint)(_rowSize + 1) * sizeof(double), 64);
-        if (_window < shape.Length)
-        {
-            _rows = (float*)NativeMemory.AlignedAlloc((nuint)(_window + 1) * (nuint)(_rowSize + 1) * sizeof(float), 64);
-            _numbers = _rows + (_window + 1L) * _rowSize;
-        }
+        _form = form;
+        _window = form.Window;
+        _rowSize = form.RowSize;
     }
 
     private int RowSize => TSize.Known == 0 ? _rowSize : TSize.Known;
 
     /// <summary>Gets the sum of the window's numbers.</summary>
-    public double Number => _prefix[RowSize] + (_rows is null ? 0 : _numbers[_place]);
+    public double Number => _prefix[RowSize] + (_rows is null ? 0 : _numbers[*_place]);
 
-    public void Dispose()
-    {
-        NativeMemory.AlignedFree(_prefix);
-        NativeMemory.AlignedFree(_rows);
-    }
+    public void Dispose() => NativeMemory.AlignedFree(_own);
 
-    /// <summary>Forgets all rows.</summary>
+    /// <summary>Begins a sequence in memory of its own.</summary>
     public void Clear()
     {
-        _place = 0;
-        NativeMemory.Clear(_prefix, (nuint)(RowSize + 1) * sizeof(double));
-        if (_rows is not null)
-            NativeMemory.Clear(_rows, (nuint)(_window + 1) * (nuint)(RowSize + 1) * sizeof(float));
+        if (_own is null)
+            _own = (byte*)NativeMemory.AlignedAlloc((nuint)_form.Bytes, 64);
+        NativeMemory.Clear(_own, (nuint)_form.Bytes);
+        Continue(_own);
+    }
+
+    /// <summary>Goes on where the sums in a state's memory stand.</summary>
+    /// <param name="memory">As many bytes as the form has; all zero at the begin of a sequence.</param>
+    public void Continue(byte* memory)
+    {
+        _place = (int*)memory;
+        _prefix = (double*)(memory + SlidingSumsForm.PrefixOffset);
+        if (_form.IsGlobal)
+            return;
+        _rows = (float*)(memory + _form.RowsOffset);
+        _numbers = (float*)(memory + _form.NumbersOffset);
     }
 
     /// <summary>Adds the next row, multiplied by a factor, and the number that goes with it.</summary>
@@ -65,20 +73,20 @@ internal sealed unsafe class SlidingSums<TSize> : IDisposable
             return;
         }
 
-        if (_place == _window)
+        if (*_place == _window)
             EndBlock();
         AddToPrefix(row, factor, number);
-        float* summand = _rows + (long)_place * RowSize;
+        float* summand = _rows + (long)*_place * RowSize;
         for (int k = 0; k < RowSize; k += Vector<float>.Count)
             Vector.Store(Vector.Load(row + k) * factor, summand + k);
-        _numbers[_place] = number;
-        _place++;
+        _numbers[*_place] = number;
+        ++*_place;
     }
 
     /// <summary>Writes the sum of the window's rows, multiplied by a factor.</summary>
     public void Write(double factor, float* sums)
     {
-        float* suffix = _rows + (long)_place * RowSize;
+        float* suffix = _rows + (long)*_place * RowSize;
         for (int k = 0; k < RowSize; k += Vector<float>.Count)
         {
             Vector<double> low = Vector.Load(_prefix + k);
@@ -105,20 +113,20 @@ internal sealed unsafe class SlidingSums<TSize> : IDisposable
     private void EndBlock()
     {
         NativeMemory.Clear(_prefix, (nuint)(RowSize + 1) * sizeof(double));
-        for (_place = _window - 1; _place >= 0; _place--)
+        for (int place = _window - 1; place >= 0; place--)
         {
-            float* row = _rows + (long)_place * RowSize;
+            float* row = _rows + (long)place * RowSize;
             for (int k = 0; k < RowSize; k += Vector<float>.Count)
             {
                 Accumulate(Vector.Load(row + k), _prefix + k);
                 Vector.Store(Vector.Narrow(Vector.Load(_prefix + k), Vector.Load(_prefix + k + Vector<double>.Count)), row + k);
             }
 
-            _prefix[RowSize] += _numbers[_place];
-            _numbers[_place] = (float)_prefix[RowSize];
+            _prefix[RowSize] += _numbers[place];
+            _numbers[place] = (float)_prefix[RowSize];
         }
 
-        _place = 0;
+        *_place = 0;
         NativeMemory.Clear(_prefix, (nuint)(RowSize + 1) * sizeof(double));
     }
 

@@ -35,14 +35,26 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
     /// <param name="x">[B, N, d].</param>
     /// <param name="padding">True where there is no token, [B, N]; null where there is no padding.</param>
     /// <param name="capture">Takes what the attention focused on; null where nobody asks.</param>
-    public Tensor Forward(Tensor x, Tensor? padding, FocusCapture? capture)
+    public Tensor Forward(Tensor x, Tensor? padding, FocusCapture? capture) => Through(x, P =>
+    {
+        capture?.Add(attention.Observe(P, padding));
+        return attention.call(P, padding);
+    });
+
+    /// <summary>Computes from where states stand, and takes them along.</summary>
+    /// <param name="x">[B, N, d].</param>
+    /// <param name="layer">The number of this block.</param>
+    /// <param name="states">B states.</param>
+    /// <returns>[B, N, d].</returns>
+    public Tensor Continue(Tensor x, int layer, IReadOnlyList<RecurrentState> states) =>
+        Through(x, P => attention.Continue(P, layer, states));
+
+    private Tensor Through(Tensor x, Func<Tensor, Tensor> attend)
     {
         // What the backward pass needs lives on; the rest is freed here, not at the end of the step.
         using DisposeScope scope = NewDisposeScope();
-        Tensor parts = projections.call(pre_norm.call(x));
-        capture?.Add(attention.Observe(parts, padding));
-        x = x + attention.call(parts, padding);
-        x = x + dropout.call(FeedForward(boom_norm.call(pre_norm.call(x))));
+        x = TensorSum.Of(x, attend(projections.call(pre_norm.call(x))));
+        x = TensorSum.Of(x, dropout.call(FeedForward(boom_norm.call(pre_norm.call(x)))));
         return x.MoveToOuterDisposeScope();
     }
 

@@ -22,6 +22,8 @@ public sealed class LeapConfig
     /// <param name="rescaleValue">Bound of the focus logits before dropout: over 0, at most 30, and at most 60 x (1 - dropout).</param>
     /// <param name="dropout">Probability of dropping a value while training: at least 0, below 1.</param>
     /// <param name="initializerRange">Standard deviation of initial weights: over 0, finite.</param>
+    /// <param name="usePositionEmbeddings">Whether each position has a learned vector. Without, order comes from the nested windows alone, and
+    /// a text may go on past <paramref name="contextLength"/> for ever.</param>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
     /// <exception cref="ArgumentException">Values do not fit together.</exception>
     public LeapConfig(
@@ -34,7 +36,8 @@ public sealed class LeapConfig
         IReadOnlyList<int>? windowSizes = null,
         double rescaleValue = 8,
         double dropout = 0.1,
-        double initializerRange = 0.02)
+        double initializerRange = 0.02,
+        bool usePositionEmbeddings = true)
     {
         RequirePositive(vocabularySize, nameof(vocabularySize));
         RequirePositive(hiddenSize, nameof(hiddenSize));
@@ -56,6 +59,7 @@ public sealed class LeapConfig
         RescaleValue = rescaleValue;
         Dropout = dropout;
         InitializerRange = initializerRange;
+        UsePositionEmbeddings = usePositionEmbeddings;
     }
 
     /// <summary>Gets the number of token ids, V.</summary>
@@ -88,6 +92,9 @@ public sealed class LeapConfig
     /// <summary>Gets the standard deviation of initial weights.</summary>
     public double InitializerRange { get; }
 
+    /// <summary>Gets whether each position up to <see cref="ContextLength"/> has a learned vector.</summary>
+    public bool UsePositionEmbeddings { get; }
+
     /// <summary>Gets the width of one head, e = d / H.</summary>
     public int HeadSize => HiddenSize / HeadCount;
 
@@ -98,7 +105,8 @@ public sealed class LeapConfig
         {
             long d = HiddenSize;
             long block = 4 * d + 4 * d * d + 8 * d * d;
-            return (VocabularySize + (long)ContextLength) * d + VocabularySize + LayerCount * block + 2 * d;
+            long positions = UsePositionEmbeddings ? ContextLength : 0;
+            return (VocabularySize + positions) * d + VocabularySize + LayerCount * block + 2 * d;
         }
     }
 
@@ -106,7 +114,7 @@ public sealed class LeapConfig
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"LEAP: {LayerCount} layers, hidden size {HiddenSize}, {HeadCount} heads, context {ContextLength}, vocabulary {VocabularySize}, " +
-        $"windows {string.Join(' ', WindowSizes)}, {ParameterCount:N0} parameters");
+        $"windows {string.Join(' ', WindowSizes)}, {(UsePositionEmbeddings ? "" : "no position embeddings, ")}{ParameterCount:N0} parameters");
 
     private static void RequirePositive(int value, string name) =>
         RequireRange(value >= 1, name, value, "at least 1");

@@ -66,6 +66,18 @@ internal sealed class LeapModel : LanguageModelNetwork
         return last_norm.call(x);
     }
 
+    /// <summary>Computes what the output layer sees from where states stand, and takes the states along; evaluation only.</summary>
+    /// <param name="inputIds">The next token ids, int64 [B, N], of any length.</param>
+    /// <param name="states">B states, each of its own sequence, of a kind that <see cref="RecurrentState.Create"/> makes for this device.
+    /// Positions past the context's end are read as its last.</param>
+    /// <returns>[B, N, d].</returns>
+    public Tensor Continue(Tensor inputIds, IReadOnlyList<RecurrentState> states)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        return last_norm.call(leap_model.Continue(word_embedding.call(inputIds), states)).MoveToOuterDisposeScope();
+    }
+
     /// <inheritdoc/>
     public override Tensor Logits(Tensor hidden) => proj_logits.call(hidden, word_embedding.Weight);
 

@@ -40,8 +40,7 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
     public Tensor Plain(Tensor projections, Tensor? padding, NoiseMask? focusMask, NoiseMask? meanMask)
     {
         var (Q, F1, F2, U) = Parts(projections);
-        Tensor M = Dropped(FocusedMean(Focus(F1, F2, padding, focusMask), U, padding), meanMask);
-        return (Gate(Q, M) * M).flatten(2);
+        return Gated(Q, Dropped(FocusedMean(Focus(F1, F2, padding, focusMask), U, padding), meanMask));
     }
 
     /// <summary>Tells the focus weights and gates of evaluation, by the same operations as <see cref="Plain"/>.</summary>
@@ -55,12 +54,32 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
         return new LayerFocus(_window, f.squeeze(-1).MoveToOuterDisposeScope(), a.squeeze(-1).MoveToOuterDisposeScope());
     }
 
+    /// <summary>Attends from where states stand, without dropout, padding or gradients, and takes the states along.</summary>
+    /// <param name="projections">[B, N, 4 H e].</param>
+    /// <param name="layer">The number of this layer.</param>
+    /// <param name="states">B states of one kind.</param>
+    /// <returns>[B, N, H e].</returns>
+    public Tensor Continue(Tensor projections, int layer, IReadOnlyList<RecurrentState> states)
+    {
+        if (states[0] is RawRecurrentState)
+            return FusedLeap.Continue(projections, Shape(projections, null, null), RawRecurrentState.Layer(layer, states));
+
+        var (Q, F1, F2, U) = Parts(projections);
+        Tensor f = Focus(F1, F2, null, null);
+        Tensor rows = cat([f * U, f], -1);
+        Tensor[] sums = [.. states.Select((state, b) => ((TensorRecurrentState)state).Layer(layer).Add(rows[b]))];
+        Tensor[] parts = stack(sums).split([U.shape[^1], 1], -1);
+        return Gated(Q, parts[0] / parts[1]);
+    }
+
     private (Tensor Q, Tensor F1, Tensor F2, Tensor U) Parts(Tensor projections)
     {
         long[] shape = projections.shape;
         Tensor[] parts = projections.view(shape[0], shape[1], 4, _headCount, -1).unbind(2);
         return (parts[0], parts[1], parts[2], parts[3]);
     }
+
+    private static Tensor Gated(Tensor Q, Tensor M) => (Gate(Q, M) * M).flatten(2);
 
     private static Tensor Gate(Tensor Q, Tensor M) => (Q * M).sum(-1, keepdim: true).mul(1 / Math.Sqrt(Q.shape[3])).sigmoid();
 

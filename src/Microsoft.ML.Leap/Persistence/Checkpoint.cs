@@ -20,10 +20,11 @@ internal static class Checkpoint
         {
             [WordEmbedding] = [config.VocabularySize, d],
             ["proj_logits.bias"] = [config.VocabularySize],
-            ["leap_model.position_embeddings.weight"] = [config.ContextLength, d],
             ["last_norm.weight"] = [d],
             ["last_norm.bias"] = [d],
         };
+        if (config.UsePositionEmbeddings)
+            shapes["leap_model.position_embeddings.weight"] = [config.ContextLength, d];
         for (int l = 0; l < config.LayerCount; l++)
         {
             string block = $"leap_model.decoders.{l}.";

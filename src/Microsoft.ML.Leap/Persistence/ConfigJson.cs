@@ -41,6 +41,10 @@ internal static class ConfigJson
         json.WriteNumber("rescale_value", config.RescaleValue);
         json.WriteNumber("hidden_dropout_prob", config.Dropout);
         json.WriteNumber("initializer_range", config.InitializerRange);
+
+        // A key that the original does not know, for a network that it does not have.
+        if (!config.UsePositionEmbeddings)
+            json.WriteBoolean("use_position_embeddings", false);
         json.WriteEndObject();
     }
 
@@ -89,6 +93,7 @@ internal static class ConfigJson
             windows,
             json.Number("rescale_value", 8),
             json.Number("hidden_dropout_prob", 0.1),
-            json.Number("initializer_range", 0.02));
+            json.Number("initializer_range", 0.02),
+            json.Boolean("use_position_embeddings", true));
     }
 }

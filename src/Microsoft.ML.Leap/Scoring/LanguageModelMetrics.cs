@@ -7,12 +7,20 @@ namespace Microsoft.ML.Leap;
 /// <see cref="BitsPerByte"/> share the likelihood over units of the text itself, and so compare across tokenizers.</remarks>
 public sealed class LanguageModelMetrics
 {
-    internal LanguageModelMetrics(double logLikelihood, long tokenCount, long wordCount, long byteCount)
+    internal LanguageModelMetrics(
+        double logLikelihood,
+        long tokenCount,
+        long wordCount,
+        long byteCount,
+        long documentCount = 0,
+        IReadOnlyList<PositionBucket>? positionBuckets = null)
     {
         LogLikelihood = logLikelihood;
         TokenCount = tokenCount;
         WordCount = wordCount;
         ByteCount = byteCount;
+        DocumentCount = documentCount;
+        PositionBuckets = positionBuckets ?? [];
     }
 
     /// <summary>Gets the summed log-likelihood of all tokens, in nats; at most 0.</summary>
@@ -21,11 +29,20 @@ public sealed class LanguageModelMetrics
     /// <summary>Gets the number of tokens that were predicted.</summary>
     public long TokenCount { get; }
 
-    /// <summary>Gets the number of words of the text, parted by white space; 0 when the text was not at hand.</summary>
+    /// <summary>Gets the number of words of the text, parted by white space (by <see cref="EvaluationOptions.WordCount"/>, where that was
+    /// given); 0 when the text was not at hand, or not all of it was predicted.</summary>
     public long WordCount { get; }
 
-    /// <summary>Gets the number of bytes of the text in UTF-8; 0 when the text was not at hand.</summary>
+    /// <summary>Gets the number of bytes of the text in UTF-8; 0 when the text was not at hand, or not all of it was
+    /// predicted.</summary>
     public long ByteCount { get; }
+
+    /// <summary>Gets the number of documents that gave tokens.</summary>
+    public long DocumentCount { get; }
+
+    /// <summary>Gets how well tokens are predicted by their position in a block, in order of position; empty unless
+    /// <see cref="EvaluationOptions.PositionBucketSize"/> asked for it.</summary>
+    public IReadOnlyList<PositionBucket> PositionBuckets { get; }
 
     /// <summary>Gets the mean negative log-likelihood in nats a token; NaN without tokens.</summary>
     public double CrossEntropy => -LogLikelihood / TokenCount;
@@ -34,10 +51,14 @@ public sealed class LanguageModelMetrics
     /// guess. At least 1; NaN without tokens.</summary>
     public double Perplexity => Math.Exp(CrossEntropy);
 
-    /// <summary>Gets the bits needed for a byte of the text; NaN when the text was not at hand.</summary>
+    /// <summary>Gets the bits needed for a byte of the text; NaN without <see cref="ByteCount"/>.</summary>
     public double BitsPerByte => -LogLikelihood / Math.Log(2) / (ByteCount == 0 ? double.NaN : ByteCount);
 
-    /// <summary>Gets the perplexity a word, exp(-log-likelihood / words); NaN when the text was not at hand or has no words.</summary>
+    /// <summary>Gets the perplexity a byte, exp(-log-likelihood / bytes) = 2^<see cref="BitsPerByte"/>; NaN without
+    /// <see cref="ByteCount"/>.</summary>
+    public double BytePerplexity => Math.Exp(-LogLikelihood / (ByteCount == 0 ? double.NaN : ByteCount));
+
+    /// <summary>Gets the perplexity a word, exp(-log-likelihood / words); NaN without <see cref="WordCount"/>.</summary>
     public double WordPerplexity => Math.Exp(-LogLikelihood / (WordCount == 0 ? double.NaN : WordCount));
 
     /// <inheritdoc/>

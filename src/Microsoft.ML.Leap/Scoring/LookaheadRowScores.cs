@@ -12,6 +12,9 @@ internal sealed class LookaheadRowScores(
 {
     private const int ChunkRows = 512;
 
+    // Rows whose texts are continued together; a divisor of a chunk. Fewer than are scored: a token takes far longer to make than to score.
+    private const int GeneratedRows = 16;
+
     private readonly List<ReadOnlyMemory<char>> _texts = [];
     private readonly List<IReadOnlyList<int>> _ids = [];
     private DataViewRowCursor? _ahead;
@@ -19,6 +22,8 @@ internal sealed class LookaheadRowScores(
     private TextScore[]? _scores;
     private float[][]? _focus;
     private long _chunk = -1;
+    private string[] _generated = [];
+    private long _generatedPart = -1;
 
     public int TokenCount => _ids[MoveToRow()].Count;
 
@@ -36,7 +41,16 @@ internal sealed class LookaheadRowScores(
         get
         {
             int row = MoveToRow();
-            return evaluator.GenerateFor(_texts[row], _ids[row]);
+            int first = row / GeneratedRows * GeneratedRows;
+            long part = (cursor.Position - row + first) / GeneratedRows;
+            if (part != _generatedPart)
+            {
+                int count = Math.Min(GeneratedRows, _ids.Count - first);
+                _generated = evaluator.GenerateFor(_texts.GetRange(first, count), _ids.GetRange(first, count));
+                _generatedPart = part;
+            }
+
+            return _generated[row - first];
         }
     }
 

@@ -17,7 +17,7 @@ internal static class ScoredViewEvaluator
         ValueGetter<ReadOnlyMemory<char>>? getText = textColumn is null ? null : cursor.GetGetter<ReadOnlyMemory<char>>(needed[2]);
 
         double logLikelihood = 0;
-        long tokens = 0, words = 0, bytes = 0;
+        long tokens = 0, words = 0, bytes = 0, documents = 0;
         while (cursor.MoveNext())
         {
             int count = 0;
@@ -28,29 +28,15 @@ internal static class ScoredViewEvaluator
             getLogLikelihood(ref value);
             logLikelihood += value;
             tokens += count;
+            documents++;
             if (getText is null)
                 continue;
             ReadOnlyMemory<char> text = default;
             getText(ref text);
-            words += CountWords(text.Span);
+            words += WordCounter.Count(text.Span, WordCountRule.Words);
             bytes += System.Text.Encoding.UTF8.GetByteCount(text.Span);
         }
 
-        return new LanguageModelMetrics(logLikelihood, tokens, words, bytes);
-    }
-
-    private static long CountWords(ReadOnlySpan<char> text)
-    {
-        long words = 0;
-        bool inWord = false;
-        foreach (char unit in text)
-        {
-            bool isSpace = char.IsWhiteSpace(unit);
-            if (!isSpace && !inWord)
-                words++;
-            inWord = !isSpace;
-        }
-
-        return words;
+        return new LanguageModelMetrics(logLikelihood, tokens, words, bytes, documents);
     }
 }

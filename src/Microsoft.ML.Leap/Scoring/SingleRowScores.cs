@@ -34,7 +34,7 @@ internal sealed class SingleRowScores(TextEvaluator evaluator, DataViewRow row, 
         get
         {
             Move();
-            return evaluator.GenerateFor(_text, _ids);
+            return evaluator.GenerateFor([_text], [_ids])[0];
         }
     }
 

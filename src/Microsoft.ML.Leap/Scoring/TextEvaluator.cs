@@ -1,10 +1,16 @@
 namespace Microsoft.ML.Leap;
 
 /// <summary>Encodes, scores and continues texts with one network, tokenizer and settings. Thread-safe.</summary>
-internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings)
+internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings) : IDisposable
 {
+    private readonly RecurrentNetwork _network = new(model);
     private readonly TextScorer _scorer = new(model, tokenizer.EndOfTextId, settings.TokensPerBatch);
     private readonly FocusScorer _focusScorer = new(model, tokenizer.EndOfTextId, settings.TokensPerBatch);
+
+    /// <summary>Gets what continues texts.</summary>
+    public TextGenerator Generator => field ??= new TextGenerator(_network, tokenizer);
+
+    public void Dispose() => _network.Dispose();
 
     public IReadOnlyList<int> Encode(ReadOnlyMemory<char> text)
     {
@@ -17,18 +23,21 @@ internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, Sc
 
     public float[][] Focus(IReadOnlyList<IReadOnlyList<int>> rows) => _focusScorer.Score(rows);
 
-    /// <summary>Continues a row's text. The seed depends on the text alone, so that the value is the same in whatever row, batch or cursor
-    /// it is computed.</summary>
-    public string GenerateFor(ReadOnlyMemory<char> text, IReadOnlyList<int> ids)
+    /// <summary>Continues rows' texts; an empty one gets none. A seed depends on its text alone, so that the value is the same in whatever row,
+    /// batch or cursor it is computed.</summary>
+    public string[] GenerateFor(IReadOnlyList<ReadOnlyMemory<char>> texts, IReadOnlyList<IReadOnlyList<int>> ids)
     {
-        if (ids.Count == 0)
-            return string.Empty;
-        int seed = (settings.Generation.Seed ?? settings.GenerationSeed) ^ StableHash(text.Span);
-        return Generate(ids, settings.Generation, seed, CancellationToken.None);
+        GenerationOptions options = settings.Generation;
+        int[] rows = [.. Enumerable.Range(0, texts.Count).Where(row => ids[row].Count > 0)];
+        GenerationResult[] results = Generator.Complete([.. rows.Select(row => (ids[row], options, Seed(texts[row])))], CancellationToken.None);
+        string[] generated = new string[texts.Count];
+        Array.Fill(generated, string.Empty);
+        for (int i = 0; i < rows.Length; i++)
+            generated[rows[i]] = results[i].Text;
+        return generated;
     }
 
-    public string Generate(IReadOnlyList<int> ids, GenerationOptions options, int seed, CancellationToken cancellationToken) =>
-        tokenizer.Decode(TextGenerator.Continue(model, ids, tokenizer, options, seed, cancellationToken));
+    private int Seed(ReadOnlyMemory<char> text) => (settings.Generation.Seed ?? settings.GenerationSeed) ^ StableHash(text.Span);
 
     // string.GetHashCode differs from process to process; this is 32-bit FNV-1a over UTF-16 units.
     private static int StableHash(ReadOnlySpan<char> text)

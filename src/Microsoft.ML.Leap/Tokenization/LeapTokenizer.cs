@@ -116,6 +116,16 @@ public abstract class LeapTokenizer
         while (!text.IsEmpty);
     }
 
+    /// <summary>Encodes a document as a part of a stream of them, and appends its ids: <see cref="EncodeDocument"/>'s, and an end token unless
+    /// they end with one. A document without ids gets none.</summary>
+    internal void EncodeInStream(ReadOnlySpan<char> text, List<int> ids)
+    {
+        int start = ids.Count;
+        EncodeDocument(text, ids);
+        if (ids.Count > start && ids[^1] != EndOfTextId)
+            ids.Add(EndOfTextId);
+    }
+
     /// <summary>Puts the text of tokens together.</summary>
     /// <param name="ids">Token ids.</param>
     /// <param name="skipEndOfText">Whether end-of-text tokens leave no trace (the default); otherwise their name is written.</param>
@@ -133,7 +143,7 @@ public abstract class LeapTokenizer
                 bytes.Write(GetTokenBytes(id).Span);
         }
 
-        return Encoding.UTF8.GetString(bytes.WrittenSpan[CountLeadingBytesToDrop(bytes.WrittenSpan)..]);
+        return Encoding.UTF8.GetString(bytes.WrittenSpan[LeadingBytesToDrop(bytes.WrittenSpan)..]);
     }
 
     /// <summary>Gets the UTF-8 bytes that a token stands for: a part of a character where one is split over tokens.</summary>
@@ -196,7 +206,10 @@ public abstract class LeapTokenizer
 
     private protected virtual ReadOnlyMemory<byte> GetLiteralBytes(string literal) => Encoding.UTF8.GetBytes(literal);
 
-    private protected virtual int CountLeadingBytesToDrop(ReadOnlySpan<byte> decoded) => 0;
+    private protected virtual int LeadingBytesToDrop(ReadOnlySpan<byte> decoded) => 0;
+
+    /// <summary>Gives the bytes that a text's first tokens have too many.</summary>
+    internal int CountLeadingBytesToDrop(ReadOnlySpan<byte> decoded) => LeadingBytesToDrop(decoded);
 
     private static void AppendHexadecimal(StringBuilder text, ReadOnlySpan<byte> bytes)
     {

@@ -72,7 +72,7 @@ internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
     // SentencePiece drops the spaces around a literal; a word that follows one brings its own, so the literal brings one too.
     private protected override ReadOnlyMemory<byte> GetLiteralBytes(string literal) => Encoding.UTF8.GetBytes(' ' + literal);
 
-    private protected override int CountLeadingBytesToDrop(ReadOnlySpan<byte> decoded) =>
+    private protected override int LeadingBytesToDrop(ReadOnlySpan<byte> decoded) =>
         _tokenizer.AddDummyPrefix && decoded.StartsWith((byte)' ') ? 1 : 0;
 
     private static Dictionary<string, int> GetDefaultLiterals(SentencePieceModel model) =>

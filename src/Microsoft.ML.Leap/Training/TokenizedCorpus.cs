@@ -35,9 +35,7 @@ internal static class TokenizedCorpus
         foreach (ReadOnlyMemory<char> text in texts)
         {
             ids.Clear();
-            tokenizer.EncodeDocument(text.Span, ids);
-            if (ids.Count > 0 && ids[^1] != tokenizer.EndOfTextId)
-                ids.Add(tokenizer.EndOfTextId);
+            tokenizer.EncodeInStream(text.Span, ids);
             builder.Append(CollectionsMarshal.AsSpan(ids));
         }
 

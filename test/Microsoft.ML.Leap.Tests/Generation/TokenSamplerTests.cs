@@ -6,14 +6,14 @@ public class TokenSamplerTests
     private static readonly float[] Logits = [1, 3, 2, 3, -1];
 
     [TestMethod]
-    public void Draw_Greedy_TakesTheFirstMaximum() => Assert.AreEqual(1, new TokenSampler(0, 0, 1).Draw(Logits));
+    public void Draw_Greedy_TakesTheFirstMaximum() => Assert.AreEqual(1, Sampler(new() { Temperature = 0 }, 1).Draw(Logits, [], []));
 
     [TestMethod]
     public void Draw_TopOne_TakesTheFirstMaximum()
     {
-        var sampler = new TokenSampler(5, 1, 1);
+        var sampler = Sampler(new() { Temperature = 5, TopK = 1 }, 1);
         for (int i = 0; i < 50; i++)
-            Assert.AreEqual(1, sampler.Draw(Logits));
+            Assert.AreEqual(1, sampler.Draw(Logits, [], []));
     }
 
     [TestMethod]
@@ -23,10 +23,10 @@ public class TokenSamplerTests
     public void Draw_ManyTimes_FollowsTheSoftmax(double temperature, int topK)
     {
         const int Draws = 40_000;
-        var sampler = new TokenSampler(temperature, topK, 11);
+        var sampler = Sampler(new() { Temperature = temperature, TopK = topK }, 11);
         int[] counts = new int[Logits.Length];
         for (int i = 0; i < Draws; i++)
-            counts[sampler.Draw(Logits)]++;
+            counts[sampler.Draw(Logits, [], [])]++;
 
         int[] allowed = [.. Enumerable.Range(0, Logits.Length).OrderByDescending(i => Logits[i]).Take(topK == 0 ? 5 : topK)];
         double total = allowed.Sum(i => Math.Exp(Logits[i] / temperature));
@@ -44,8 +44,8 @@ public class TokenSamplerTests
     {
         int[] Draws(int seed)
         {
-            var sampler = new TokenSampler(1, 0, seed);
-            return [.. Enumerable.Range(0, 100).Select(_ => sampler.Draw(Logits))];
+            var sampler = Sampler(new(), seed);
+            return [.. Enumerable.Range(0, 100).Select(_ => sampler.Draw(Logits, [], []))];
         }
 
         CollectionAssert.AreEqual(Draws(3), Draws(3));
@@ -53,5 +53,7 @@ public class TokenSamplerTests
     }
 
     [TestMethod]
-    public void Draw_TinyTemperature_DoesNotOverflow() => Assert.IsTrue(new TokenSampler(1e-6, 0, 1).Draw([1000, 2000, -3000]) == 1);
+    public void Draw_TinyTemperature_DoesNotOverflow() => Assert.IsTrue(Sampler(new() { Temperature = 1e-6 }, 1).Draw([1000, 2000, -3000], [], []) == 1);
+
+    private static TokenSampler Sampler(GenerationOptions options, int seed) => new(options, seed);
 }

@@ -20,7 +20,7 @@ public unsafe class SlidingSumsTests
     public void Write_SpreadSummands_EqualsNaiveSum(int window)
     {
         var shape = new LeapShape(1, Length, 1, Vector<float>.Count + 1, window, 1, null, null);
-        using var sums = new SlidingSums<AnyRowSize>(shape);
+        using var sums = new SlidingSums<AnyRowSize>(shape.Sums);
         float[][] rows = [.. Enumerable.Range(0, Length).Select(i => SpreadRow(i, shape.RowSize))];
         float[] written = new float[shape.RowSize];
 

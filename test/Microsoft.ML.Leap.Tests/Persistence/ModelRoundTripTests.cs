@@ -21,7 +21,16 @@ public class ModelRoundTripTests
         options.TokenCountColumnName = "Length";
         options.PerplexityColumnName = "Surprise";
         options.ScoringTokensPerBatch = 77;
-        options.Generation = new GenerationOptions { MaximumNewTokens = 5, Temperature = 0.9, TopK = 11 };
+        options.Generation = new GenerationOptions
+        {
+            MaximumNewTokens = 5,
+            Temperature = 0.9,
+            TopK = 11,
+            PositionPolicy = PositionPolicy.Restart,
+            LogitBias = new Dictionary<int, float> { [3] = 1.5f },
+            StopStrings = ["zzz"],
+            BannedTokens = [7],
+        };
     });
 
     [ClassCleanup]
