@@ -81,7 +81,7 @@ internal sealed class CorpusEvaluator(
         using var noGradients = no_grad();
         using var scope = NewDisposeScope();
         Tensor hidden = computeHidden(tensor(inputs, [blocks.Length, width], device: model.Device)).flatten(0, 1);
-        double[] losses = TargetLosses.Of(model, hidden, rows, targets);
+        double[] losses = TokenLosses.Of(model, hidden, [.. rows], [.. targets]);
         for (int i = 0; i < losses.Length; i++)
             _totals.Add((int)(rows[i] % width), losses[i]);
     }

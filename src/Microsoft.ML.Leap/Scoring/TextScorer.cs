@@ -49,7 +49,7 @@ internal sealed class TextScorer(LeapModel model, int endOfTextId, int tokensPer
 
         using var scope = NewDisposeScope();
         Tensor hidden = model.Hidden(tensor(inputs, [windows.Length, width], device: model.Device), null).flatten(0, 1);
-        double[] losses = TargetLosses.Of(model, hidden, positions, targets);
+        double[] losses = TokenLosses.Of(model, hidden, [.. positions], [.. targets]);
         for (int i = 0; i < losses.Length; i++)
             sums[owners[i]] -= losses[i];
     }
