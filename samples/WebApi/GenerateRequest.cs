@@ -5,6 +5,7 @@ using Microsoft.ML.Leap;
 namespace WebApi;
 
 /// <summary>The body of POST /generate. See <see cref="GenerationOptions"/> for what the options mean.</summary>
+// Public, because ASP.NET Core validates no other types.
 public sealed record GenerateRequest : IValidatableObject
 {
     /// <summary>Gets the text to continue; empty for a text from its beginning.</summary>

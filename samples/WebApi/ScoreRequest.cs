@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 namespace WebApi;
 
 /// <summary>The body of POST /score.</summary>
+// Public, because ASP.NET Core validates no other types.
 public sealed record ScoreRequest : IValidatableObject
 {
     /// <summary>Gets the texts to score.</summary>

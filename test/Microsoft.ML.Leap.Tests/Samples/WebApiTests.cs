@@ -1,9 +1,7 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
 using WebApi;
 
 namespace Microsoft.ML.Leap.Tests;
@@ -12,40 +10,25 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class WebApiTests
 {
+    private const int EndlessTokens = 1_000_000_000;
+
     // The model never ends it, and no test waits for its end.
     private static readonly object Endless =
         new { prompt = "the", stream = true, maximumNewTokens = EndlessTokens, minimumNewTokens = EndlessTokens };
 
-    private const int EndlessTokens = 1_000_000_000;
+    private static RunningWebApi? s_api;
 
-    private static TemporaryFolder? s_folder;
-    private static WebApplication? s_application;
-    private static HttpClient? s_client;
-
-    private static HttpClient Client => s_client!;
+    private static HttpClient Client => s_api!.Client;
 
     [ClassInitialize]
-    public static async Task StartAsync(TestContext _)
-    {
-        s_folder = new TemporaryFolder();
-        string path = Path.Combine(s_folder.Path, "model.zip");
-        TrainedModel.Context.Model.Save(TrainedModel.Transformer, TinyModel.View(TrainedModel.Context).Schema, path);
-        s_application = Application.Create(
-        [
-            $"--Model:Path={path}", "--urls=http://127.0.0.1:0", $"--Limits:NewTokens={EndlessTokens}", "--Limits:Texts=8",
-            "--Limits:Characters=1000", "--Limits:BodyBytes=20000", "--Limits:ConcurrentRequests=2", "--Limits:QueuedRequests=20",
-        ]);
-        await s_application.StartAsync();
-        s_client = new HttpClient { BaseAddress = new Uri(s_application.Urls.Single()), Timeout = TimeSpan.FromMinutes(1) };
-    }
+    public static async Task StartAsync(TestContext _) =>
+        s_api = await RunningWebApi.StartAsync("--Limits:Texts=8", "--Limits:Characters=1000", "--Limits:BodyBytes=20000");
 
     [ClassCleanup]
     public static async Task StopAsync()
     {
-        s_client?.Dispose();
-        if (s_application is not null)
-            await s_application.DisposeAsync();
-        s_folder?.Dispose();
+        if (s_api is not null)
+            await s_api.DisposeAsync();
     }
 
     [TestMethod]
@@ -117,44 +100,46 @@ public class WebApiTests
         Assert.AreEqual("maximumNewTokens", pieces[^1].GetProperty("finishReason").GetString());
     }
 
-    // A stream without end: its first pieces can only arrive before the text is complete, and the places that it and its like take are only
-    // given back when the work has ended.
+    // A stream without end: its first pieces can only come before the text is complete, and a place that it takes is only given back when
+    // its work has ended.
     [TestMethod]
     public async Task Generate_StreamLeftByItsClient_EndsTheWorkAndFreesItsMemory()
     {
-        await LeaveStreamAsync();
-        await WaitForPlacesAsync();
-        long tensors = TorchSharp.torch.Tensor.TotalCount;
+        using var torch = new TorchState(TinyModel.WeightCount);
+        await using RunningWebApi api = await StartWithFewPlacesAsync();
         for (int i = 0; i < 6; i++)
-            await LeaveStreamAsync();
-        await WaitForPlacesAsync();
-        Assert.AreEqual(tensors, TorchSharp.torch.Tensor.TotalCount);
+        {
+            using HttpResponseMessage response = await api.PostAsync("/generate", Endless);
+            using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+            Assert.IsNotNull(await ReadPieceAsync(reader));
+            Assert.IsNotNull(await ReadPieceAsync(reader));
+        }
+
+        using HttpResponseMessage last = await api.PostAsync("/score", new { texts = new[] { "a" } });
+        Assert.AreEqual(HttpStatusCode.OK, last.StatusCode);
     }
 
     [TestMethod]
-    public async Task Score_MoreRequestsThanPlaces_TurnsTheRestAway()
+    public async Task Generate_MoreRequestsThanPlaces_TurnsOneAwayWithTheReason()
     {
+        await using RunningWebApi api = await StartWithFewPlacesAsync();
         using var ends = new CancellationTokenSource();
-        Task<HttpResponseMessage>[] streams = [.. Enumerable.Range(0, 23).Select(_ => PostAsync("/generate", Endless, ends.Token))];
-        Task<HttpResponseMessage> refused;
-        do
+        List<Task<HttpResponseMessage>> streams = [.. Enumerable.Range(0, 5).Select(_ => api.PostAsync("/generate", Endless, ends.Token))];
+
+        // Two compute, two wait.
+        List<HttpResponseMessage> answers = [];
+        for (int i = 0; i < 3; i++)
         {
-            refused = await Task.WhenAny(streams);
-            streams = [.. streams.Except([refused])];
+            Task<HttpResponseMessage> answered = await Task.WhenAny(streams);
+            streams.Remove(answered);
+            answers.Add(await answered);
         }
-        while (refused.Result.StatusCode == HttpStatusCode.OK);
 
-        Assert.AreEqual(HttpStatusCode.ServiceUnavailable, refused.Result.StatusCode);
-        StringAssert.Contains(await refused.Result.Content.ReadAsStringAsync(), "try again later");
         await ends.CancelAsync();
-        foreach (Task<HttpResponseMessage> stream in streams.Where(stream => stream.IsCompletedSuccessfully))
-            stream.Result.Dispose();
-
-        // The server learns a moment later that the clients are gone.
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while ((await PostAsync("/score", new { texts = new[] { "a" } }, patience.Token)).StatusCode != HttpStatusCode.OK)
-            await Task.Delay(10, patience.Token);
-        await WaitForPlacesAsync();
+        HttpResponseMessage refused = answers.Single(answer => answer.StatusCode != HttpStatusCode.OK);
+        Assert.AreEqual(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        StringAssert.Contains(await refused.Content.ReadAsStringAsync(), "try again later");
+        answers.ForEach(answer => answer.Dispose());
     }
 
     [TestMethod]
@@ -220,33 +205,10 @@ public class WebApiTests
         PositionPolicy = PositionPolicy.Restart,
     });
 
-    private static async Task LeaveStreamAsync()
-    {
-        using HttpResponseMessage response = await PostAsync("/generate", Endless);
-        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
-        Assert.IsNotNull(await ReadPieceAsync(reader));
-        Assert.IsNotNull(await ReadPieceAsync(reader));
-    }
+    private static Task<RunningWebApi> StartWithFewPlacesAsync() => RunningWebApi.StartAsync(
+        $"--Limits:NewTokens={EndlessTokens}", "--Limits:ConcurrentRequests=2", "--Limits:QueuedRequests=2");
 
-    // Two streams at once take both places: they begin only when nothing else is at work, and are left in their turn.
-    private static async Task WaitForPlacesAsync()
-    {
-        Task<HttpResponseMessage>[] both = [PostAsync("/generate", Endless), PostAsync("/generate", Endless)];
-        foreach (HttpResponseMessage response in await Task.WhenAll(both))
-        {
-            Assert.AreEqual(HttpStatusCode.OK, response.StatusCode);
-            response.Dispose();
-        }
-
-        // One more behind them.
-        Assert.AreEqual(HttpStatusCode.OK, (await PostAsync("/score", new { texts = new[] { "a" } })).StatusCode);
-    }
-
-    private static async Task<HttpResponseMessage> PostAsync(string path, object body, CancellationToken cancellationToken = default)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(body) };
-        return await Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-    }
+    private static Task<HttpResponseMessage> PostAsync(string path, object body) => s_api!.PostAsync(path, body);
 
     private static async Task<JsonElement> ReadAsync(HttpResponseMessage response)
     {
