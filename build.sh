@@ -12,7 +12,7 @@ usage: ./build.sh VERB
   test               build, check formatting and package, run all tests; ends with "N passed, N failed"
   quickstart [FILE]  train, score, generate, save and reload: samples/QuickStart
   bench VERB ...     run one of the benchmarks
-  pack               put the NuGet package into artifacts/ and check what is in it
+  pack               put the NuGet packages into artifacts/ and check what is in them
   format             format the sources
 
 Everything is built as Release. TorchBackend=cuda ./build.sh VERB builds for NVIDIA GPUs (docs/gpu.md).

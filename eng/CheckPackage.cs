@@ -1,45 +1,115 @@
+using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Xml.Linq;
 
-// Checks what is in the NuGet package: dotnet run eng/CheckPackage.cs -- FOLDER
+// Checks what is in the NuGet packages: dotnet run eng/CheckPackage.cs -- FOLDER
 
-string package = Directory.GetFiles(args[0], "*.nupkg").Single();
-using ZipArchive archive = ZipFile.OpenRead(package);
-string[] files = [.. archive.Entries.Select(entry => entry.FullName)];
-using Stream nuspec = archive.Entries.Single(entry => entry.FullName.EndsWith(".nuspec", StringComparison.Ordinal)).Open();
-XElement metadata = XDocument.Load(nuspec).Root!.Elements().Single();
+// The next major version of Microsoft.ML may lack the internal members that Persistence uses.
+string[] leap = ["Microsoft.ML [5.0.1, 6.0.0)", "Microsoft.ML.Tokenizers 2.0.1", "TorchSharp 0.107.0"];
+string[] extensions = ["Microsoft.Extensions.AI.Abstractions 10.11.0", "Microsoft.ML.Leap VERSION"];
+(string Id, string[] Dependencies)[] packages = [("Microsoft.ML.Leap", leap), ("Microsoft.ML.Leap.Extensions.AI", extensions)];
 
 List<string> faults = [];
-Compare("libraries", files.Where(file => file.StartsWith("lib/", StringComparison.Ordinal)),
-    ["lib/net10.0/Microsoft.ML.Leap.dll", "lib/net10.0/Microsoft.ML.Leap.xml"]);
-Compare("native files", files.Where(file => file.StartsWith("runtimes/", StringComparison.Ordinal)), []);
-Compare("readme", files.Where(file => file == Value("readme")), ["README.md"]);
-Compare("license", [Value("license")], ["MIT"]);
-XElement[] dependencies = [.. metadata.Descendants().Where(element => element.Name.LocalName == "dependency")];
-Compare("dependencies", dependencies.Select(element => element.Attribute("id")!.Value), ["Microsoft.ML", "Microsoft.ML.Tokenizers", "TorchSharp"]);
-// The next major version may lack the internal members that Persistence uses.
-Compare("versions of Microsoft.ML", dependencies.Where(element => element.Attribute("id")!.Value == "Microsoft.ML")
-    .Select(element => element.Attribute("version")!.Value), ["[5.0.1, 6.0.0)"]);
-Compare("symbols", SymbolFiles(), ["lib/net10.0/Microsoft.ML.Leap.pdb"]);
-
-foreach (string fault in faults)
-    Console.Error.WriteLine($"{Path.GetFileName(package)}: {fault}");
-if (faults.Count == 0)
-    Console.WriteLine($"{package}: {files.Length} files, as they should be");
-return faults.Count == 0 ? 0 : 1;
-
-string Value(string name) => metadata.Elements().SingleOrDefault(element => element.Name.LocalName == name)?.Value ?? "";
-
-string[] SymbolFiles()
+string[] found = [.. Directory.GetFiles(args[0], "*.nupkg").Select(path => Path.GetFileName(path))];
+foreach ((string id, string[] dependencies) in packages)
 {
-    using ZipArchive symbols = ZipFile.OpenRead(Path.ChangeExtension(package, ".snupkg"));
-    return [.. symbols.Entries.Select(entry => entry.FullName).Where(name => name.StartsWith("lib/", StringComparison.Ordinal))];
+    // A version follows the name: one package's name may begin with the other's.
+    string[] files = [.. found.Where(file => file.StartsWith(id + '.', StringComparison.Ordinal) && char.IsAsciiDigit(file[id.Length + 1]))];
+    if (files.Length == 1)
+        new PackageCheck(Path.Combine(args[0], files[0]), id, faults).Run(dependencies);
+    else
+        faults.Add($"{id}: expected one package, got [{string.Join(", ", files)}]");
 }
 
-void Compare(string what, IEnumerable<string> actual, IEnumerable<string> expected)
+if (found.Length != packages.Length)
+    faults.Add($"expected {packages.Length} packages, got [{string.Join(", ", found)}]");
+foreach (string fault in faults)
+    Console.Error.WriteLine(fault);
+if (faults.Count == 0)
+    Console.WriteLine($"{args[0]}: {string.Join(", ", found)}: as they should be");
+return faults.Count == 0 ? 0 : 1;
+
+/// <summary>Compares a package with what it should be.</summary>
+internal sealed class PackageCheck(string path, string id, List<string> faults)
 {
-    string found = string.Join(", ", actual.Order(StringComparer.Ordinal));
-    string wanted = string.Join(", ", expected.Order(StringComparer.Ordinal));
-    if (found != wanted)
-        faults.Add($"{what}: expected [{wanted}], got [{found}]");
+    public void Run(string[] dependencies)
+    {
+        using ZipArchive archive = ZipFile.OpenRead(path);
+        XElement metadata = ReadMetadata(archive);
+        CheckFiles(archive);
+        CheckMetadata(metadata);
+        CheckDependencies(metadata, dependencies);
+        CheckIcon(archive.GetEntry("icon.png"));
+        using ZipArchive symbols = ZipFile.OpenRead(Path.ChangeExtension(path, ".snupkg"));
+        Compare("symbols", Names(symbols), [$"{id}.nuspec", $"lib/net10.0/{id}.pdb"]);
+    }
+
+    private void CheckFiles(ZipArchive archive)
+    {
+        Compare("files", Names(archive), [$"{id}.nuspec", "README.md", "icon.png", $"lib/net10.0/{id}.dll", $"lib/net10.0/{id}.xml"]);
+        foreach (ZipArchiveEntry entry in archive.Entries.Where(entry => entry.Length == 0))
+            faults.Add($"{id}: {entry.FullName} is empty");
+    }
+
+    private void CheckMetadata(XElement metadata)
+    {
+        Compare("id", [Value(metadata, "id")], [id]);
+        Compare("license", [Value(metadata, "license")], ["MIT"]);
+        Compare("readme", [Value(metadata, "readme")], ["README.md"]);
+        Compare("icon", [Value(metadata, "icon")], ["icon.png"]);
+        foreach (string name in (string[])["version", "authors", "description", "tags", "releaseNotes"])
+        {
+            if (Value(metadata, name).Length == 0)
+                faults.Add($"{id}: no {name}");
+        }
+    }
+
+    private void CheckDependencies(XElement metadata, string[] expected)
+    {
+        XElement[] dependencies = [.. metadata.Descendants().Where(element => element.Name.LocalName == "dependency")];
+        Compare(
+            "frameworks",
+            metadata.Descendants().Where(element => element.Name.LocalName == "group").Select(group => group.Attribute("targetFramework")!.Value),
+            ["net10.0"]);
+        Compare(
+            "dependencies",
+            dependencies.Select(element => $"{element.Attribute("id")!.Value} {element.Attribute("version")!.Value}"),
+            expected.Select(dependency => dependency.Replace("VERSION", Value(metadata, "version"), StringComparison.Ordinal)));
+    }
+
+    // NuGet shows icons of 128 by 128. A PNG's size is in the chunk after its signature.
+    private void CheckIcon(ZipArchiveEntry? entry)
+    {
+        if (entry is null)
+            return;
+        byte[] start = new byte[24];
+        using Stream stream = entry.Open();
+        stream.ReadExactly(start);
+        bool isPng = start.AsSpan(1).StartsWith("PNG\r\n"u8);
+        int width = BinaryPrimitives.ReadInt32BigEndian(start.AsSpan(16));
+        int height = BinaryPrimitives.ReadInt32BigEndian(start.AsSpan(20));
+        if (!isPng || width != 128 || height != 128)
+            faults.Add($"{id}: expected an icon of 128 x 128 in PNG, got {width} x {height}");
+    }
+
+    private static XElement ReadMetadata(ZipArchive archive)
+    {
+        using Stream nuspec = archive.Entries.Single(entry => entry.FullName.EndsWith(".nuspec", StringComparison.Ordinal)).Open();
+        return XDocument.Load(nuspec).Root!.Elements().Single();
+    }
+
+    // Without what the packaging format itself adds.
+    private static IEnumerable<string> Names(ZipArchive archive) => archive.Entries.Select(entry => entry.FullName).Where(name =>
+        name is not ("_rels/.rels" or "[Content_Types].xml") && !name.EndsWith(".psmdcp", StringComparison.Ordinal));
+
+    private static string Value(XElement metadata, string name) =>
+        metadata.Elements().SingleOrDefault(element => element.Name.LocalName == name)?.Value ?? "";
+
+    private void Compare(string what, IEnumerable<string> actual, IEnumerable<string> expected)
+    {
+        string got = string.Join(", ", actual.Order(StringComparer.Ordinal));
+        string wanted = string.Join(", ", expected.Order(StringComparer.Ordinal));
+        if (got != wanted)
+            faults.Add($"{id}: {what}: expected [{wanted}], got [{got}]");
+    }
 }

@@ -64,6 +64,6 @@ verb_format() { dotnet format Leap.sln; }
 verb_pack() {
   rm -rf artifacts/package
   dotnet pack src/Microsoft.ML.Leap --configuration Release --output artifacts/package --verbosity quiet "$@"
-  dotnet pack src/Microsoft.ML.Leap.Extensions.AI --configuration Release --output artifacts/package/extensions --verbosity quiet "$@"
+  dotnet pack src/Microsoft.ML.Leap.Extensions.AI --configuration Release --output artifacts/package --verbosity quiet "$@"
   dotnet run eng/CheckPackage.cs -- artifacts/package
 }

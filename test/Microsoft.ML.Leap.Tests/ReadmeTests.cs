@@ -25,6 +25,7 @@ public partial class ReadmeTests
     [DataRow("docs/tokenizers.md")]
     [DataRow("docs/generation.md")]
     [DataRow("docs/training.md")]
+    [DataRow("Extensions.AI.md")]
     public void Page_Program_Compiles(string page) => Assert.IsNotEmpty(Compile(page));
 
     [TestMethod]
