@@ -40,6 +40,13 @@ public partial class ReadmeTests
     }
 
     [TestMethod]
+    public void PipelinesPage_Program_RunsAndPrintsItsColumns()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/pipelines.md", folder), "Features: Vector<Single, 2>");
+    }
+
+    [TestMethod]
     public void ScoringPage_Program_RunsAndPrintsItsMetrics()
     {
         using var folder = new TemporaryFolder();
