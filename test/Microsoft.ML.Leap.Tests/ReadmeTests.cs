@@ -47,6 +47,13 @@ public partial class ReadmeTests
     }
 
     [TestMethod]
+    public void TroubleshootingPage_Program_PrintsTheMessageThatThePageShows()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/troubleshooting.md", folder), "There is no text column 'text'; the data have 'Text'.");
+    }
+
+    [TestMethod]
     public void ScoringPage_Program_RunsAndPrintsItsMetrics()
     {
         using var folder = new TemporaryFolder();
