@@ -40,6 +40,17 @@ public partial class ReadmeTests
     }
 
     [TestMethod]
+    public void GettingStartedPage_Program_RunsToItsFocusMapAndModel()
+    {
+        using var folder = new TemporaryFolder();
+        string output = Run("docs/getting-started.md", folder);
+        StringAssert.Contains(output, "bits a byte");
+        StringAssert.Contains(output, "Gets the number of");
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.html")), "collection");
+        Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "first.zip")));
+    }
+
+    [TestMethod]
     public void PipelinesPage_Program_RunsAndPrintsItsColumns()
     {
         using var folder = new TemporaryFolder();
