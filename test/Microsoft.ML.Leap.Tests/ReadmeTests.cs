@@ -51,6 +51,13 @@ public partial class ReadmeTests
     }
 
     [TestMethod]
+    public void ArchitecturePage_Program_RunsAndListsTheFiles()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/architecture.md", folder), "model.safetensors, ");
+    }
+
+    [TestMethod]
     public void PipelinesPage_Program_RunsAndPrintsItsColumns()
     {
         using var folder = new TemporaryFolder();
