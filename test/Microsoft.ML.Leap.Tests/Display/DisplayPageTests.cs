@@ -11,7 +11,8 @@ public class DisplayPageTests : BrowserTest
         TrainedModel.Transformer.ToDisplayString("text/html"),
         new LanguageModelMetrics(-51234.5, 12000, 9000, 50000, 120).ToDisplayString("text/html"),
         LongHistory().ToDisplayString("text/html"),
-        ProgressDisplayTests.Progress.ToDisplayString("text/html"));
+        ProgressDisplayTests.Progress.ToDisplayString("text/html"),
+        HostileModel.Transformer.Explain("the <script> cat\nsat on the mat").ToDisplayString("text/html"));
 
     [TestMethod]
     [DataRow(ColorScheme.Light, "#ffffff", "#1b1b1f")]

@@ -95,6 +95,7 @@ public class FocusPageTests : BrowserTest
         IPage page = await Browser.NewPageAsync();
         await page.SetContentAsync($"<p>cell</p>{FocusHtml.Frame(report)}");
         await Expect(page.FrameLocator("iframe").Locator(".token")).ToHaveCountAsync(report.Tokens.Count);
+        Assert.IsTrue(await page.FrameLocator("iframe").Locator("body").EvaluateAsync<bool>("body => body.scrollHeight <= innerHeight"), "it fits its frame");
         await page.FrameLocator("iframe").Locator("#layer").SelectOptionAsync("0");
         await Expect(page.FrameLocator("iframe").Locator("#head")).ToBeEnabledAsync();
     }
