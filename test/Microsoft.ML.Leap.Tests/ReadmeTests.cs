@@ -104,6 +104,16 @@ public partial class ReadmeTests
         Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "focus.svg")));
     }
 
+    [TestMethod]
+    public void NotebooksPage_Program_RunsAndShowsItsValues()
+    {
+        using var folder = new TemporaryFolder();
+        string printed = Run("docs/notebooks.md", folder);
+        foreach (string part in (string[])["epoch 2/2, step ", "LEAP: ", "best validation loss ", "perplexity "])
+            StringAssert.Contains(printed, part);
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "model.html")), "<svg ");
+    }
+
     private static string Run(string page, TemporaryFolder folder)
     {
         File.WriteAllLines(Path.Combine(folder.Path, "messages.txt"), Enumerable.Range(0, 30).Select(i =>
