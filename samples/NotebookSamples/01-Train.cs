@@ -21,7 +21,8 @@ using ScottPlot;
 
 // %% [notebook]
 // using Microsoft.DotNet.Interactive.Formatting;
-// Formatter.Register<Plot>(plot => plot.GetSvgXml(640, 320), "text/html");
+// Formatter.Register<Plot>(plot => plot.GetSvgXml(640, 320), "image/svg+xml");
+// Formatter.SetPreferredMimeTypesFor(typeof(Plot), "image/svg+xml");
 
 // %% [parameters]
 string textFile = "";         // a file of your own, one text a line; empty for the documentation
@@ -30,6 +31,7 @@ int vocabularySize = 2048;
 int layerCount = 6;
 int contextLength = 128;      // the most tokens that the model reads at once
 int epochs = 2;               // how often it sees each text
+string modelFile = Path.Combine(Path.GetTempPath(), "documentation.leap.zip");
 
 // %% [markdown]
 // ## Texts
@@ -52,7 +54,8 @@ var mlContext = new MLContext(seed: 1);
 IDataView data = mlContext.Data.LoadFromEnumerable(texts.Select(text => new { Text = text }));
 var split = mlContext.Data.TrainTestSplit(data, testFraction: 0.1);
 Console.WriteLine($"{texts.Length} texts of {texts.Sum(text => text.Length)} characters. The first three:");
-display(texts.Take(3).Select(text => new { Text = text }));
+foreach (string text in texts.Take(3))
+    Console.WriteLine("  " + text);
 
 // %% [markdown]
 // ## Training
@@ -93,6 +96,7 @@ validation.MarkerSize = 8;
 validation.LegendText = "validation";
 plot.XLabel("step");
 plot.YLabel("loss, nats a token");
+plot.ShowLegend(Alignment.UpperRight);
 display(plot);
 
 // %%
@@ -117,7 +121,6 @@ display(metrics);
 // to do with it.
 
 // %%
-string path = Path.Combine(Path.GetTempPath(), "documentation.leap.zip");
-mlContext.Model.Save(model, data.Schema, path);
-Console.WriteLine($"saved: {path}, {new FileInfo(path).Length / 1e6:0.0} MB");
+mlContext.Model.Save(model, data.Schema, modelFile);
+Console.WriteLine($"saved: {modelFile}, {new FileInfo(modelFile).Length / 1e6:0.0} MB");
 Console.WriteLine("Gets the number of" + model.Generate("Gets the number of", new GenerationOptions { MaximumNewTokens = 12, Temperature = 0 }));

@@ -23,7 +23,8 @@ using ScottPlot.Statistics;
 
 // %% [notebook]
 // using Microsoft.DotNet.Interactive.Formatting;
-// Formatter.Register<Plot>(plot => plot.GetSvgXml(640, 320), "text/html");
+// Formatter.Register<Plot>(plot => plot.GetSvgXml(640, 320), "image/svg+xml");
+// Formatter.SetPreferredMimeTypesFor(typeof(Plot), "image/svg+xml");
 
 // %% [parameters]
 int trainingTexts = 16_000;
@@ -99,15 +100,12 @@ IDataView scored = model.Transform(mlContext.Data.LoadFromEnumerable(rows));
 var ranked = scored.GetColumn<float>("Perplexity").Zip(scored.GetColumn<string>("Kind"), scored.GetColumn<string>("Text"))
     .Select(row => new { Perplexity = row.First, Kind = row.Second, Text = row.Third })
     .OrderByDescending(row => row.Perplexity).ToArray();
-display(ranked.Take(12));
+foreach (var row in ranked.Take(12))
+    Console.WriteLine($"{row.Perplexity,10:0}  {row.Kind,-16}  {row.Text}");
 
 // %%
-display(ranked.GroupBy(row => row.Kind).Select(kind => new
-{
-    Kind = kind.Key,
-    Rows = kind.Count(),
-    MedianPerplexity = kind.Select(row => row.Perplexity).Order().ElementAt(kind.Count() / 2),
-}));
+foreach (var kind in ranked.GroupBy(row => row.Kind))
+    Console.WriteLine($"{kind.Key,-16}  {kind.Count(),3} rows, median perplexity {kind.ElementAt(kind.Count() / 2).Perplexity:0}");
 
 // %% [markdown]
 // A garbled word falls apart into tokens that have never stood next to each other, and each of them is a surprise. Shuffled words are all
@@ -128,6 +126,7 @@ foreach (bool belongs in new[] { true, false })
 }
 plot.XLabel("perplexity, as its logarithm to base 10");
 plot.YLabel("rows");
+plot.ShowLegend(Alignment.UpperRight);
 display(plot);
 
 // %% [markdown]

@@ -22,7 +22,8 @@ using ScottPlot;
 
 // %% [notebook]
 // using Microsoft.DotNet.Interactive.Formatting;
-// Formatter.Register<Plot>(plot => plot.GetSvgXml(640, 320), "text/html");
+// Formatter.Register<Plot>(plot => plot.GetSvgXml(640, 320), "image/svg+xml");
+// Formatter.SetPreferredMimeTypesFor(typeof(Plot), "image/svg+xml");
 
 // %% [parameters]
 int trainingTexts = 16_000;
@@ -72,7 +73,9 @@ string[] prompts = ["Gets the number of", "Returns a value that indicates whethe
 foreach (double temperature in new[] { 0, 0.7 })
 {
     var options = new GenerationOptions { MaximumNewTokens = 20, Temperature = temperature, TopK = 40, Seed = 1 };
-    display(prompts.Select(prompt => new { Temperature = temperature, Prompt = prompt, Continuation = model.Generate(prompt, options) }));
+    Console.WriteLine($"temperature {temperature}");
+    foreach (string prompt in prompts)
+        Console.WriteLine($"  {prompt} ...{model.Generate(prompt, options)}");
 }
 
 // %% [markdown]
@@ -92,12 +95,11 @@ Console.WriteLine();
 
 // %%
 GenerationResult result = model.Complete("Gets a value that", new GenerationOptions { MaximumNewTokens = 8, Temperature = 0, LogProbabilityCount = 3 });
-display(result.Tokens.Select(token => new
+foreach (GeneratedToken token in result.Tokens)
 {
-    token.Text,
-    Probability = Math.Exp(token.LogProbability),
-    Likeliest = string.Join(", ", token.Alternatives.Select(other => $"'{other.Text}' {Math.Exp(other.LogProbability):0.00}")),
-}));
+    var likeliest = token.Alternatives.Select(other => $"'{other.Text}' {Math.Exp(other.LogProbability):0.00}");
+    Console.WriteLine($"{token.Text,-12} {Math.Exp(token.LogProbability):0.00}   likeliest: {string.Join(", ", likeliest)}");
+}
 
 // %% [markdown]
 // ## What a token costs

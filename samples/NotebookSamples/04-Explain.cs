@@ -17,6 +17,12 @@ using System.Runtime.InteropServices;
 using System.Xml.Linq;
 using Microsoft.ML;
 using Microsoft.ML.Leap;
+using ScottPlot;
+
+// %% [notebook]
+// using Microsoft.DotNet.Interactive.Formatting;
+// Formatter.Register<Plot>(plot => plot.GetSvgXml(640, 320), "image/svg+xml");
+// Formatter.SetPreferredMimeTypesFor(typeof(Plot), "image/svg+xml");
 
 // %% [parameters]
 int trainingTexts = 12_000;
@@ -63,8 +69,19 @@ FocusReport report = model.Explain(text);
 display(report);
 
 // %%
-display(report.Tokens.OrderByDescending(token => report.Focus[token.Index]).Take(5)
-    .Select(token => new { Token = token.IsStart ? "(start)" : token.Text, Focus = report.Focus[token.Index], SurpriseBits = token.Surprise }));
+string Name(FocusToken token) => token.IsStart ? "(start)" : token.Text.Trim();
+foreach (FocusToken token in report.Tokens.OrderByDescending(token => report.Focus[token.Index]).Take(5))
+    Console.WriteLine($"{Name(token),-12} focus {report.Focus[token.Index]:0.00}, surprise {token.Surprise:0.0} bits");
+
+// %%
+var plot = new Plot();
+plot.Add.Bars(report.Focus.Select(focus => (double)focus).ToArray());
+plot.Axes.Bottom.SetTicks(report.Tokens.Select(token => (double)token.Index).ToArray(), report.Tokens.Select(Name).ToArray());
+plot.Axes.Bottom.TickLabelStyle.Rotation = 60;
+plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.MiddleLeft;
+plot.Axes.Bottom.MinimumSize = 80;
+plot.YLabel("focus");
+display(plot);
 
 // %% [markdown]
 // ## A head
@@ -74,8 +91,8 @@ display(report.Tokens.OrderByDescending(token => report.Focus[token.Index]).Take
 
 // %%
 double[] shares = report.GetShares(layer: report.LayerCount - 1, head: 0, position: report.Tokens.Count - 1);
-display(report.Tokens.OrderByDescending(token => shares[token.Index]).Take(5)
-    .Select(token => new { Token = token.IsStart ? "(start)" : token.Text, Share = shares[token.Index] }));
+foreach (FocusToken token in report.Tokens.OrderByDescending(token => shares[token.Index]).Take(5))
+    Console.WriteLine($"{Name(token),-12} {shares[token.Index]:P0}");
 
 // %% [markdown]
 // ## While it writes
