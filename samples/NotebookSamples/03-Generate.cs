@@ -84,6 +84,7 @@ foreach (double temperature in new[] { 0, 0.7 })
 // Pieces of text come as soon as they are sure: this is what a chat shows.
 
 // %%
+Console.Write("Specifies");
 await foreach (string piece in model.GenerateTextAsync("Specifies", new GenerationOptions { MaximumNewTokens = 30, TopK = 40, Seed = 4 }))
     Console.Write(piece);
 Console.WriteLine();
