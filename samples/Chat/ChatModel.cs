@@ -8,27 +8,34 @@ namespace Chat;
 /// <summary>The model to talk to.</summary>
 internal static class ChatModel
 {
-    /// <summary>Loads a model from a zip or a folder, or trains one where no path is given.</summary>
-    public static LeapLanguageModelTransformer Open(string? path, string? savePath)
+    /// <summary>Loads a model from a zip or a folder.</summary>
+    public static LeapLanguageModelTransformer Load(FileSystemInfo place)
     {
-        var context = new MLContext(seed: 1);
-        if (path is null)
-            return Train(context, savePath);
-        return Directory.Exists(path) ? context.Leap().LoadPretrained(path) : (LeapLanguageModelTransformer)context.Model.Load(path, out _);
+        var context = new MLContext();
+        if (place is DirectoryInfo)
+            return context.Leap().LoadPretrained(place.FullName);
+
+        ITransformer loaded = context.Model.Load(place.FullName, out _);
+        return loaded as LeapLanguageModelTransformer
+            ?? (loaded as IEnumerable<ITransformer>)?.OfType<LeapLanguageModelTransformer>().LastOrDefault()
+            ?? throw new InvalidDataException($"{place.FullName} holds no LEAP language model.");
     }
 
-    private static LeapLanguageModelTransformer Train(MLContext context, string? savePath)
+    /// <summary>Trains a model.</summary>
+    /// <param name="textFile">A file of texts, one a line; <see langword="null"/> for the .NET documentation of the SDK at hand.</param>
+    /// <param name="epochs">How often to read them.</param>
+    /// <param name="savePath">Where to save the model; <see langword="null"/> for nowhere.</param>
+    public static LeapLanguageModelTransformer Train(FileInfo? textFile, int epochs, string? savePath)
     {
-        string[] texts = [.. DocumentationCorpus.Read()];
-        new Random(1).Shuffle(texts);
-        IDataView data = context.Data.LoadFromEnumerable(texts.Take(30_000).Select(text => new Document { Text = text }));
+        var context = new MLContext(seed: 1);
+        IDataView data = context.Data.LoadFromEnumerable(Texts(textFile).Select(text => new Document { Text = text }));
         LeapLanguageModelTransformer model = AnsiConsole.Progress().Start(progress =>
         {
             ProgressTask task = progress.AddTask("learning the tokenizer");
             return context.Leap().LanguageModel(new LeapLanguageModelTrainer.Options
             {
                 Tokenizer = TokenizerOptions.ByteLevelBpe(vocabularySize: 4096),
-                Epochs = 1,
+                Epochs = epochs,
                 Dropout = 0,
                 LearningRate = 2e-3,
                 Progress = step =>
@@ -42,5 +49,15 @@ internal static class ChatModel
         if (savePath is not null)
             context.Model.Save(model, data.Schema, savePath);
         return model;
+    }
+
+    // Of the documentation, what trains in half a minute on two cores.
+    private static string[] Texts(FileInfo? file)
+    {
+        if (file is not null)
+            return [.. File.ReadLines(file.FullName).Where(line => !string.IsNullOrWhiteSpace(line))];
+        string[] texts = [.. DocumentationCorpus.Read()];
+        new Random(1).Shuffle(texts);
+        return texts[..Math.Min(texts.Length, 30_000)];
     }
 }

@@ -59,9 +59,10 @@ public class DisplayPageTests : BrowserTest
         await TakeScreenshotAsync(await OpenAsync(ColorScheme.Dark, "#111111", "#ececf1", width: 900), folder, "display-dark.png");
     }
 
-    private static async Task<IPage> OpenAsync(ColorScheme scheme, string background, string ink, int width)
+    private async Task<IPage> OpenAsync(ColorScheme scheme, string background, string ink, int width)
     {
-        IPage page = await Browser.NewPageAsync(new BrowserNewPageOptions { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 600 } });
+        // High enough for all: a frame outside the view is not painted.
+        IPage page = await Browser.NewPageAsync(new BrowserNewPageOptions { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 1800 } });
 
         // The rules by which notebooks style tables, which the shown values must bear.
         await page.SetContentAsync($$"""
@@ -71,6 +72,7 @@ public class DisplayPageTests : BrowserTest
             tr:nth-child(even) { background: #f5f5f5; }
             </style><p id="own">cell</p>{{Values}}
             """);
+        await Expect(page.FrameLocator("iframe").Locator(".token").First).ToBeVisibleAsync();
         return page;
     }
 

@@ -1,9 +1,6 @@
-using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
-using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Leap.Tests;
@@ -12,6 +9,8 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class FreshProcessTests
 {
+    private const string Program = "Microsoft.ML.Leap.LoadOnly";
+
     private static readonly MLContext Context = new(1);
 
     [TestMethod]
@@ -39,7 +38,7 @@ public class FreshProcessTests
     [TestMethod]
     public void Program_Assembly_NeverMentionsThePackage()
     {
-        using var file = new PEReader(File.OpenRead(ProgramPath()));
+        using var file = new PEReader(File.OpenRead(ProgramProcess.PathOf(Program)));
         MetadataReader metadata = file.GetMetadataReader();
         string[] references =
             [.. metadata.AssemblyReferences.Select(handle => metadata.GetString(metadata.GetAssemblyReference(handle).Name))];
@@ -56,7 +55,8 @@ public class FreshProcessTests
         try
         {
             Context.Model.Save(model, data.Schema, path);
-            string[] lines = Run(path, texts);
+            string[] lines = ProgramProcess.Run(Program, "", [path, .. texts])
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
             Assert.AreEqual(string.Join('\t', columns), lines[0]);
             IDataView scored = model.Transform(data);
@@ -73,30 +73,6 @@ public class FreshProcessTests
             File.Delete(path);
         }
     }
-
-    private static string[] Run(string modelPath, string[] texts)
-    {
-        var start = new ProcessStartInfo(HostPath()) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in (string[])[ProgramPath(), modelPath, .. texts])
-            start.ArgumentList.Add(argument);
-
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.AreEqual(0, process.ExitCode, errors.Result);
-        return output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-    }
-
-    // Written by the project file.
-    private static string ProgramPath() => Path.GetFullPath(Path.Combine(
-        AppContext.BaseDirectory,
-        typeof(FreshProcessTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
-            .Single(fact => fact.Key == "LoadOnlyPath").Value!));
-
-    // The host of the runtime that runs this test: shared/Microsoft.NETCore.App/VERSION lies under its folder.
-    private static string HostPath() => Path.GetFullPath(Path.Combine(
-        RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
 
     private sealed class TextOnly
     {
