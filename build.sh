@@ -12,6 +12,7 @@ usage: ./build.sh VERB
   test               build, check formatting and package, run all tests; ends with "N passed, N failed"
   quickstart [FILE]  train, score, generate, save and reload: samples/QuickStart
   bench VERB ...     run one of the benchmarks
+  notebooks [NAME]   write the notebooks of samples/NotebookSamples from their programs, and run them for their outputs
   pack               put the NuGet packages into artifacts/ and check what is in them
   format             format the sources
 
@@ -25,10 +26,10 @@ verb=$1
 shift
 case $verb in
   build | test | pack | format) (($# == 0)) || usage ;;
-  quickstart | bench) ;;
+  quickstart | bench | notebooks) ;;
   *) usage ;;
 esac
 
 require_sdk
-case $verb in test | quickstart | bench) require_native_library ;; esac
+case $verb in test | quickstart | bench | notebooks) require_native_library ;; esac
 "verb_$verb" "$@" </dev/null

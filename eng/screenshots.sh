@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes screenshots of the HTML page, light and dark, to artifacts/screenshots or the folder given as argument. Needs a browser
-# (eng/install-browser.sh) and a built solution (build.sh build).
+# Writes screenshots of the HTML page and of what notebooks show, light and dark, to artifacts/screenshots or the folder given as argument.
+# Needs a browser (eng/install-browser.sh) and a built solution (build.sh build).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 LEAP_SCREENSHOTS=$(realpath -m "${1:-artifacts/screenshots}")

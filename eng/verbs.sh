@@ -58,6 +58,9 @@ verb_quickstart() { dotnet run --configuration Release --project samples/QuickSt
 
 verb_bench() { dotnet run --configuration Release --project benchmarks/Microsoft.ML.Leap.Benchmarks -- "$@"; }
 
+# Writes the notebooks of samples/NotebookSamples from their programs, and runs them for their outputs.
+verb_notebooks() { dotnet run --configuration Release --project eng/Notebooks -- "$@"; }
+
 verb_format() { dotnet format Leap.sln; }
 
 # Arguments go to `dotnet pack`.

@@ -12,6 +12,7 @@ namespace Microsoft.ML.Leap;
 /// missing gets NaN, a token count of 0, no generated text and empty vectors, and the log one warning a view.</para>
 /// <para>Thread-safe, except for <see cref="Dispose"/>. Holds native memory until disposed.</para>
 /// </remarks>
+[TypeFormatterSource(typeof(TransformerDisplay))]
 public sealed partial class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
     private const int SettingsVersion = 2;
@@ -76,6 +77,13 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
 
     /// <summary>Gets whether rows are mapped one to one: always <see langword="true"/>.</summary>
     public bool IsRowToRowMapper => true;
+
+    internal string TextColumnName => _settings.TextColumnName;
+
+    internal IEnumerable<(string Name, DataViewType Type)> OutputColumns => _columns.NamesAndTypes;
+
+    /// <summary>Gets where the weights live; null of a disposed model.</summary>
+    internal string? DeviceName => _disposed ? null : _model.Device.ToString();
 
     /// <summary>Makes a network of its own with this model's weights.</summary>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
@@ -228,6 +236,10 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         _evaluator.Dispose();
         _model.Dispose();
     }
+
+    /// <inheritdoc/>
+    public override string ToString() =>
+        $"{Config}; {Tokenizer}; {(DeviceName is string device ? $"reads '{TextColumnName}' on {device}" : "disposed")}";
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {

@@ -41,6 +41,38 @@ public partial class ReadmeTests
     }
 
     [TestMethod]
+    public void GettingStartedPage_Program_RunsToItsFocusMapAndModel()
+    {
+        using var folder = new TemporaryFolder();
+        string output = Run("docs/getting-started.md", folder);
+        StringAssert.Contains(output, "bits a byte");
+        StringAssert.Contains(output, "Gets the number of");
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.html")), "collection");
+        Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "first.zip")));
+    }
+
+    [TestMethod]
+    public void ArchitecturePage_Program_RunsAndListsTheFiles()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/architecture.md", folder), "model.safetensors, ");
+    }
+
+    [TestMethod]
+    public void PipelinesPage_Program_RunsAndPrintsItsColumns()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/pipelines.md", folder), "Features: Vector<Single, 2>");
+    }
+
+    [TestMethod]
+    public void TroubleshootingPage_Program_PrintsTheMessageThatThePageShows()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("docs/troubleshooting.md", folder), "There is no text column 'text'; the data have 'Text'.");
+    }
+
+    [TestMethod]
     public void ScoringPage_Program_RunsAndPrintsItsMetrics()
     {
         using var folder = new TemporaryFolder();
@@ -70,6 +102,16 @@ public partial class ReadmeTests
         StringAssert.Contains(Run("docs/explanations.md", folder), "the start's share");
         StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.html")), "sorry");
         Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "focus.svg")));
+    }
+
+    [TestMethod]
+    public void NotebooksPage_Program_RunsAndShowsItsValues()
+    {
+        using var folder = new TemporaryFolder();
+        string printed = Run("docs/notebooks.md", folder);
+        foreach (string part in (string[])["epoch 2/2, step ", "LEAP: ", "best validation loss ", "perplexity "])
+            StringAssert.Contains(printed, part);
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "model.html")), "<svg ");
     }
 
     private static string Run(string page, TemporaryFolder folder)

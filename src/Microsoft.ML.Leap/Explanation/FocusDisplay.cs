@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>How pictures write a token.</summary>
@@ -14,7 +12,7 @@ internal static class FocusDisplay
         if (token.IsStart)
             return Start;
         string text = token.Length > 0 ? report.Text.Substring(token.Start, token.Length) : token.Text;
-        return string.Concat(text.EnumerateRunes().Select(rune => Visible(rune)));
+        return DisplayText.Visible(text);
     }
 
     /// <summary>Whether a line ends with the token.</summary>
@@ -29,14 +27,4 @@ internal static class FocusDisplay
     }
 
     public static double Greatest(IReadOnlyList<float> values) => values.Count > 1 ? values.Skip(1).Max() : values[0];
-
-    private static string Visible(Rune rune) => rune.Value switch
-    {
-        '\n' => "↵",
-        '\t' => "⇥",
-        < 0x20 => new Rune(0x2400 + rune.Value).ToString(),
-        0x7F => "␡",
-        0xFFFE or 0xFFFF => "\uFFFD",
-        _ => rune.ToString(),
-    };
 }

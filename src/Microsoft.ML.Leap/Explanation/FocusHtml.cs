@@ -24,8 +24,17 @@ internal static class FocusHtml
 
     /// <summary>The page in a frame of its own, for a notebook: neither's style or script can touch the other's.</summary>
     public static string Frame(FocusReport report) =>
-        "<iframe title=\"Focus\" sandbox=\"allow-scripts\" style=\"width:100%;height:420px;border:0\" srcdoc=\"" +
+        $"<iframe title=\"Focus\" sandbox=\"allow-scripts\" style=\"width:100%;height:{FrameHeight(report)}px;border:0\" srcdoc=\"" +
         WebUtility.HtmlEncode(Page(report)) + "\"></iframe>";
+
+    // As a frame does not grow with what is in it: enough for the text in a notebook of usual width. A longer one scrolls.
+    private static int FrameHeight(FocusReport report)
+    {
+        const int lineWidth = 700, characterWidth = 9, surpriseWidth = 20, lineHeight = 42, aroundText = 190, most = 420;
+        int width = report.Tokens.Sum(token => Math.Max(surpriseWidth, characterWidth * FocusDisplay.Of(report, token).Length));
+        int lines = 1 + width / lineWidth + report.Tokens.Count(token => FocusDisplay.EndsLine(report, token));
+        return Math.Min(most, aroundText + lineHeight * lines);
+    }
 
     private static void AppendControls(StringBuilder html, FocusReport report)
     {

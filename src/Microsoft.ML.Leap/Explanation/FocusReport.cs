@@ -13,7 +13,7 @@ namespace Microsoft.ML.Leap;
 /// layers'. With a prompt, only the positions count from which the continuation is predicted, and a token that none of them sees has 0.</para>
 /// <para>Immutable, and therefore thread-safe; it outlives the model.</para>
 /// </remarks>
-[TypeFormatterSource(typeof(FocusReportFormatterSource))]
+[TypeFormatterSource(typeof(FocusReportDisplay))]
 public sealed class FocusReport
 {
     private readonly FocusLayer[] _layers;
@@ -163,6 +163,14 @@ public sealed class FocusReport
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         File.WriteAllText(path, ToSvg());
+    }
+
+    /// <inheritdoc/>
+    public override string ToString()
+    {
+        IEnumerable<string> most = Tokens.Skip(1).OrderByDescending(token => Focus[token.Index]).Take(5)
+            .Select(token => $"'{FocusDisplay.Of(this, token)}' {DisplayText.Number(Focus[token.Index], "0.00")}");
+        return $"focus of {Tokens.Count} tokens in {LayerCount} layers of {HeadCount} heads{(Tokens.Count > 1 ? $"; most on {string.Join(", ", most)}" : "")}";
     }
 
     private ReadOnlySpan<float> Window(int layer, int head, int position, out int first)

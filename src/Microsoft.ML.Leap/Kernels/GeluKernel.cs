@@ -17,6 +17,7 @@ internal static unsafe class GeluKernel<TValue, TFormat, TVector>
     private const float Density = 0.39894228f;
 
     /// <summary>Writes the values, and the derivatives unless they are null.</summary>
+    [MethodImpl(HotLoop.Options)]
     public static void Run(TValue* x, TValue* y, TValue* derivative, int count)
     {
         int i = 0;

@@ -33,8 +33,8 @@ internal unsafe interface IRowVector<TSelf>
     /// <summary>Returns <paramref name="value"/>, which is not negative, with the sign of <paramref name="sign"/>.</summary>
     static abstract TSelf CopySign(TSelf value, TSelf sign);
 
-    /// <summary>Returns 2 to the power of whole numbers from -126; infinity for 128.</summary>
-    static abstract TSelf PowerOfTwo(TSelf exponent);
+    /// <summary>Returns <paramref name="value"/> times 2 to the power of whole numbers from -126 to 128.</summary>
+    static abstract TSelf ScaleByPowerOfTwo(TSelf value, TSelf exponent);
 
     float Sum();
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Leap;
 
@@ -8,6 +9,7 @@ internal static unsafe class LayerNormKernel
     private const float Epsilon = 1e-5f;
 
     /// <summary>Writes the norm of <paramref name="x"/> to <paramref name="y"/>, which may be the same.</summary>
+    [MethodImpl(HotLoop.Options)]
     public static void Run(float* x, float* weight, float* bias, float* y, int size)
     {
         float mean = Sum(x, 0, size, squares: false) / size;

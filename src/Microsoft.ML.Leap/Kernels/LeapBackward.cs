@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Microsoft.ML.Leap;
 
@@ -32,6 +33,7 @@ internal sealed unsafe class LeapBackward<TSize> : IHeadPass
         _logitGradients = new float[shape.Length];
     }
 
+    [MethodImpl(HotLoop.Options)]
     public void Run(int sequence, int head)
     {
         int d = _shape.HiddenSize;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>One thread's forward pass of LEAP attention: a sequence's head at a time.</summary>
@@ -22,6 +24,7 @@ internal sealed unsafe class LeapForward<TSize> : IHeadPass
         _focus = new float[shape.Length];
     }
 
+    [MethodImpl(HotLoop.Options)]
     public void Run(int sequence, int head)
     {
         int d = _shape.HiddenSize;

@@ -5,7 +5,8 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>The output layer and its cross-entropy in one pass, a few rows at a time: the logits of all rows never exist.</summary>
 /// <remarks>Where a gradient is wanted it is computed along with the loss, while a chunk's logits are at hand; the backward pass only
-/// scales it. Loss and gradients are summed in single precision or better, whatever the device and the products. Thread-safe.</remarks>
+/// scales it, and may give the saved gradients away: it is to run once. Loss and gradients are summed in single precision or better, whatever
+/// the device and the products. Thread-safe.</remarks>
 internal static class LinearCrossEntropy
 {
     private static readonly LinearCrossEntropyForm DefaultForm = new();
@@ -67,7 +68,11 @@ internal static class LinearCrossEntropy
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
         {
             using DisposeScope scope = NewDisposeScope();
-            List<Tensor> gradients = [.. ctx.get_saved_variables().Select(gradient => (gradient * grad_output).MoveToOuterDisposeScope())];
+
+            // A loss that is not scaled spares a pass over gradients as large as the weights. Elsewhere the host would wait for the device.
+            bool isUnscaled = RawMemory.IsReachable(grad_output) && grad_output.item<float>() == 1;
+            List<Tensor> gradients = [.. ctx.get_saved_variables().Select(
+                gradient => (isUnscaled ? gradient.alias() : gradient * grad_output).MoveToOuterDisposeScope())];
             return [.. gradients, null!, null!, null!];
         }
     }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -27,6 +28,7 @@ internal static unsafe class MaskedScale
         return y;
     }
 
+    [MethodImpl(HotLoop.Options)]
     private static void Compute(float* from, float* to, long first, int count, NoiseMask mask)
     {
         int i = 0;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Leap;
@@ -25,6 +26,7 @@ internal static unsafe class MatrixVector
             Run<RowVector256>(matrix, bias, firstRow, rowCount, columns, x, y);
     }
 
+    [MethodImpl(HotLoop.Options)]
     private static void Run<TVector>(
         float* matrix, float* bias, int firstRow, int rowCount, int columns, ReadOnlySpan<nint> x, ReadOnlySpan<nint> y)
         where TVector : struct, IRowVector<TVector>

@@ -34,6 +34,6 @@ internal static class RowExponential
         p = TVector.MultiplyAdd(p, r, TVector.Create(4.1665795894e-2f));
         p = TVector.MultiplyAdd(p, r, TVector.Create(1.6666665459e-1f));
         p = TVector.MultiplyAdd(p, r, TVector.Create(5.0000001201e-1f));
-        return TVector.MultiplyAdd(p, r * r, r + TVector.Create(1)) * TVector.PowerOfTwo(n);
+        return TVector.ScaleByPowerOfTwo(TVector.MultiplyAdd(p, r * r, r + TVector.Create(1)), n);
     }
 }

@@ -42,8 +42,8 @@ internal readonly unsafe struct RowVector256(Vector256<float> value) : IRowVecto
 
     public static RowVector256 CopySign(RowVector256 value, RowVector256 sign) => new(Vector256.CopySign(value._value, sign._value));
 
-    public static RowVector256 PowerOfTwo(RowVector256 exponent) =>
-        new(((Vector256.ConvertToInt32Native(exponent._value) + Vector256.Create(127)) << 23).AsSingle());
+    public static RowVector256 ScaleByPowerOfTwo(RowVector256 value, RowVector256 exponent) =>
+        new(value._value * ((Vector256.ConvertToInt32Native(exponent._value) + Vector256.Create(127)) << 23).AsSingle());
 
     public float Sum() => Vector256.Sum(_value);
 

@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>512 bits: 16 numbers.</summary>
+/// <summary>512 bits: 16 numbers, on processors with AVX-512.</summary>
 internal readonly unsafe struct RowVector512(Vector512<float> value) : IRowVector<RowVector512>
 {
     private readonly Vector512<float> _value = value;
@@ -22,12 +23,8 @@ internal readonly unsafe struct RowVector512(Vector512<float> value) : IRowVecto
 
     public static RowVector512 Load(float* source) => new(Vector512.Load(source));
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static RowVector512 LoadBFloat16(ushort* source)
-    {
-        (Vector256<uint> lower, Vector256<uint> upper) = Vector256.Widen(Vector256.Load(source));
-        return new((Vector512.Create(lower, upper) << 16).AsSingle());
-    }
+    public static RowVector512 LoadBFloat16(ushort* source) =>
+        new((Avx512F.ConvertToVector512UInt32(Vector256.Load(source)) << 16).AsSingle());
 
     public static RowVector512 MultiplyAdd(RowVector512 left, RowVector512 right, RowVector512 addend) =>
         new(Vector512.MultiplyAddEstimate(left._value, right._value, addend._value));
@@ -42,8 +39,8 @@ internal readonly unsafe struct RowVector512(Vector512<float> value) : IRowVecto
 
     public static RowVector512 CopySign(RowVector512 value, RowVector512 sign) => new(Vector512.CopySign(value._value, sign._value));
 
-    public static RowVector512 PowerOfTwo(RowVector512 exponent) =>
-        new(((Vector512.ConvertToInt32Native(exponent._value) + Vector512.Create(127)) << 23).AsSingle());
+    public static RowVector512 ScaleByPowerOfTwo(RowVector512 value, RowVector512 exponent) =>
+        new(Avx512F.Scale(value._value, exponent._value));
 
     public float Sum() => Vector512.Sum(_value);
 
@@ -54,6 +51,6 @@ internal readonly unsafe struct RowVector512(Vector512<float> value) : IRowVecto
     {
         Vector512<uint> bits = _value.AsUInt32();
         Vector512<uint> rounded = (bits + Vector512.Create(BFloat16Row.HalfLessOne) + ((bits >> 16) & Vector512<uint>.One)) >> 16;
-        Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()).Store(target);
+        Avx512F.ConvertToVector256UInt16(rounded).Store(target);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Leap;
@@ -21,6 +22,7 @@ internal static unsafe class SoftmaxWeights
         }
     }
 
+    [MethodImpl(HotLoop.Options)]
     private static double Run<TVector>(float* logits, float maximum, float scale, float* weights, int count)
         where TVector : struct, IRowVector<TVector>
     {

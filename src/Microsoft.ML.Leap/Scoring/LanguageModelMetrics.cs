@@ -5,6 +5,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>How well a language model predicts a text. Immutable, and therefore thread-safe.</summary>
 /// <remarks>Perplexities a token compare only models with the same tokenizer; <see cref="WordPerplexity"/> and
 /// <see cref="BitsPerByte"/> share the likelihood over units of the text itself, and so compare across tokenizers.</remarks>
+[TypeFormatterSource(typeof(MetricsDisplay))]
 public sealed class LanguageModelMetrics
 {
     internal LanguageModelMetrics(

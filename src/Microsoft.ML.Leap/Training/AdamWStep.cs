@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
@@ -48,6 +49,7 @@ internal readonly record struct AdamWStep(
         CpuWork.ForRanges(weight.numel(), ValuesAPart, (first, count) => step.Fused(w + first, g + first, m + first, v + first, count));
     }
 
+    [MethodImpl(HotLoop.Options)]
     private unsafe void Fused(float* weight, float* gradient, float* mean, float* square, int count)
     {
         int i = 0;

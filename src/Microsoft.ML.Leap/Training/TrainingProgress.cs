@@ -3,6 +3,7 @@ using System.Globalization;
 namespace Microsoft.ML.Leap;
 
 /// <summary>Where a training run stands after a step. Immutable, and therefore thread-safe.</summary>
+[TypeFormatterSource(typeof(ProgressDisplay))]
 public sealed record TrainingProgress
 {
     /// <summary>Gets the epoch under way, from 1.</summary>
@@ -51,9 +52,6 @@ public sealed record TrainingProgress
         return string.Create(
             CultureInfo.InvariantCulture,
             $"epoch {Epoch}/{EpochCount}, step {Step}/{StepCount}{skipped}, loss {Loss:0.0000}{validation}, learning rate {LearningRate:0.00E+0}, " +
-            $"gradient norm {GradientNorm:0.000}, {TokensPerSecond:0} tokens/s, elapsed {Hours(Elapsed)}, remaining {Hours(Remaining)}");
+            $"gradient norm {GradientNorm:0.000}, {TokensPerSecond:0} tokens/s, elapsed {DisplayText.Duration(Elapsed)}, remaining {DisplayText.Duration(Remaining)}");
     }
-
-    private static string Hours(TimeSpan time) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Math.Floor(time.TotalHours):00}:{time:mm\\:ss}");
 }

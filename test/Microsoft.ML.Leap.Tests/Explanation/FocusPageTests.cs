@@ -1,35 +1,12 @@
 using Microsoft.Playwright;
-using Microsoft.Playwright.MSTest;
 
 namespace Microsoft.ML.Leap.Tests;
 
-/// <summary>The page in a real browser: Chromium from <c>LEAP_CHROMIUM</c> or the path; inconclusive where there is none
-/// (<c>eng/install-browser.sh</c>).</summary>
+/// <summary>The page in a real browser.</summary>
 [TestClass]
-public class FocusPageTests : PlaywrightTest
+public class FocusPageTests : BrowserTest
 {
-    private const string Variable = "LEAP_CHROMIUM";
     private const string Text = "the <script>alert(1)</script> cat\nsat on the mat";
-
-    private static IBrowser? s_browser;
-
-    private static IBrowser Browser => s_browser!;
-
-    [TestInitialize]
-    public async Task Launch()
-    {
-        string? path = FindChromium();
-        if (path is null)
-            Assert.Inconclusive($"No Chromium is installed: run eng/install-browser.sh, or set {Variable} to one.");
-        s_browser ??= await Playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = path, Args = ["--no-sandbox"] });
-    }
-
-    [ClassCleanup]
-    public static async Task Close()
-    {
-        if (s_browser is not null)
-            await s_browser.DisposeAsync();
-    }
 
     [TestMethod]
     public async Task Page_Opened_ShowsEachTokenAsText()
@@ -118,6 +95,7 @@ public class FocusPageTests : PlaywrightTest
         IPage page = await Browser.NewPageAsync();
         await page.SetContentAsync($"<p>cell</p>{FocusHtml.Frame(report)}");
         await Expect(page.FrameLocator("iframe").Locator(".token")).ToHaveCountAsync(report.Tokens.Count);
+        Assert.IsTrue(await page.FrameLocator("iframe").Locator("body").EvaluateAsync<bool>("body => body.scrollHeight <= innerHeight"), "it fits its frame");
         await page.FrameLocator("iframe").Locator("#layer").SelectOptionAsync("0");
         await Expect(page.FrameLocator("iframe").Locator("#head")).ToBeEnabledAsync();
     }
@@ -128,13 +106,10 @@ public class FocusPageTests : PlaywrightTest
     public async Task Screenshot_LightAndDark_AreWritten()
     {
         using var folder = new TemporaryFolder();
-        string target = Environment.GetEnvironmentVariable("LEAP_SCREENSHOTS") ?? folder.Path;
         foreach (ColorScheme scheme in (ColorScheme[])[ColorScheme.Light, ColorScheme.Dark])
         {
             (IPage page, _) = await OpenAsync(HostileModel.Transformer.Explain(Text), scheme);
-            string path = Path.Combine(target, $"focus-{scheme}.png".ToLowerInvariant());
-            await page.ScreenshotAsync(new PageScreenshotOptions { Path = path, FullPage = true });
-            Assert.IsGreaterThan(1000, new FileInfo(path).Length);
+            await TakeScreenshotAsync(page, folder, $"focus-{scheme}.png");
         }
     }
 
@@ -167,14 +142,5 @@ public class FocusPageTests : PlaywrightTest
         Assert.HasCount(values.Count, painted);
         for (int i = 0; i < painted.Length; i++)
             Assert.AreEqual(Math.Min(1, values[i] / greatest), double.Parse(painted[i]), 1e-3, $"token {i}");
-    }
-
-    private static string? FindChromium()
-    {
-        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given)
-            return File.Exists(given) ? given : throw new FileNotFoundException($"{Variable} names '{given}', which does not exist.");
-        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
-        return folders.SelectMany(folder => new[] { "chromium", "chromium-browser", "google-chrome" }.Select(name => Path.Combine(folder, name)))
-            .FirstOrDefault(File.Exists);
     }
 }

@@ -84,6 +84,14 @@ public partial class FocusPictureTests
         Assert.AreEqual(Report.ToHtml(), WebUtility.HtmlDecode(frame.Groups[1].Value));
     }
 
+    [TestMethod]
+    public void ToString_Report_NamesTheMostFocused()
+    {
+        FocusToken most = Report.Tokens.Skip(1).MaxBy(token => Report.Focus[token.Index])!;
+        StringAssert.StartsWith(Report.ToString(), $"focus of 15 tokens in 2 layers of 2 heads; most on '{FocusDisplay.Of(Report, most)}' {Report.Focus[most.Index]:0.00}, ");
+        Assert.AreEqual("focus of 1 tokens in 2 layers of 2 heads", HostileModel.Transformer.Explain("").ToString());
+    }
+
     [GeneratedRegex("<span class=\"word\">([^<]*)</span>")]
     private static partial Regex Word();
 

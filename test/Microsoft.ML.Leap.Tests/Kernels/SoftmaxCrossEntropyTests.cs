@@ -13,11 +13,20 @@ public unsafe class SoftmaxCrossEntropyTests
     [DataRow(32)]
     [DataRow(45)]
     [DataRow(5)]
-    public void Kernel_OfEitherWidth_EqualsTensorOperations(int size)
+    public void Kernel_Of256Bits_EqualsTensorOperations(int size)
     {
         AssertEqualsPlain<RowVector256>(size, ScalarType.Float32, 1e-5);
-        AssertEqualsPlain<RowVector512>(size, ScalarType.Float32, 1e-5);
         AssertEqualsPlain<RowVector256>(size, ScalarType.BFloat16, 1e-2);
+    }
+
+    [TestMethod]
+    [DataRow(32)]
+    [DataRow(45)]
+    [DataRow(5)]
+    public void Kernel_Of512Bits_EqualsTensorOperations(int size)
+    {
+        WideVectors.Require();
+        AssertEqualsPlain<RowVector512>(size, ScalarType.Float32, 1e-5);
         AssertEqualsPlain<RowVector512>(size, ScalarType.BFloat16, 1e-2);
     }
 

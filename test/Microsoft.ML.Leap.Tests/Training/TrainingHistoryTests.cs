@@ -60,4 +60,12 @@ public class TrainingHistoryTests
         Assert.AreEqual(2, new TrainingHistory([First, First with { Step = 2, ValidationLoss = 0.1 }, First with { ValidationLoss = null }]).Best!.Step);
         Assert.IsNull(new TrainingHistory([]).Best);
     }
+
+    [TestMethod]
+    public void Best_LossThatIsNotANumber_IsPassedOver()
+    {
+        TrainingRecord undefined = First with { ValidationLoss = double.NaN };
+        Assert.AreEqual(First, new TrainingHistory([undefined, First]).Best);
+        Assert.IsNull(new TrainingHistory([undefined]).Best);
+    }
 }

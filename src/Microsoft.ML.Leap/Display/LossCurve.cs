@@ -1,0 +1,106 @@
+using System.Globalization;
+using System.Text;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>Draws training and validation loss by step as an SVG. The lines differ in colour, in dashes and in their marks.</summary>
+internal static class LossCurve
+{
+    private const int Width = 640;
+    private const int Height = 300;
+    private const int Left = 64;
+    private const int Right = 36;
+    private const int Top = 34;
+    private const int Bottom = 44;
+    private const int MostMarks = 25;
+
+    private static readonly Line s_training = new("training", DisplayColors.First, "", IsSquare: false);
+    private static readonly Line s_validation = new("validation", DisplayColors.Second, "6 4", IsSquare: true);
+
+    public static string Draw(IReadOnlyList<TrainingRecord> records)
+    {
+        (Line Line, List<List<(long Step, double Loss)>> Runs)[] curves =
+        [
+            (s_training, CurvePoints.Runs(records, record => record.TrainingLoss)),
+            (s_validation, CurvePoints.Runs(records, record => record.ValidationLoss)),
+        ];
+        double[] losses = [.. curves.SelectMany(curve => curve.Runs).SelectMany(run => run).Select(point => point.Loss)];
+        CurveAxis steps = CurveAxis.Over(0, Math.Max(1, records.Max(record => record.Step)), leastStep: 1);
+        CurveAxis values = losses.Length > 0 ? CurveAxis.Over(losses.Min(), losses.Max(), leastStep: 1e-4) : CurveAxis.Over(0, 1, leastStep: 1e-4);
+
+        var svg = new StringBuilder();
+        svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{Height}\" viewBox=\"0 0 {Width} {Height}\" ")
+            .Append("role=\"img\" aria-label=\"Loss by step\" fill=\"currentColor\" font-size=\"12\" style=\"max-width:100%;height:auto\">");
+        AppendAxes(svg, steps, values);
+        int legend = Left;
+        foreach ((Line line, List<List<(long, double)>> runs) in curves.Where(curve => curve.Runs.Count > 0))
+        {
+            AppendLegend(svg, line, legend);
+            legend += 110;
+            foreach (List<(long, double)> run in runs)
+                AppendRun(svg, line, run, steps, values, isMarked: records.Count <= MostMarks);
+        }
+
+        return svg.Append("</svg>").ToString();
+    }
+
+    private static void AppendAxes(StringBuilder svg, CurveAxis steps, CurveAxis values)
+    {
+        foreach ((double value, string label) in values.Labels)
+        {
+            double y = Y(values, value);
+            svg.Append(CultureInfo.InvariantCulture, $"<path d=\"M{Left} {y:0.##}H{Width - Right}\" stroke=\"currentColor\" stroke-opacity=\".2\"/>")
+                .Append(CultureInfo.InvariantCulture, $"<text x=\"{Left - 6}\" y=\"{y + 4:0.##}\" text-anchor=\"end\">{label}</text>");
+        }
+
+        foreach ((double value, string label) in steps.Labels)
+        {
+            double x = X(steps, value);
+            svg.Append(CultureInfo.InvariantCulture, $"<path d=\"M{x:0.##} {Height - Bottom}v4\" stroke=\"currentColor\"/>")
+                .Append(CultureInfo.InvariantCulture, $"<text x=\"{x:0.##}\" y=\"{Height - Bottom + 17}\" text-anchor=\"middle\">{label}</text>");
+        }
+
+        svg.Append(CultureInfo.InvariantCulture, $"<path d=\"M{Left} {Top}V{Height - Bottom}H{Width - Right}\" fill=\"none\" stroke=\"currentColor\"/>")
+            .Append(CultureInfo.InvariantCulture, $"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 6}\" text-anchor=\"middle\">step</text>")
+            .Append(CultureInfo.InvariantCulture, $"<text transform=\"translate(13 {(Top + Height - Bottom) / 2}) rotate(-90)\" text-anchor=\"middle\">loss (nats a token)</text>");
+    }
+
+    private static void AppendLegend(StringBuilder svg, Line line, int x)
+    {
+        AppendPath(svg, line, string.Create(CultureInfo.InvariantCulture, $"M{x} 14h32"));
+        AppendMark(svg, line, x + 16, 14, "");
+        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + 40}\" y=\"18\">{line.Name}</text>");
+    }
+
+    private static void AppendRun(StringBuilder svg, Line line, List<(long Step, double Loss)> run, CurveAxis steps, CurveAxis values, bool isMarked)
+    {
+        if (run.Count > 1)
+        {
+            AppendPath(svg, line, "M" + string.Join('L', run.Select(point =>
+                string.Create(CultureInfo.InvariantCulture, $"{X(steps, point.Step):0.##} {Y(values, point.Loss):0.##}"))));
+        }
+
+        // A point between two gaps has no line.
+        if (!isMarked && run.Count > 1)
+            return;
+        foreach ((long step, double loss) in run)
+            AppendMark(svg, line, X(steps, step), Y(values, loss), $"{line.Name} loss {DisplayText.Number(loss, "0.0000")} at step {DisplayText.Count(step)}");
+    }
+
+    private static void AppendPath(StringBuilder svg, Line line, string path) => svg.Append(
+        CultureInfo.InvariantCulture, $"<path d=\"{path}\" fill=\"none\" stroke=\"{line.Color}\" stroke-width=\"2\" stroke-dasharray=\"{line.Dashes}\"/>");
+
+    private static void AppendMark(StringBuilder svg, Line line, double x, double y, string title)
+    {
+        string shape = line.IsSquare
+            ? string.Create(CultureInfo.InvariantCulture, $"rect x=\"{x - 3.5:0.##}\" y=\"{y - 3.5:0.##}\" width=\"7\" height=\"7\"")
+            : string.Create(CultureInfo.InvariantCulture, $"circle cx=\"{x:0.##}\" cy=\"{y:0.##}\" r=\"3\"");
+        svg.Append(CultureInfo.InvariantCulture, $"<{shape} fill=\"{line.Color}\"><title>{title}</title></{shape.Split(' ')[0]}>");
+    }
+
+    private static double X(CurveAxis steps, double step) => Left + steps.Place(step) * (Width - Left - Right);
+
+    private static double Y(CurveAxis values, double loss) => Height - Bottom - values.Place(loss) * (Height - Top - Bottom);
+
+    private sealed record Line(string Name, string Color, string Dashes, bool IsSquare);
+}
