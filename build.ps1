@@ -63,10 +63,11 @@ switch ($Verb) {
     'test' { Test }
     'quickstart' { Invoke-DotNet run --configuration Release --project samples/QuickStart '--' @Rest }
     'bench' { Invoke-DotNet run --configuration Release --project benchmarks/Microsoft.ML.Leap.Benchmarks '--' @Rest }
+    'notebooks' { Invoke-DotNet run --configuration Release --project eng/Notebooks '--' @Rest }
     'pack' { Pack }
     'format' { Invoke-DotNet format Leap.sln }
     default {
-        Write-Host 'usage: ./build.ps1 build | test | quickstart [FILE] | bench VERB ... | pack | format'
+        Write-Host 'usage: ./build.ps1 build | test | quickstart [FILE] | bench VERB ... | notebooks [NAME] | pack | format'
         exit 2
     }
 }

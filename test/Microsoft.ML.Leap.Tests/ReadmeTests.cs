@@ -26,6 +26,7 @@ public partial class ReadmeTests
     [DataRow("docs/generation.md")]
     [DataRow("docs/training.md")]
     [DataRow("Extensions.AI.md")]
+    [DataRow("docs/performance.md")]
     public void Page_Program_Compiles(string page) => Assert.IsNotEmpty(Compile(page));
 
     [TestMethod]
@@ -49,6 +50,14 @@ public partial class ReadmeTests
         StringAssert.Contains(output, "Gets the number of");
         StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.html")), "collection");
         Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "first.zip")));
+    }
+
+    [TestMethod]
+    public void GpuPage_Program_RunsWithOrWithoutGpu()
+    {
+        using var folder = new TemporaryFolder();
+        string output = Run("docs/gpu.md", folder);
+        Assert.AreEqual(!TorchSharp.torch.cuda.is_available(), output.Contains("Computing on the CPU.", StringComparison.Ordinal), output);
     }
 
     [TestMethod]

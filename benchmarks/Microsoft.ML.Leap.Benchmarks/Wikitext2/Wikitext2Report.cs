@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Leap.Benchmarks;
 
-/// <summary>What the verb "wikitext2" found.</summary>
-internal sealed record Wikitext2Report
+/// <summary>What a run of the WikiText-2 protocol found.</summary>
+public sealed record Wikitext2Report
 {
     public required string Model { get; init; }
 

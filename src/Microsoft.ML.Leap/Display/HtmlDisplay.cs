@@ -1,9 +1,10 @@
 namespace Microsoft.ML.Leap;
 
-/// <summary>Shows values of a type in a notebook, by the conventions of .NET Interactive: it is the source of the type's formatters, and the
-/// only one of them.</summary>
-/// <remarks>A notebook has a scheme of colours of its own, which a style sheet cannot ask for. So what is drawn takes its colours from where
-/// it stands, adds none but those of <see cref="DisplayColors"/>, and has its styles inline, where they cannot touch the notebook's.</remarks>
+/// <summary>Shows values of a type in a notebook, by the conventions of .NET Interactive: it is the source of the type's formatters, and
+/// the only one of them.</summary>
+/// <remarks>A notebook has a scheme of colours of its own, which a style sheet cannot ask for. So what is drawn takes its colours from
+/// where it stands, adds none but those of <see cref="DisplayColors"/>, and has its styles inline, where they cannot touch the
+/// notebook's.</remarks>
 internal abstract class HtmlDisplay<T>
     where T : class
 {

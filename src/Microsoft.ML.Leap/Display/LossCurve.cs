@@ -26,11 +26,11 @@ internal static class LossCurve
         ];
         double[] losses = [.. curves.SelectMany(curve => curve.Runs).SelectMany(run => run).Select(point => point.Loss)];
         CurveAxis steps = CurveAxis.Over(0, Math.Max(1, records.Max(record => record.Step)), leastStep: 1);
-        CurveAxis values = losses.Length > 0 ? CurveAxis.Over(losses.Min(), losses.Max(), leastStep: 1e-4) : CurveAxis.Over(0, 1, leastStep: 1e-4);
+        CurveAxis values = CurveAxis.Over(losses.DefaultIfEmpty(0).Min(), losses.DefaultIfEmpty(1).Max(), leastStep: 1e-4);
 
-        var svg = new StringBuilder();
-        svg.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width}\" height=\"{Height}\" viewBox=\"0 0 {Width} {Height}\" ")
-            .Append("role=\"img\" aria-label=\"Loss by step\" fill=\"currentColor\" font-size=\"12\" style=\"max-width:100%;height:auto\">");
+        var svg = new StringBuilder("<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"Loss by step\" ");
+        Append(svg, $"width=\"{Width}\" height=\"{Height}\" viewBox=\"0 0 {Width} {Height}\" ");
+        svg.Append("fill=\"currentColor\" font-size=\"12\" style=\"max-width:100%;height:auto\">");
         AppendAxes(svg, steps, values);
         int legend = Left;
         foreach ((Line line, List<List<(long, double)>> runs) in curves.Where(curve => curve.Runs.Count > 0))
@@ -49,54 +49,63 @@ internal static class LossCurve
         foreach ((double value, string label) in values.Labels)
         {
             double y = Y(values, value);
-            svg.Append(CultureInfo.InvariantCulture, $"<path d=\"M{Left} {y:0.##}H{Width - Right}\" stroke=\"currentColor\" stroke-opacity=\".2\"/>")
-                .Append(CultureInfo.InvariantCulture, $"<text x=\"{Left - 6}\" y=\"{y + 4:0.##}\" text-anchor=\"end\">{label}</text>");
+            Append(svg, $"<path d=\"M{Left} {y:0.##}H{Width - Right}\" stroke=\"currentColor\" stroke-opacity=\".2\"/>");
+            Append(svg, $"<text x=\"{Left - 6}\" y=\"{y + 4:0.##}\" text-anchor=\"end\">{label}</text>");
         }
 
         foreach ((double value, string label) in steps.Labels)
         {
             double x = X(steps, value);
-            svg.Append(CultureInfo.InvariantCulture, $"<path d=\"M{x:0.##} {Height - Bottom}v4\" stroke=\"currentColor\"/>")
-                .Append(CultureInfo.InvariantCulture, $"<text x=\"{x:0.##}\" y=\"{Height - Bottom + 17}\" text-anchor=\"middle\">{label}</text>");
+            Append(svg, $"<path d=\"M{x:0.##} {Height - Bottom}v4\" stroke=\"currentColor\"/>");
+            Append(svg, $"<text x=\"{x:0.##}\" y=\"{Height - Bottom + 17}\" text-anchor=\"middle\">{label}</text>");
         }
 
-        svg.Append(CultureInfo.InvariantCulture, $"<path d=\"M{Left} {Top}V{Height - Bottom}H{Width - Right}\" fill=\"none\" stroke=\"currentColor\"/>")
-            .Append(CultureInfo.InvariantCulture, $"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 6}\" text-anchor=\"middle\">step</text>")
-            .Append(CultureInfo.InvariantCulture, $"<text transform=\"translate(13 {(Top + Height - Bottom) / 2}) rotate(-90)\" text-anchor=\"middle\">loss (nats a token)</text>");
+        Append(svg, $"<path d=\"M{Left} {Top}V{Height - Bottom}H{Width - Right}\" fill=\"none\" stroke=\"currentColor\"/>");
+        Append(svg, $"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 6}\" text-anchor=\"middle\">step</text>");
+        Append(svg, $"<text transform=\"translate(13 {(Top + Height - Bottom) / 2}) rotate(-90)\" text-anchor=\"middle\">");
+        svg.Append("loss (nats a token)</text>");
     }
 
     private static void AppendLegend(StringBuilder svg, Line line, int x)
     {
-        AppendPath(svg, line, string.Create(CultureInfo.InvariantCulture, $"M{x} 14h32"));
+        AppendPath(svg, line, $"M{x} 14h32");
         AppendMark(svg, line, x + 16, 14, "");
-        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{x + 40}\" y=\"18\">{line.Name}</text>");
+        Append(svg, $"<text x=\"{x + 40}\" y=\"18\">{line.Name}</text>");
     }
 
-    private static void AppendRun(StringBuilder svg, Line line, List<(long Step, double Loss)> run, CurveAxis steps, CurveAxis values, bool isMarked)
+    private static void AppendRun(
+        StringBuilder svg, Line line, List<(long Step, double Loss)> run, CurveAxis steps, CurveAxis values, bool isMarked)
     {
         if (run.Count > 1)
         {
-            AppendPath(svg, line, "M" + string.Join('L', run.Select(point =>
-                string.Create(CultureInfo.InvariantCulture, $"{X(steps, point.Step):0.##} {Y(values, point.Loss):0.##}"))));
+            IEnumerable<string> places = run.Select(point =>
+                string.Create(CultureInfo.InvariantCulture, $"{X(steps, point.Step):0.##} {Y(values, point.Loss):0.##}"));
+            AppendPath(svg, line, $"M{string.Join('L', places)}");
         }
 
         // A point between two gaps has no line.
         if (!isMarked && run.Count > 1)
             return;
         foreach ((long step, double loss) in run)
-            AppendMark(svg, line, X(steps, step), Y(values, loss), $"{line.Name} loss {DisplayText.Number(loss, "0.0000")} at step {DisplayText.Count(step)}");
+        {
+            string title = $"{line.Name} loss {DisplayText.Number(loss, "0.0000")} at step {DisplayText.Count(step)}";
+            AppendMark(svg, line, X(steps, step), Y(values, loss), title);
+        }
     }
 
-    private static void AppendPath(StringBuilder svg, Line line, string path) => svg.Append(
-        CultureInfo.InvariantCulture, $"<path d=\"{path}\" fill=\"none\" stroke=\"{line.Color}\" stroke-width=\"2\" stroke-dasharray=\"{line.Dashes}\"/>");
+    private static void AppendPath(StringBuilder svg, Line line, string path) =>
+        Append(svg, $"<path d=\"{path}\" fill=\"none\" stroke=\"{line.Color}\" stroke-width=\"2\" stroke-dasharray=\"{line.Dashes}\"/>");
 
     private static void AppendMark(StringBuilder svg, Line line, double x, double y, string title)
     {
-        string shape = line.IsSquare
-            ? string.Create(CultureInfo.InvariantCulture, $"rect x=\"{x - 3.5:0.##}\" y=\"{y - 3.5:0.##}\" width=\"7\" height=\"7\"")
-            : string.Create(CultureInfo.InvariantCulture, $"circle cx=\"{x:0.##}\" cy=\"{y:0.##}\" r=\"3\"");
-        svg.Append(CultureInfo.InvariantCulture, $"<{shape} fill=\"{line.Color}\"><title>{title}</title></{shape.Split(' ')[0]}>");
+        Append(svg, $"<g fill=\"{line.Color}\"><title>{title}</title>");
+        if (line.IsSquare)
+            Append(svg, $"<rect x=\"{x - 3.5:0.##}\" y=\"{y - 3.5:0.##}\" width=\"7\" height=\"7\"/></g>");
+        else
+            Append(svg, $"<circle cx=\"{x:0.##}\" cy=\"{y:0.##}\" r=\"3\"/></g>");
     }
+
+    private static void Append(StringBuilder svg, FormattableString text) => svg.Append(text.ToString(CultureInfo.InvariantCulture));
 
     private static double X(CurveAxis steps, double step) => Left + steps.Place(step) * (Width - Left - Right);
 

@@ -9,13 +9,16 @@ namespace Microsoft.ML.Leap;
 /// the device and the products. Thread-safe.</remarks>
 internal static class LinearCrossEntropy
 {
+    /// <summary>The target of a row that has none.</summary>
+    public const long IgnoredTarget = -100;
+
     private static readonly LinearCrossEntropyForm DefaultForm = new();
 
     /// <summary>Returns the negative log-likelihoods of the targets in nats, summed and divided by <paramref name="targetCount"/>.</summary>
     /// <param name="hidden">What the layer sees, [R, d].</param>
     /// <param name="weight">Its matrix, [V, d].</param>
     /// <param name="bias">Its bias, [V].</param>
-    /// <param name="targets">Indices of the right logits, int64 [R]; rows of <see cref="TokenBlocks.IgnoredTarget"/> cost nothing.</param>
+    /// <param name="targets">Indices of the right logits, int64 [R]; rows of <see cref="IgnoredTarget"/> cost nothing.</param>
     /// <param name="targetCount">What the sum is divided by, at least 1: the number of targets for their mean.</param>
     /// <param name="form">How it is computed; in the weights' precision when null.</param>
     /// <returns>A scalar that gradients of hidden, weight and bias flow through.</returns>
@@ -34,7 +37,7 @@ internal static class LinearCrossEntropy
     // The rows that have a target, those targets, and the rows' indices where some have none.
     private static (Tensor Hidden, Tensor Targets, Tensor? Indices) Real(Tensor hidden, Tensor targets)
     {
-        Tensor isReal = targets.ne(TokenBlocks.IgnoredTarget);
+        Tensor isReal = targets.ne(IgnoredTarget);
         if (isReal.all().item<bool>())
             return (hidden, targets, null);
 

@@ -7,9 +7,6 @@ namespace Microsoft.ML.Leap;
 /// but the first is predicted exactly once, and the last block may be shorter. Blocks made by <see cref="Separate"/> share nothing.</remarks>
 internal sealed class TokenBlocks
 {
-    /// <summary>The target of a padded position: cross-entropy leaves it out.</summary>
-    public const long IgnoredTarget = -100;
-
     private readonly TokenStore _ids;
     private readonly int _length;
     private readonly int _stride;
@@ -72,7 +69,7 @@ internal sealed class TokenBlocks
 
         long[] inputs = new long[blocks.Length * width];
         long[] targets = new long[blocks.Length * width];
-        Array.Fill(targets, IgnoredTarget);
+        Array.Fill(targets, LinearCrossEntropy.IgnoredTarget);
         int[] ids = new int[width + 1];
         for (int row = 0; row < blocks.Length; row++)
         {

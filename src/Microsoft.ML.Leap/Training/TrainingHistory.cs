@@ -13,7 +13,8 @@ public sealed class TrainingHistory
     public IReadOnlyList<TrainingRecord> Records { get; }
 
     /// <summary>Gets the record of the least validation loss; <see langword="null"/> where none was measured.</summary>
-    public TrainingRecord? Best => Records.Where(record => !double.IsNaN(record.ValidationLoss ?? double.NaN)).MinBy(record => record.ValidationLoss);
+    public TrainingRecord? Best =>
+        Records.Where(record => !double.IsNaN(record.ValidationLoss ?? double.NaN)).MinBy(record => record.ValidationLoss);
 
     /// <summary>Writes the records as comma-separated values with a header line, numbers in invariant format and to the last digit.</summary>
     /// <param name="path">The file; replaced when it exists.</param>
@@ -35,7 +36,7 @@ public sealed class TrainingHistory
         string best = Best is TrainingRecord record
             ? $"; best validation loss {DisplayText.Number(record.ValidationLoss!.Value, LossFormat)} at step {DisplayText.Count(record.Step)}"
             : "";
-        return $"epoch {last.Epoch}, step {DisplayText.Count(last.Step)}, {DisplayText.Count(last.Tokens)} tokens in {DisplayText.Duration(last.Elapsed)}: " +
-            $"training loss {DisplayText.Number(last.TrainingLoss, LossFormat)}{validation}{best}";
+        return $"epoch {last.Epoch}, step {DisplayText.Count(last.Step)}, {DisplayText.Count(last.Tokens)} tokens in " +
+            $"{DisplayText.Duration(last.Elapsed)}: training loss {DisplayText.Number(last.TrainingLoss, LossFormat)}{validation}{best}";
     }
 }

@@ -34,6 +34,14 @@ public class Wikitext2RunTests
     }
 
     [TestMethod]
+    public void Train_UnknownNetwork_IsRefused()
+    {
+        ArgumentException exception = Assert.ThrowsExactly<ArgumentException>(
+            () => Wikitext2Comparison.Train("gpt3", "folder", TokenizerOptions.Bytes(), vocabulary => new LeapConfig(vocabulary), 1));
+        StringAssert.Contains(exception.Message, "'gpt3' is no network; expected leap or gpt2.");
+    }
+
+    [TestMethod]
     public void Run_AlreadyOver_ReportsItsCheckpoint()
     {
         using var folder = new TemporaryFolder();

@@ -23,12 +23,12 @@ public class DisplayPageTests : BrowserTest
         Assert.AreEqual(500, await page.EvaluateAsync<int>("() => document.documentElement.scrollWidth"), "nothing is wider than the page");
 
         string own = await page.Locator("#own").EvaluateAsync<string>("element => getComputedStyle(element).color");
-        string[] colors = await page.Locator("td, th, summary, [role=progressbar]").EvaluateAllAsync<string[]>("all => all.map(element => getComputedStyle(element).color)");
+        string[] colors = await ComputedAsync(page, "td, th, summary, [role=progressbar]", "color");
         Assert.IsGreaterThan(30, colors.Length);
         Assert.IsTrue(colors.All(color => color == own), string.Join(' ', colors.Distinct()));
-        string[] texts = await page.Locator("svg text").EvaluateAllAsync<string[]>("all => all.map(element => getComputedStyle(element).fill)");
+        string[] texts = await ComputedAsync(page, "svg text", "fill");
         Assert.IsTrue(texts.All(color => color == own), string.Join(' ', texts.Distinct()));
-        string[] areas = await page.Locator("table, tr, td, th").EvaluateAllAsync<string[]>("all => all.map(element => getComputedStyle(element).backgroundColor)");
+        string[] areas = await ComputedAsync(page, "table, tr, td, th", "backgroundColor");
         Assert.IsTrue(areas.All(color => color == "rgba(0, 0, 0, 0)"), string.Join(' ', areas.Distinct()));
     }
 
@@ -59,9 +59,14 @@ public class DisplayPageTests : BrowserTest
         await TakeScreenshotAsync(await OpenAsync(ColorScheme.Dark, "#111111", "#ececf1", width: 900), folder, "display-dark.png");
     }
 
-    private static async Task<IPage> OpenAsync(ColorScheme scheme, string background, string ink, int width)
+    private static async Task<string[]> ComputedAsync(IPage page, string selector, string property) => await page.Locator(selector)
+        .EvaluateAllAsync<string[]>("(all, property) => all.map(element => getComputedStyle(element)[property])", property);
+
+    private async Task<IPage> OpenAsync(ColorScheme scheme, string background, string ink, int width)
     {
-        IPage page = await Browser.NewPageAsync(new BrowserNewPageOptions { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 600 } });
+        // High enough for all: a frame outside the view is not painted.
+        var options = new BrowserNewPageOptions { ColorScheme = scheme, ViewportSize = new() { Width = width, Height = 1800 } };
+        IPage page = await Browser.NewPageAsync(options);
 
         // The rules by which notebooks style tables, which the shown values must bear.
         await page.SetContentAsync($$"""
@@ -71,6 +76,7 @@ public class DisplayPageTests : BrowserTest
             tr:nth-child(even) { background: #f5f5f5; }
             </style><p id="own">cell</p>{{Values}}
             """);
+        await Expect(page.FrameLocator("iframe").Locator(".token").First).ToBeVisibleAsync();
         return page;
     }
 

@@ -15,17 +15,18 @@ public class LossCurveTests
         CollectionAssert.AreEquivalent(new[] { "", "6 4" }, dashes);
         CollectionAssert.IsSubsetOf(new[] { "step", "loss (nats a token)", "training", "validation" }, Texts(svg));
 
-        string[] titles = [.. svg.Descendants(Shown.Svg + "circle").Select(mark => mark.Value).Where(title => title.Length > 0)];
-        CollectionAssert.AreEqual(new[] { "training loss 4.0000 at step 1", "training loss 3.0000 at step 2", "training loss 2.5000 at step 3" }, titles);
-        Assert.HasCount(4, svg.Descendants(Shown.Svg + "rect").ToArray());
+        string[] titles = [.. Marks(svg, "circle").Select(mark => mark.Parent!.Value)];
+        CollectionAssert.AreEqual(
+            new[] { "training loss 4.0000 at step 1", "training loss 3.0000 at step 2", "training loss 2.5000 at step 3" }, titles);
+        Assert.HasCount(3, Marks(svg, "rect"));
     }
 
     [TestMethod]
     public void Draw_Points_LieWhereTheAxesSay()
     {
         XElement svg = Draw(Records(4, 3, 2));
-        (double x, double y)[] marks = [.. svg.Descendants(Shown.Svg + "circle").Where(mark => mark.Value.Length > 0)
-            .Select(mark => (double.Parse(mark.Attribute("cx")!.Value), double.Parse(mark.Attribute("cy")!.Value)))];
+        (double x, double y)[] marks = [.. Marks(svg, "circle").Select(mark =>
+             (double.Parse(mark.Attribute("cx")!.Value), double.Parse(mark.Attribute("cy")!.Value)))];
         (double zero, double three) = (Label(svg, "0", "x"), Label(svg, "3", "x"));
         (double two, double four) = (Label(svg, "2.0", "y") - 4, Label(svg, "4.0", "y") - 4);
         for (int i = 0; i < 3; i++)
@@ -40,7 +41,7 @@ public class LossCurveTests
     {
         XElement svg = Draw(Records(3));
         Assert.HasCount(1, Lines(svg), "the legend's");
-        Assert.HasCount(2, svg.Descendants(Shown.Svg + "circle").ToArray());
+        Assert.HasCount(1, Marks(svg, "circle"));
         CollectionAssert.DoesNotContain(Texts(svg), "validation");
     }
 
@@ -49,7 +50,7 @@ public class LossCurveTests
     {
         XElement svg = Draw(Records([.. Enumerable.Range(0, 100).Select(i => i is 10 or 12 ? double.NaN : 3 - i * 0.01)]));
         Assert.HasCount(3, Lines(svg), "before the gap, after it, the legend's");
-        Assert.AreEqual("training loss 2.8900 at step 12", svg.Descendants(Shown.Svg + "circle").Single(mark => mark.Value.Length > 0).Value);
+        Assert.AreEqual("training loss 2.8900 at step 12", Marks(svg, "circle").Single().Parent!.Value);
     }
 
     [TestMethod]
@@ -64,7 +65,8 @@ public class LossCurveTests
     [TestMethod]
     public void Draw_ManyRecords_StaysSmall()
     {
-        string svg = LossCurve.Draw([.. Both([.. Enumerable.Range(0, 50_000).Select(i => 3 + Math.Sin(i))], [.. Enumerable.Repeat(2.0, 50_000)])]);
+        double[] training = [.. Enumerable.Range(0, 50_000).Select(i => 3 + Math.Sin(i))];
+        string svg = LossCurve.Draw([.. Both(training, [.. Enumerable.Repeat(2.0, 50_000)])]);
         Assert.IsLessThan(20_000, svg.Length);
     }
 
@@ -88,7 +90,12 @@ public class LossCurveTests
 
     private static XElement Draw(IEnumerable<TrainingRecord> records) => XElement.Parse(LossCurve.Draw([.. records]));
 
-    private static XElement[] Lines(XElement svg) => [.. svg.Elements(Shown.Svg + "path").Where(path => path.Attribute("stroke-dasharray") is not null)];
+    private static XElement[] Lines(XElement svg) =>
+        [.. svg.Elements(Shown.Svg + "path").Where(path => path.Attribute("stroke-dasharray") is not null)];
+
+    // The legend's have no title.
+    private static XElement[] Marks(XElement svg, string shape) =>
+        [.. svg.Descendants(Shown.Svg + shape).Where(mark => mark.Parent!.Value.Length > 0)];
 
     private static string[] Texts(XElement svg) => [.. svg.Elements(Shown.Svg + "text").Select(text => text.Value)];
 

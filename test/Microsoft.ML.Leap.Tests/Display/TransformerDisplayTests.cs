@@ -16,8 +16,10 @@ public class TransformerDisplayTests
         Assert.AreEqual("16", rows["Hidden size"]);
         Assert.AreEqual("2, of size 8", rows["Heads"]);
         Assert.AreEqual("4, global", rows["Windows"]);
-        Assert.AreEqual("16 tokens, learned positions", rows["Context length"]);
-        Assert.AreEqual($"{TrainedModel.Network.Weights.Sum(weight => weight.Weight.NumberOfElements):N0} in single precision; the tied output matrix counts once", rows["Parameters"]);
+        Assert.AreEqual("16 tokens", rows["Context length"]);
+        Assert.AreEqual("yes", rows["Learned positions"]);
+        long parameters = TrainedModel.Network.Weights.Sum(weight => weight.Weight.NumberOfElements);
+        Assert.AreEqual($"{parameters:N0} in single precision; the tied output matrix counts once", rows["Parameters"]);
         Assert.AreEqual("bytes, vocabulary of 257", rows["Tokenizer"]);
         Assert.AreEqual("Text", rows["Text column"]);
         Assert.AreEqual("LogLikelihood (Single), TokenCount (Int32), Perplexity (Single), GeneratedText (String)", rows["Outputs"]);
@@ -37,6 +39,7 @@ public class TransformerDisplayTests
             options.Epochs = 1;
             options.LayerCount = 4;
             options.UseLocalAttention = false;
+            options.UsePositionEmbeddings = false;
         });
 
         // Parsed as XML, so that an element of a name or token would not be text.
@@ -47,6 +50,7 @@ public class TransformerDisplayTests
         StringAssert.EndsWith(rows["Special literals"], "and 94 more");
         Assert.IsEmpty(html.Descendants("script").Concat(html.Descendants("img")).ToArray());
         Assert.AreEqual("global (4 layers)", rows["Windows"]);
+        Assert.AreEqual("no", rows["Learned positions"]);
     }
 
     [TestMethod]

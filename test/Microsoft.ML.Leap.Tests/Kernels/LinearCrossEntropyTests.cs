@@ -6,7 +6,7 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class LinearCrossEntropyTests
 {
-    private const long Ignored = TokenBlocks.IgnoredTarget;
+    private const long Ignored = LinearCrossEntropy.IgnoredTarget;
 
     // Rows, size, vocabulary, bytes of logits a chunk: chunks of one row, of some with and without a rest, and one for all; vocabularies
     // that are whole vectors and not.

@@ -104,10 +104,28 @@ public partial class NotebookTests
     }
 
     [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public async Task WikiText2_TinySettings_ShowsLeapAndGpt2(bool givesFolder)
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string split in new[] { "train", "valid" })
+            File.WriteAllLines(Path.Combine(folder.Path, $"wiki.{split}.tokens"), Enumerable.Range(0, 200).Select(i => $" = Article {i} of {split} = "));
+        string data = givesFolder ? $"dataFolder = @\"{folder.Path}\";" : "";
+        IReadOnlyList<CellOutput> outputs = await RunAsync(
+            "05-WikiText2", data + "documentationTexts = 300; vocabularySize = 320; contextLength = 32; layerCount = 2; epochs = 1;");
+
+        Assert.IsGreaterThan(1, Number(@"leap: perplexity ([\d.]+)", outputs));
+        Assert.IsGreaterThan(1, Number(@"gpt2: perplexity ([\d.]+)", outputs));
+        AssertShows("image/svg+xml", "<svg", outputs);
+    }
+
+    [TestMethod]
     [DataRow("01-Train", "unseen texts")]
     [DataRow("02-Score", "rows that do not belong")]
     [DataRow("03-Generate", "a state of")]
     [DataRow("04-Explain", "surprise")]
+    [DataRow("05-WikiText2", "gpt2: perplexity")]
     public void StoredOutputs_OfNotebook_AreThere(string name, string expected)
     {
         CellOutput[] outputs = [.. NotebookFile.ReadOutputs(Path.Combine(Folder, name + ".ipynb")).SelectMany(cell => cell)];

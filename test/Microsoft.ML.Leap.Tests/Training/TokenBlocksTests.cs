@@ -35,7 +35,7 @@ public class TokenBlocksTests
             if (flatTargets[i] >= 0)
                 Assert.AreEqual(flatInputs[i] + 1, flatTargets[i]);
             else
-                Assert.AreEqual(TokenBlocks.IgnoredTarget, flatTargets[i]);
+                Assert.AreEqual(LinearCrossEntropy.IgnoredTarget, flatTargets[i]);
         }
     }
 
