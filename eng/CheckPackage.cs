@@ -14,7 +14,8 @@ string[] found = [.. Directory.GetFiles(args[0], "*.nupkg").Select(path => Path.
 foreach ((string id, string[] dependencies) in packages)
 {
     // A version follows the name: one package's name may begin with the other's.
-    string[] files = [.. found.Where(file => file.StartsWith(id + '.', StringComparison.Ordinal) && char.IsAsciiDigit(file[id.Length + 1]))];
+    string[] files =
+        [.. found.Where(file => file.StartsWith(id + '.', StringComparison.Ordinal) && char.IsAsciiDigit(file[id.Length + 1]))];
     if (files.Length == 1)
         new PackageCheck(Path.Combine(args[0], files[0]), id, faults).Run(dependencies);
     else
@@ -67,10 +68,8 @@ internal sealed class PackageCheck(string path, string id, List<string> faults)
     private void CheckDependencies(XElement metadata, string[] expected)
     {
         XElement[] dependencies = [.. metadata.Descendants().Where(element => element.Name.LocalName == "dependency")];
-        Compare(
-            "frameworks",
-            metadata.Descendants().Where(element => element.Name.LocalName == "group").Select(group => group.Attribute("targetFramework")!.Value),
-            ["net10.0"]);
+        IEnumerable<XElement> groups = metadata.Descendants().Where(element => element.Name.LocalName == "group");
+        Compare("frameworks", groups.Select(group => group.Attribute("targetFramework")!.Value), ["net10.0"]);
         Compare(
             "dependencies",
             dependencies.Select(element => $"{element.Attribute("id")!.Value} {element.Attribute("version")!.Value}"),

@@ -16,9 +16,9 @@ var texts = new Option<FileInfo>("--texts")
 {
     Description = "What to train on: a file of texts, one a line; without it the .NET documentation that comes with the SDK",
 }.AcceptExistingOnly();
-var epochs = new Option<int>("--epochs") { Description = "How often to read the texts in training", DefaultValueFactory = _ => 1 };
+var epochs = new Option<int>("--epochs") { Description = "How often training reads the texts", DefaultValueFactory = _ => 1 };
 var save = new Option<string?>("--save") { Description = "Where to save a model that was trained here, as a zip" };
-var temperature = new Option<float>("--temperature") { Description = "0 always takes the likeliest token", DefaultValueFactory = _ => 0.8f };
+var temperature = new Option<float>("--temperature") { Description = "0 takes the likeliest token", DefaultValueFactory = _ => 0.8f };
 var seed = new Option<int?>("--seed") { Description = "The same seed gives the same text" };
 var tokens = new Option<int>("--tokens") { Description = "The most tokens of an answer", DefaultValueFactory = _ => 100 };
 var command = new RootCommand("Continues what you type. Ctrl+C ends a running text, an empty line the program.")
@@ -32,8 +32,10 @@ command.SetAction(async arguments =>
         using LeapLanguageModelTransformer transformer = arguments.GetValue(model) is { } place
             ? ChatModel.Load(place)
             : ChatModel.Train(arguments.GetValue(texts), arguments.GetValue(epochs), arguments.GetValue(save));
-        using var client = new LeapChatClient(
-            transformer, new LeapChatClientOptions { Generation = new GenerationOptions { PositionPolicy = PositionPolicy.Restart, TopK = 40 } });
+        using IChatClient client = transformer.AsIChatClient(new LeapChatClientOptions
+        {
+            Generation = new GenerationOptions { PositionPolicy = PositionPolicy.Restart, TopK = 40 },
+        });
         var options = new ChatOptions
         {
             Temperature = arguments.GetValue(temperature),
@@ -44,7 +46,8 @@ command.SetAction(async arguments =>
         await new Terminal(client, options).RunAsync(Console.In, Console.Out).ConfigureAwait(false);
         return 0;
     }
-    catch (Exception fault) when (fault is IOException or FormatException or InvalidDataException or ArgumentException or InvalidOperationException)
+    catch (Exception fault)
+        when (fault is IOException or FormatException or InvalidDataException or ArgumentException or InvalidOperationException)
     {
         await Console.Error.WriteLineAsync($"chat: {fault.Message}");
         return 1;

@@ -33,7 +33,8 @@ public sealed record GenerateRequest : IValidatableObject
         Limits limits = validationContext.GetRequiredService<IOptions<Limits>>().Value;
         (bool IsValid, string Field, string Fault)[] checks =
         [
-            (Prompt.Length <= limits.Characters, "prompt", $"At most {limits.Characters} characters are allowed, but it has {Prompt.Length}."),
+            (Prompt.Length <= limits.Characters, "prompt",
+                $"At most {limits.Characters} characters are allowed, but it has {Prompt.Length}."),
             (MaximumNewTokens >= 1 && MaximumNewTokens <= limits.NewTokens, "maximumNewTokens", $"Must be from 1 to {limits.NewTokens}."),
             (MinimumNewTokens >= 0 && MinimumNewTokens <= MaximumNewTokens, "minimumNewTokens", "Must be from 0 to maximumNewTokens."),
             (Temperature is >= 0 and <= 10, "temperature", "Must be from 0 to 10."),

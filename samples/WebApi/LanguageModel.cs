@@ -5,9 +5,9 @@ using Microsoft.ML.Leap;
 namespace WebApi;
 
 /// <summary>A loaded pipeline that ends with, or contains, a language model. Thread-safe.</summary>
-/// <remarks>A <see cref="PredictionEngine{TSrc, TDst}"/> is not thread-safe, and so each is lent to one request at a time. The pool is the one
-/// that <c>PredictionEnginePool</c> of the package Microsoft.Extensions.ML is made of. <see cref="LeapLanguageModelTransformer"/> itself is
-/// thread-safe: all requests share it.</remarks>
+/// <remarks>A <see cref="PredictionEngine{TSrc, TDst}"/> is not thread-safe, and so each is lent to one request at a time. The pool is the
+/// one that <c>PredictionEnginePool</c> of the package Microsoft.Extensions.ML is made of. <see cref="LeapLanguageModelTransformer"/>
+/// itself is thread-safe: all requests share it.</remarks>
 internal sealed class LanguageModel : IDisposable
 {
     private readonly ITransformer _pipeline;

@@ -25,7 +25,8 @@ internal static class LanguageModelEndpoints
             return TypedResults.ServerSentEvents(Pieces(tokens));
 
         List<GeneratedToken> all = await tokens.ToListAsync(cancellationToken);
-        return TypedResults.Ok(new GenerateResponse(string.Concat(all.Select(token => token.Text)), all.Count, all[^1].FinishReason!.Value));
+        string text = string.Concat(all.Select(token => token.Text));
+        return TypedResults.Ok(new GenerateResponse(text, all.Count, all[^1].FinishReason!.Value));
     }
 
     // A token's text is empty while its character, or what may become a stop string, is not complete.

@@ -7,7 +7,7 @@ internal sealed class ModelHealthCheck(LanguageModel model) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        bool isHealthy = model.Score(["health"], cancellationToken)[0].LogLikelihood is not null;
-        return Task.FromResult(isHealthy ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("A text's log-likelihood is not finite."));
+        bool isFinite = model.Score(["health"], cancellationToken)[0].LogLikelihood is not null;
+        return Task.FromResult(isFinite ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("A text's score is not finite."));
     }
 }

@@ -19,9 +19,14 @@ public sealed record ScoreRequest : IValidatableObject
         {
             // Nullable annotations of a list's elements are not respected by the deserializer.
             if (string.IsNullOrEmpty(Texts[i]))
+            {
                 yield return new ValidationResult("Must not be empty.", [$"texts[{i}]"]);
+            }
             else if (Texts[i].Length > limits.Characters)
-                yield return new ValidationResult($"At most {limits.Characters} characters are allowed, but it has {Texts[i].Length}.", [$"texts[{i}]"]);
+            {
+                yield return new ValidationResult(
+                    $"At most {limits.Characters} characters are allowed, but it has {Texts[i].Length}.", [$"texts[{i}]"]);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@ namespace WebApi;
 /// <summary>A text's score.</summary>
 /// <param name="LogLikelihood">Sum of ln p(token) over its tokens, in nats; left out where there are none.</param>
 /// <param name="TokenCount">Number of its tokens.</param>
-/// <param name="Perplexity">exp(-<paramref name="LogLikelihood"/> / <paramref name="TokenCount"/>); left out where there are no tokens.</param>
+/// <param name="Perplexity">exp(-<paramref name="LogLikelihood"/> / <paramref name="TokenCount"/>); left out without tokens.</param>
 internal sealed record TextScore(float? LogLikelihood, int TokenCount, float? Perplexity)
 {
     // JSON has no NaN and no infinity.

@@ -41,7 +41,8 @@ internal static class ProgramProcess
     // Written by the project file.
     public static string PathOf(string name) => Path.GetFullPath(Path.Combine(
         AppContext.BaseDirectory,
-        typeof(ProgramProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(fact => fact.Key == $"{name}.Path").Value!));
+        typeof(ProgramProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .Single(fact => fact.Key == $"{name}.Path").Value!));
 
     // The host of the runtime that runs this test: shared/Microsoft.NETCore.App/VERSION lies under its folder.
     private static string HostPath() => Path.GetFullPath(Path.Combine(

@@ -54,14 +54,18 @@ public class ChatTests
         }
     }
 
-    private static string Expected(LeapLanguageModelTransformer model, string prompt) => prompt + model.Generate(prompt, new GenerationOptions
+    private static string Expected(LeapLanguageModelTransformer model, string prompt)
     {
-        Temperature = 0.8f,
-        TopK = 40,
-        Seed = 3,
-        MaximumNewTokens = 12,
-        PositionPolicy = PositionPolicy.Restart,
-    });
+        var options = new GenerationOptions
+        {
+            Temperature = 0.8f,
+            TopK = 40,
+            Seed = 3,
+            MaximumNewTokens = 12,
+            PositionPolicy = PositionPolicy.Restart,
+        };
+        return prompt + model.Generate(prompt, options);
+    }
 
     // After each sign to type, the prompt and its continuation; the last sign is for the line that ends the program.
     private static string[] Answers(string input, string[] arguments) =>

@@ -14,12 +14,12 @@ internal sealed class RunningWebApi : IAsyncDisposable
     {
         string path = Path.Combine(_folder.Path, "model.zip");
         TrainedModel.Context.Model.Save(TrainedModel.Transformer, TinyModel.View(TrainedModel.Context).Schema, path);
-        _application = Application.Create([$"--Model:Path={path}", "--urls=http://127.0.0.1:0", "--Logging:LogLevel:Default=Warning", .. settings]);
+        string[] always = [$"--Model:Path={path}", "--urls=http://127.0.0.1:0", "--Logging:LogLevel:Default=Warning"];
+        _application = Application.Create([.. always, .. settings]);
     }
 
+    // Left in the middle of an answer, it does not read on to its end.
     public HttpClient Client { get; } =
-
-        // A client that is left in the middle of an answer does not read on to its end.
         new(new SocketsHttpHandler { MaxResponseDrainSize = 0 }) { Timeout = TimeSpan.FromMinutes(1) };
 
     public static async Task<RunningWebApi> StartAsync(params string[] settings)

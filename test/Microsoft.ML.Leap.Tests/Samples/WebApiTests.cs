@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -78,7 +77,8 @@ public class WebApiTests
 
         Assert.AreEqual(expected.Text, answer.GetProperty("text").GetString());
         Assert.AreEqual(expected.Tokens.Count, answer.GetProperty("tokenCount").GetInt32());
-        Assert.AreEqual(expected.FinishReason.ToString(), answer.GetProperty("finishReason").GetString(), ignoreCase: true, CultureInfo.InvariantCulture);
+        string reason = JsonNamingPolicy.CamelCase.ConvertName(expected.FinishReason.ToString());
+        Assert.AreEqual(reason, answer.GetProperty("finishReason").GetString());
     }
 
     [TestMethod]
