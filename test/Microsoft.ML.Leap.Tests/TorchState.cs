@@ -15,6 +15,9 @@ internal sealed class TorchState : IDisposable
     /// Parameter was made of.</param>
     public TorchState(int weights = 0)
     {
+        // What earlier tests left to finalizers would otherwise be counted now and be gone later.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
         _weights = weights;
         _generator = GeneratorState();
         _gradients = torch.is_grad_enabled();
