@@ -22,11 +22,11 @@ public partial class ReadmeTests
         """;
 
     [TestMethod]
+    [DataRow("docs/performance.md")]
     [DataRow("docs/tokenizers.md")]
     [DataRow("docs/generation.md")]
     [DataRow("docs/training.md")]
     [DataRow("Extensions.AI.md")]
-    [DataRow("docs/performance.md")]
     public void Page_Program_Compiles(string page) => Assert.IsNotEmpty(Compile(page));
 
     [TestMethod]

@@ -1,4 +1,7 @@
 using System.Text.RegularExpressions;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Microsoft.ML.Leap.Tests.Documentation;
 
@@ -11,6 +14,18 @@ public partial class TroubleshootingTests
     // Longer than an interpolated value is in the sources, shorter than the way to another message.
     private const int LongestGap = 100;
 
+    // The page explains all of these together.
+    private static readonly string[] Ranges = [" must be at ", " must be over ", " must be from ", " must be one of ", "… must be …."];
+
+    // What the package's public surface cannot bring about.
+    private static readonly string[] Internal =
+    [
+        "The text has ended.", "Expected a contiguous", "Expected ids of shape", "The mask's shape", "The network has no tensor",
+        "Expected the name of a file", "The tensors of a stream can be read only once.", "The destination of tensor",
+        "A safetensors file holds tensors of", "A tensor cannot be named", "Two tensors are named", "The settings are null.",
+        "A search for special literals found none",
+    ];
+
     [TestMethod]
     public void Messages_OfPage_StandInTheSources()
     {
@@ -21,6 +36,35 @@ public partial class TroubleshootingTests
         string[] unknown = [.. messages.Where(message => !sources.Any(source => Holds(source, message)))];
         Assert.IsEmpty(unknown, string.Join(Environment.NewLine, unknown));
     }
+
+    [TestMethod]
+    public void Exceptions_OfSources_AreQuotedByThePage()
+    {
+        string[] known = [.. QuotedMessages(), .. Ranges, .. Internal];
+        string[] thrown = [.. SourceFiles().Where(path => path.EndsWith(".cs", StringComparison.Ordinal)).SelectMany(ThrownMessages).Distinct()];
+
+        Assert.IsGreaterThan(100, thrown.Length);
+        string[] unknown = [.. thrown.Where(message => !known.Any(quote => Holds(message, quote)))];
+        Assert.IsEmpty(unknown, string.Join(Environment.NewLine, unknown));
+    }
+
+    private static IEnumerable<string> ThrownMessages(string path) =>
+        CSharpSyntaxTree.ParseText(File.ReadAllText(path)).GetRoot().DescendantNodes()
+            .OfType<ObjectCreationExpressionSyntax>()
+            .Where(creation => creation.Type.ToString().EndsWith("Exception", StringComparison.Ordinal) && creation.ArgumentList is not null)
+            .SelectMany(creation => creation.ArgumentList!.Arguments)
+            .Select(argument => Text(argument.Expression))
+            .Where(text => Words().IsMatch(text));
+
+    // What is computed is a gap.
+    private static string Text(ExpressionSyntax expression) => expression switch
+    {
+        BinaryExpressionSyntax { RawKind: (int)SyntaxKind.AddExpression } sum => Text(sum.Left) + Text(sum.Right),
+        LiteralExpressionSyntax literal => literal.Token.ValueText,
+        InterpolatedStringExpressionSyntax text => string.Concat(text.Contents.Select(
+            part => part is InterpolatedStringTextSyntax fixedPart ? fixedPart.TextToken.ValueText : Gap.ToString())),
+        _ => Gap.ToString(),
+    };
 
     // Quoted in the first cell of a row; several where a row has several messages.
     private static IEnumerable<string> QuotedMessages() =>
@@ -42,6 +86,9 @@ public partial class TroubleshootingTests
         "\s*\+\s*\$?"
         """)]
     private static partial Regex StringSeam();
+
+    [GeneratedRegex("""\p{L}+ \p{L}+""")]
+    private static partial Regex Words();
 
     [GeneratedRegex("`([^`]+)`")]
     private static partial Regex Quote();
