@@ -71,7 +71,7 @@ public partial class NotebookTests
     public async Task Score_TinySettings_RanksWhatDoesNotBelongFirst()
     {
         IReadOnlyList<CellOutput> outputs = await RunAsync(
-            "02-Score", "trainingTexts = 2000; vocabularySize = 400; layerCount = 2; epochs = 1; rowCount = 60;");
+            "02-Score", "trainingTexts = 3000; vocabularySize = 400; layerCount = 2; epochs = 2; rowCount = 60;");
 
         string first = Regex.Match(Text(outputs), @"^ +\d+  (\w+(?: \w+)?) ", RegexOptions.Multiline).Groups[1].Value;
         Assert.AreNotEqual("documentation", first);
