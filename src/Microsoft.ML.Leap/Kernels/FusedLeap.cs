@@ -10,10 +10,12 @@ namespace Microsoft.ML.Leap;
 internal static unsafe class FusedLeap
 {
     /// <summary>Tells whether <see cref="Of"/> can compute on projections.</summary>
-    public static bool Supports(Tensor projections) => RawMemory.IsReachable(projections) && projections.numel() > 0;
+    public static bool Supports(Tensor projections) =>
+        (RawMemory.IsReachable(projections) || RawMemory.IsReachableBFloat16(projections)) && projections.numel() > 0;
 
     /// <summary>Attends.</summary>
-    /// <param name="projections">[B, N, 4 d]: the parts Q, F1, F2 and U, each of all heads.</param>
+    /// <param name="projections">[B, N, 4 d]: the parts Q, F1, F2 and U, each of all heads; of single precision or bfloat16. Their gradient has
+    /// their type; all else is of single precision or better.</param>
     /// <param name="padding">True where there is no token, [B, N]; null where there is no padding.</param>
     /// <param name="shape">The layer's shape.</param>
     /// <returns>[B, N, d].</returns>
@@ -38,18 +40,33 @@ internal static unsafe class FusedLeap
     }
 
     /// <summary>Makes a pass over given memory.</summary>
-    public static IHeadPass CreateForward(LeapShape shape, LeapMemory memory) => shape.RowSize switch
-    {
-        32 => new LeapForward<RowSize32>(shape, memory),
-        64 => new LeapForward<RowSize64>(shape, memory),
-        _ => new LeapForward<AnyRowSize>(shape, memory),
-    };
+    public static IHeadPass CreateForward(LeapShape shape, LeapMemory memory) => CreateForward<float, Float32Row>(shape, memory);
+
+    private static IHeadPass CreateForward<TValue, TFormat>(LeapShape shape, LeapMemory memory)
+        where TValue : unmanaged
+        where TFormat : IRowFormat<TValue> => shape.RowSize switch
+        {
+            32 => new LeapForward<RowSize32, TValue, TFormat>(shape, memory),
+            64 => new LeapForward<RowSize64, TValue, TFormat>(shape, memory),
+            _ => new LeapForward<AnyRowSize, TValue, TFormat>(shape, memory),
+        };
+
+    private static IHeadPass CreateBackward<TValue, TFormat>(LeapShape shape, LeapMemory memory, void* gradients)
+        where TValue : unmanaged
+        where TFormat : IRowFormat<TValue> => shape.RowSize switch
+        {
+            32 => new LeapBackward<RowSize32, TValue, TFormat>(shape, memory, gradients),
+            64 => new LeapBackward<RowSize64, TValue, TFormat>(shape, memory, gradients),
+            _ => new LeapBackward<AnyRowSize, TValue, TFormat>(shape, memory, gradients),
+        };
 
     private static Tensor Forward(Tensor projections, Tensor? padding, LeapShape shape, LeapSaved? saved, CarriedSums? sums = null)
     {
         Tensor output = empty([shape.BatchSize, shape.Length, shape.HiddenSize], ScalarType.Float32, CPU);
         var memory = new LeapMemory(projections, padding, output, saved, sums);
-        shape.ForEachHead(() => CreateForward(shape, memory));
+        shape.ForEachHead(projections.dtype == ScalarType.BFloat16
+            ? () => CreateForward<ushort, BFloat16Row>(shape, memory)
+            : () => CreateForward<float, Float32Row>(shape, memory));
         return output;
     }
 
@@ -57,13 +74,17 @@ internal static unsafe class FusedLeap
     {
         Tensor gradient = empty_like(projections);
         var memory = new LeapMemory(projections, null, outputGradient, saved);
-        float* gradients = RawMemory.Singles(gradient);
-        shape.ForEachHead(() => shape.RowSize switch
+        if (gradient.dtype == ScalarType.BFloat16)
         {
-            32 => new LeapBackward<RowSize32>(shape, memory, gradients),
-            64 => new LeapBackward<RowSize64>(shape, memory, gradients),
-            _ => new LeapBackward<AnyRowSize>(shape, memory, gradients),
-        });
+            ushort* gradients = RawMemory.BFloat16s(gradient);
+            shape.ForEachHead(() => CreateBackward<ushort, BFloat16Row>(shape, memory, gradients));
+        }
+        else
+        {
+            float* gradients = RawMemory.Singles(gradient);
+            shape.ForEachHead(() => CreateBackward<float, Float32Row>(shape, memory, gradients));
+        }
+
         return gradient;
     }
 

@@ -13,8 +13,7 @@ internal sealed unsafe class HeadRows<TSize> : IDisposable
     /// <summary>How many tokens ahead <see cref="Expect"/> is worth its while.</summary>
     public const int Foresight = 6;
 
-    // Numbers of one.
-    private const int CacheLine = 16;
+    private const int CacheLine = 64;
 
     private readonly float* _memory;
     private readonly int _rowSize;
@@ -37,55 +36,67 @@ internal sealed unsafe class HeadRows<TSize> : IDisposable
 
     public void Dispose() => NativeMemory.AlignedFree(_memory);
 
-    /// <summary>Returns a row with a tensor's values: the tensor's own memory where sizes are whole, else a copy in
-    /// <paramref name="row"/>, into which nothing else may be written: after its values zeros must stay.</summary>
+    /// <summary>Returns a row with a tensor's values: the tensor's own memory where sizes are whole and the numbers single precision, else a
+    /// copy in <paramref name="row"/>, into which nothing else may be written: after its values zeros must stay.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public float* Read(float* tensor, int row)
+    public float* Read<TValue, TFormat>(TValue* tensor, int row)
+        where TValue : unmanaged
+        where TFormat : IRowFormat<TValue>
     {
-        if (HeadSize == RowSize)
-            return tensor;
+        if (IsUsedInPlace<TValue>())
+            return (float*)tensor;
 
         float* copy = this[row];
-        for (int k = 0; k < HeadSize; k++)
-            copy[k] = tensor[k];
+        int k = 0;
+        for (; k <= HeadSize - RowVector256.Count; k += RowVector256.Count)
+            TFormat.LoadVector<RowVector256>(tensor + k).Store(copy + k);
+        for (; k < HeadSize; k++)
+            copy[k] = TFormat.Load(tensor + k);
         return copy;
     }
 
     /// <summary>Asks the processor for a row of a tensor that will be read or written soon. A head's rows lie so far apart that it does not
     /// foresee the next by itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Expect(float* tensor)
+    public void Expect<TValue>(TValue* tensor)
+        where TValue : unmanaged
     {
         if (!Sse.IsSupported)
             return;
-        for (int k = 0; k < RowSize; k += CacheLine)
-            Sse.Prefetch0(tensor + k);
+        for (int bytes = 0; bytes < RowSize * sizeof(TValue); bytes += CacheLine)
+            Sse.Prefetch0((byte*)tensor + bytes);
     }
 
     /// <summary>Returns where to write a row of a tensor; <see cref="Written"/> is to follow.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public float* Write(float* tensor, int row) => HeadSize == RowSize ? tensor : this[row];
+    public float* Write<TValue>(TValue* tensor, int row)
+        where TValue : unmanaged => IsUsedInPlace<TValue>() ? (float*)tensor : this[row];
 
     /// <summary>Takes a row to the tensor where it was not written there in the first place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Written(float* row, float* tensor)
+    public void Written<TValue, TFormat>(float* row, TValue* tensor)
+        where TValue : unmanaged
+        where TFormat : IRowFormat<TValue>
     {
-        if (HeadSize == RowSize)
+        if (IsUsedInPlace<TValue>())
             return;
-        for (int k = 0; k < HeadSize; k++)
-            tensor[k] = row[k];
+        int k = 0;
+        for (; k <= HeadSize - RowVector256.Count; k += RowVector256.Count)
+            TFormat.StoreVector(RowVector256.Load(row + k), tensor + k);
+        for (; k < HeadSize; k++)
+            TFormat.Store(row[k], tensor + k);
     }
 
-    /// <summary>Writes a tensor's values less their mean to <paramref name="centered"/>.</summary>
+    /// <summary>Writes a row's values less their mean to <paramref name="centered"/>.</summary>
     /// <returns>Their standard deviation, the unbiased one.</returns>
-    public float Center(float* tensor, float* centered)
+    public float Center(float* row, float* centered)
     {
-        float mean = Sum(tensor) / HeadSize;
+        float mean = Sum(row) / HeadSize;
         int k = 0;
         for (; k <= HeadSize - Vector<float>.Count; k += Vector<float>.Count)
-            Vector.Store(Vector.Load(tensor + k) - new Vector<float>(mean), centered + k);
+            Vector.Store(Vector.Load(row + k) - new Vector<float>(mean), centered + k);
         for (; k < HeadSize; k++)
-            centered[k] = tensor[k] - mean;
+            centered[k] = row[k] - mean;
         return MathF.Sqrt(Dot(centered, centered) / (HeadSize - 1));
     }
 
@@ -126,15 +137,17 @@ internal sealed unsafe class HeadRows<TSize> : IDisposable
             Vector.Store(Vector.Load(a + k) * factor, product + k);
     }
 
-    private float Sum(float* tensor)
+    private bool IsUsedInPlace<TValue>() => typeof(TValue) == typeof(float) && HeadSize == RowSize;
+
+    private float Sum(float* row)
     {
         Vector<float> sums = Vector<float>.Zero;
         int k = 0;
         for (; k <= HeadSize - Vector<float>.Count; k += Vector<float>.Count)
-            sums += Vector.Load(tensor + k);
+            sums += Vector.Load(row + k);
         float sum = Vector.Sum(sums);
         for (; k < HeadSize; k++)
-            sum += tensor[k];
+            sum += row[k];
         return sum;
     }
 }

@@ -4,8 +4,10 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>One thread's forward pass of LEAP attention: a sequence's head at a time.</summary>
 /// <remarks>Names are those of <see cref="MultiheadLeap"/>, whose equations these are.</remarks>
-internal sealed unsafe class LeapForward<TSize> : IHeadPass
+internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
     where TSize : IRowSize
+    where TValue : unmanaged
+    where TFormat : IRowFormat<TValue>
 {
     private const int C1 = 0, C2 = 1, Mean = 2, Factors = 3, Input = 4, Result = 5, RowCount = 6;
 
@@ -31,7 +33,7 @@ internal sealed unsafe class LeapForward<TSize> : IHeadPass
         long first = (long)sequence * _shape.Length;
         long place = first * d + head * _shape.HeadSize;
         long saved = first * _shape.HeadCount + (long)head * _shape.Length;
-        float* Q = _memory.Projections + first * 4 * d + head * _shape.HeadSize;
+        TValue* Q = (TValue*)_memory.Projections + first * 4 * d + head * _shape.HeadSize;
 
         // Two sweeps: tokens' focus does not depend on each other, so that the processor computes several at a time.
         for (int i = 0; i < _shape.Length; i++)
@@ -62,20 +64,22 @@ internal sealed unsafe class LeapForward<TSize> : IHeadPass
         _sums.Dispose();
     }
 
-    private float Focus(float* F1, float* F2, long place)
+    private float Focus(TValue* F1, TValue* F2, long place)
     {
         float* c1 = _rows[C1];
         float* c2 = _rows[C2];
-        float deviations = (_rows.Center(F1, c1) + LeapShape.Epsilon) * (_rows.Center(F2, c2) + LeapShape.Epsilon);
+        float deviations = (Center(F1, c1) + LeapShape.Epsilon) * (Center(F2, c2) + LeapShape.Epsilon);
         if (_shape.FocusMask is NoiseMask mask)
             _rows.Multiply(c1, _rows.Factors(mask, place, Factors), c1);
         return MathF.Exp(_rows.Dot(c1, c2) / deviations * _shape.FocusScale);
     }
 
+    private float Center(TValue* values, float* centered) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered);
+
     // Goes to memory where a backward pass will want it.
-    private float* FocusedMean(float f, float* U, long saved)
+    private float* FocusedMean(float f, TValue* U, long saved)
     {
-        _sums.Add(_rows.Read(U, Input), f, f);
+        _sums.Add(_rows.Read<TValue, TFormat>(U, Input), f, f);
         double total = _sums.Number;
         float* M = _rows[Mean];
         if (_memory.Means is not null)
@@ -90,14 +94,14 @@ internal sealed unsafe class LeapForward<TSize> : IHeadPass
         return M;
     }
 
-    private void Gate(float* Q, float* M, long place)
+    private void Gate(TValue* Q, float* M, long place)
     {
         if (_shape.MeanMask is NoiseMask mask)
             M = _rows.Multiply(M, _rows.Factors(mask, place, Factors), _rows[Mean]);
 
-        float a = _shape.Gate(_rows.Dot(_rows.Read(Q, Input), M));
+        float a = _shape.Gate(_rows.Dot(_rows.Read<TValue, TFormat>(Q, Input), M));
         float* output = _rows.Write(_memory.Output + place, Result);
         _rows.Multiply(M, a, output);
-        _rows.Written(output, _memory.Output + place);
+        _rows.Written<float, Float32Row>(output, _memory.Output + place);
     }
 }

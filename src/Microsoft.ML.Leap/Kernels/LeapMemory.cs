@@ -5,7 +5,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>Where the passes of LEAP attention read and write.</summary>
 internal sealed unsafe class LeapMemory
 {
-    /// <param name="projections">[B, N, 4 d]: the parts Q, F1, F2 and U.</param>
+    /// <param name="projections">[B, N, 4 d]: the parts Q, F1, F2 and U; of single precision or bfloat16.</param>
     /// <param name="padding">[B, N], if any.</param>
     /// <param name="output">[B, N, d]: the attention's output, or in the backward pass its gradient.</param>
     /// <param name="saved">What the backward pass needs, if there is to be one.</param>
@@ -13,7 +13,7 @@ internal sealed unsafe class LeapMemory
     public LeapMemory(Tensor projections, Tensor? padding, Tensor output, LeapSaved? saved, CarriedSums? sums = null)
     {
         Sums = sums;
-        Projections = RawMemory.Singles(projections);
+        Projections = projections.dtype == ScalarType.BFloat16 ? RawMemory.BFloat16s(projections) : RawMemory.Singles(projections);
         Output = RawMemory.Singles(output);
         if (padding is not null)
             Padding = RawMemory.Booleans(padding);
@@ -33,7 +33,8 @@ internal sealed unsafe class LeapMemory
         Sums = sums;
     }
 
-    public float* Projections { get; }
+    /// <summary>Gets the projections' memory, of whatever type they have.</summary>
+    public void* Projections { get; }
 
     public float* Output { get; }
 

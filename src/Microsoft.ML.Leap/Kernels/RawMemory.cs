@@ -10,6 +10,9 @@ internal static unsafe class RawMemory
     /// <summary>Tells whether kernels can compute on a tensor: single precision, on the CPU.</summary>
     public static bool IsReachable(Tensor x) => x.dtype == ScalarType.Float32 && x.device_type == DeviceType.CPU;
 
+    /// <summary>Tells whether kernels for bfloat16 can compute on a tensor.</summary>
+    public static bool IsReachableBFloat16(Tensor x) => x.dtype == ScalarType.BFloat16 && x.device_type == DeviceType.CPU;
+
     public static float* Singles(Tensor x) => (float*)First(x, ScalarType.Float32);
 
     public static ushort* BFloat16s(Tensor x) => (ushort*)First(x, ScalarType.BFloat16);

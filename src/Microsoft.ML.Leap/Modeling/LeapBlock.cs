@@ -53,7 +53,7 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
     {
         // What the backward pass needs lives on; the rest is freed here, not at the end of the step.
         using DisposeScope scope = NewDisposeScope();
-        x = TensorSum.Of(x, attend(projections.call(pre_norm.call(x))));
+        x = TensorSum.Of(x, attend(projections.Product(pre_norm.call(x))));
         x = TensorSum.Of(x, dropout.call(FeedForward(boom_norm.call(pre_norm.call(x)))));
         return x.MoveToOuterDisposeScope();
     }

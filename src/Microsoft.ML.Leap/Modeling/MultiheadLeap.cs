@@ -23,7 +23,8 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
     }
 
     /// <summary>Attends.</summary>
-    /// <param name="projections">The parts Q, F1, F2 and U side by side, each of all heads: [B, N, 4 H e].</param>
+    /// <param name="projections">The parts Q, F1, F2 and U side by side, each of all heads: [B, N, 4 H e]. Of bfloat16 where products are;
+    /// all else is of single precision.</param>
     /// <param name="padding">True where there is no token, [B, N]; null where there is no padding.</param>
     /// <returns>[B, N, H e].</returns>
     public override Tensor forward(Tensor projections, Tensor? padding)
@@ -32,7 +33,7 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
         NoiseMask? meanMask = dropout.Draw();
         return FusedLeap.Supports(projections)
             ? FusedLeap.Of(projections, padding, Shape(projections, focusMask, meanMask))
-            : Plain(projections, padding, focusMask, meanMask);
+            : Plain(Widened(projections), padding, focusMask, meanMask);
     }
 
     /// <summary>Attends by tensor operations, on any device and in any precision: what <see cref="FusedLeap"/> must equal.</summary>
@@ -71,6 +72,8 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
         Tensor[] parts = stack(sums).split([U.shape[^1], 1], -1);
         return Gated(Q, parts[0] / parts[1]);
     }
+
+    private static Tensor Widened(Tensor x) => x.dtype == ScalarType.BFloat16 ? x.to(ScalarType.Float32) : x;
 
     private (Tensor Q, Tensor F1, Tensor F2, Tensor U) Parts(Tensor projections)
     {

@@ -39,6 +39,29 @@ public class FusedLeapTests
         AssertEqualsPlain(new Layer(2, 130, 3, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)), null);
 
     [TestMethod]
+    [DataRow(3)]
+    [DataRow(8)]
+    [DataRow(20)]
+    [DataRow(32)]
+    [DataRow(33)]
+    [DataRow(64)]
+    public void Of_BFloat16_EqualsSinglePrecisionToTheBit(int headSize)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        foreach (int window in new[] { 4, 130 })
+        {
+            var layer = new Layer(2, 130, 2, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7));
+            Tensor projections = layer.Projections().to(ScalarType.BFloat16);
+
+            (Tensor expected, Tensor expectedGradient) = layer.Fused(projections.to(ScalarType.Float32), null);
+            (Tensor actual, Tensor gradient) = layer.Fused(projections, null);
+
+            Assert.IsTrue(actual.Equals(expected));
+            Assert.IsTrue(gradient.Equals(expectedGradient.to(ScalarType.BFloat16)));
+        }
+    }
+
+    [TestMethod]
     [DataRow(1, 8)]
     [DataRow(4, 8)]
     [DataRow(65, 5)]
