@@ -63,7 +63,9 @@ public partial class NotebookTests
 
         Assert.IsGreaterThan(1, Number(@"Perplexity on \d+ unseen texts: ([\d.]+)", outputs));
         AssertShows("image/svg+xml", "<svg", outputs);
-        AssertShows("text/html", "", outputs);
+        AssertShows("text/html", "Hidden size", outputs);
+        AssertShows("text/html", "Loss by step", outputs);
+        AssertShows("text/html", "nats a token", outputs);
         Assert.IsTrue(File.Exists(file));
     }
 
