@@ -26,6 +26,7 @@ internal static unsafe class LayerNormKernel
             y[k] = (x[k] - mean) * scale * weight[k] + bias[k];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Sum(float* x, float mean, int size, bool squares)
     {
         Vector<float> sums = Vector<float>.Zero;

@@ -50,6 +50,7 @@ internal static unsafe class MatrixVector
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Dots<TVector>(float* a, float* b, float* c, float* d, float* x, int columns)
         where TVector : struct, IRowVector<TVector>
     {
