@@ -10,8 +10,7 @@ namespace Microsoft.ML.Leap;
 internal static unsafe class FusedLeap
 {
     /// <summary>Tells whether <see cref="Of"/> can compute on projections.</summary>
-    public static bool Supports(Tensor projections) =>
-        (RawMemory.IsReachable(projections) || RawMemory.IsReachableBFloat16(projections)) && projections.numel() > 0;
+    public static bool Supports(Tensor projections) => RawMemory.HoldsRows(projections) && projections.numel() > 0;
 
     /// <summary>Attends.</summary>
     /// <param name="projections">[B, N, 4 d]: the parts Q, F1, F2 and U, each of all heads; of single precision or bfloat16. Their gradient has

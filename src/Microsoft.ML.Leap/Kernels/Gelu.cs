@@ -14,7 +14,7 @@ internal static unsafe class Gelu
     /// <summary>Applies it to each value, in the type of <paramref name="x"/>.</summary>
     public static Tensor Of(Tensor x)
     {
-        if (x.device_type != DeviceType.CPU || x.dtype is not (ScalarType.Float32 or ScalarType.BFloat16))
+        if (!RawMemory.HoldsRows(x))
             return nn.functional.gelu(x);
         return x.requires_grad && is_grad_enabled() ? Function.apply(x) : Compute(x, null);
     }

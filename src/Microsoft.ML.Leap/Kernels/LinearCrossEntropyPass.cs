@@ -29,7 +29,7 @@ internal sealed class LinearCrossEntropyPass
         _targets = targets;
         _targetCount = targetCount;
         _chunkRows = form.ChunkRows(weight.shape[0] * _weight.ElementSize);
-        _isPlain = form.IsPlain || !SoftmaxCrossEntropy.IsForCpu(_weight) || _bias.dtype != ScalarType.Float32;
+        _isPlain = form.IsPlain || !RawMemory.HoldsRows(_weight) || _bias.dtype != ScalarType.Float32;
     }
 
     /// <summary>Computes the loss, and its gradients where they are given, to be filled.</summary>

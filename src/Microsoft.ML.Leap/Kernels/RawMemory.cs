@@ -10,8 +10,9 @@ internal static unsafe class RawMemory
     /// <summary>Tells whether kernels can compute on a tensor: single precision, on the CPU.</summary>
     public static bool IsReachable(Tensor x) => x.dtype == ScalarType.Float32 && x.device_type == DeviceType.CPU;
 
-    /// <summary>Tells whether kernels for bfloat16 can compute on a tensor.</summary>
-    public static bool IsReachableBFloat16(Tensor x) => x.dtype == ScalarType.BFloat16 && x.device_type == DeviceType.CPU;
+    /// <summary>Tells whether kernels that read any <see cref="IRowFormat{TValue}"/> can compute on a tensor: single precision or bfloat16, on
+    /// the CPU.</summary>
+    public static bool HoldsRows(Tensor x) => x.device_type == DeviceType.CPU && (x.dtype is ScalarType.Float32 or ScalarType.BFloat16);
 
     public static float* Singles(Tensor x) => (float*)First(x, ScalarType.Float32);
 

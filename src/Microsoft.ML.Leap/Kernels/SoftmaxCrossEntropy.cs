@@ -7,10 +7,6 @@ namespace Microsoft.ML.Leap;
 /// <summary>The cross-entropy of rows of logits, whose memory then holds the logits' gradients.</summary>
 internal static class SoftmaxCrossEntropy
 {
-    /// <summary>Whether <see cref="OnCpu"/> takes such logits.</summary>
-    public static bool IsForCpu(Tensor logits) =>
-        logits.device_type == DeviceType.CPU && (logits.dtype is ScalarType.Float32 or ScalarType.BFloat16);
-
     /// <summary>Returns the sum of the rows' losses in nats, a scalar of double precision.</summary>
     /// <param name="logits">Logits without their bias, [R, V]; overwritten.</param>
     /// <param name="bias">The bias, [V].</param>
