@@ -14,6 +14,9 @@ internal static class LinearCrossEntropy
 
     private static readonly LinearCrossEntropyForm DefaultForm = new();
 
+    // Referred to for good: see TensorSum on what becomes of a scalar that is not.
+    private static readonly Scalar Ignored = IgnoredTarget.ToScalar();
+
     /// <summary>Returns the negative log-likelihoods of the targets in nats, summed and divided by <paramref name="targetCount"/>.</summary>
     /// <param name="hidden">What the layer sees, [R, d].</param>
     /// <param name="weight">Its matrix, [V, d].</param>
@@ -34,10 +37,13 @@ internal static class LinearCrossEntropy
         return new LinearCrossEntropyPass(rows, weight, bias, kept, targetCount, form).Run(null).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Tells which targets are not <see cref="IgnoredTarget"/>, bool of the same shape.</summary>
+    public static Tensor HasTarget(Tensor targets) => targets.ne(Ignored);
+
     // The rows that have a target, those targets, and the rows' indices where some have none.
     private static (Tensor Hidden, Tensor Targets, Tensor? Indices) Real(Tensor hidden, Tensor targets)
     {
-        Tensor isReal = targets.ne(IgnoredTarget);
+        Tensor isReal = HasTarget(targets);
         if (isReal.all().item<bool>())
             return (hidden, targets, null);
 

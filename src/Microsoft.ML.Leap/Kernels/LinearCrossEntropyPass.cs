@@ -45,12 +45,13 @@ internal sealed class LinearCrossEntropyPass
             long count = Math.Min(chunkRows, rowCount - start);
             Tensor hidden = _hidden.narrow(0, start, count);
             Tensor logits = buffer.narrow(0, 0, count).addmm_(hidden, _weight.t(), 0, 1);
-            loss.add_(Softmax(logits, _targets.narrow(0, start, count), gradients?.Bias));
+            TensorSum.Into(loss, Softmax(logits, _targets.narrow(0, start, count), gradients?.Bias));
             if (gradients is not null)
                 AddGradients(hidden, logits, gradients.Hidden.narrow(0, start, count), gradients.Weight);
         }
 
-        return loss.div_(_targetCount).to(ScalarType.Float32);
+        using Scalar divisor = _targetCount.ToScalar();
+        return loss.div_(divisor).to(ScalarType.Float32);
     }
 
     private Tensor Softmax(Tensor logits, Tensor targets, Tensor? biasGradient) => _isPlain
@@ -65,6 +66,6 @@ internal sealed class LinearCrossEntropyPass
         if (weightGradient.dtype == logitsGradient.dtype)
             weightGradient.addmm_(logitsGradient.t(), hidden, 1, 1);
         else
-            weightGradient.add_(logitsGradient.t().mm(hidden));
+            TensorSum.Into(weightGradient, logitsGradient.t().mm(hidden));
     }
 }

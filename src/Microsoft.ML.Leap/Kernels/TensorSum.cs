@@ -12,4 +12,7 @@ internal static class TensorSum
 
     /// <summary>Returns x + y.</summary>
     public static Tensor Of(Tensor x, Tensor y) => x.add(y, One);
+
+    /// <summary>Adds y to x in place.</summary>
+    public static void Into(Tensor x, Tensor y) => x.add_(y, One);
 }

@@ -9,7 +9,7 @@ internal static class LanguageModelLoss
     /// flow through.</summary>
     public static Tensor Mean(LanguageModelNetwork model, Tensor inputs, Tensor targets)
     {
-        using Tensor isReal = targets.ne(LinearCrossEntropy.IgnoredTarget);
+        using Tensor isReal = LinearCrossEntropy.HasTarget(targets);
         using Tensor count = isReal.sum();
         return Mean(model, inputs, targets, count.item<long>());
     }

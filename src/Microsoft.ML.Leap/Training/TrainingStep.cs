@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -59,7 +60,8 @@ internal sealed class TrainingStep : IDisposable
         (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(part, _model.Device);
         Tensor loss = LanguageModelLoss.Mean(_model, inputs, targets);
         double weight = (double)tokens / total;
-        (weight == 1 ? loss : loss * weight).backward();
+        using Scalar factor = weight.ToScalar();
+        (weight == 1 ? loss : loss.mul(factor)).backward();
         return loss.item<float>() * weight;
     }
 
