@@ -61,7 +61,7 @@ internal sealed class TrainingStep : IDisposable
         Tensor loss = LanguageModelLoss.Mean(_model, inputs, targets);
         double weight = (double)tokens / total;
         using Scalar factor = weight.ToScalar();
-        (weight == 1 ? loss : loss.mul(factor)).backward();
+        loss.mul(factor).backward();
         return loss.item<float>() * weight;
     }
 
