@@ -96,6 +96,10 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>At least 1; 8 by default.</value>
         public int BatchSize = 8;
 
+        /// <summary>How the training texts are laid out for the network.</summary>
+        /// <value><see cref="TrainingLayout.Rows"/> by default.</value>
+        public TrainingLayout Layout = TrainingLayout.Rows;
+
         /// <summary>Highest learning rate: that of the first step after the warmup, from where it follows <see cref="Schedule"/>.</summary>
         /// <value>Over 0; 5e-4 by default.</value>
         public double LearningRate = 5e-4;
@@ -168,6 +172,7 @@ public sealed partial class LeapLanguageModelTrainer
             ArgumentNullException.ThrowIfNull(Tokenizer, nameof(Tokenizer));
             Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
             Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
+            Require(Enum.IsDefined(Layout), nameof(Layout), Layout, "a value of TrainingLayout");
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "over 0 and finite");
             Require(Beta1 >= 0 && Beta1 < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
             Require(Beta2 >= 0 && Beta2 < 1, nameof(Beta2), Beta2, "at least 0 and below 1");

@@ -62,15 +62,15 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             throw new InvalidOperationException("EarlyStoppingPatience needs validation data: give some to Fit, or set ValidationFraction.");
 
         LeapTokenizer tokenizer = _options.InitialModel?.Tokenizer ?? _options.Tokenizer.Create(trainingTexts, _options.CancellationToken);
-        using TokenStore trainingIds = Encode(trainingTexts, tokenizer, "training");
-        using TokenStore? validationIds = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
+        using TokenizedCorpus training = Encode(trainingTexts, tokenizer, "training");
+        using TokenizedCorpus? validation = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
         LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(tokenizer.VocabularySize);
-        channel.Info(default, $"{config}; {trainingIds.Count - 1} training tokens on {device}.");
+        channel.Info(default, $"{config}; {training.Ids.Count - 1} training tokens on {device}.");
 
         LeapModel model = _options.InitialModel?.CopyNetwork(device, seed) ?? new LeapModel(config, device, seed);
         try
         {
-            TrainingHistory history = Train(model, tokenizer, trainingIds, validationIds, seed, channel);
+            TrainingHistory history = Train(model, tokenizer, training, validation, seed, channel);
             return new LeapLanguageModelTransformer(_host, model, tokenizer, _options.MakeScoringSettings(seed), history);
         }
         catch
@@ -114,17 +114,17 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
                 $"ValidationFraction needs at least 2 rows in the training data, to keep one for each purpose, but there are {count}.");
     }
 
-    private TokenStore Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, string purpose)
+    private TokenizedCorpus Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, string purpose)
     {
-        TokenStore ids = TokenizedCorpus.Encode(texts, tokenizer, _options.MaximumCorpusMemory, HostSettings.Of(_host).TempFilePath);
-        if (ids.Count >= 2)
-            return ids;
-        ids.Dispose();
+        TokenizedCorpus corpus = TokenizedCorpus.Encode(texts, tokenizer, _options.MaximumCorpusMemory, HostSettings.Of(_host).TempFilePath);
+        if (corpus.DocumentCount > 0)
+            return corpus;
+        corpus.Dispose();
         throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text; there is nothing to learn from.");
     }
 
     private TrainingHistory Train(
-        LeapModel model, LeapTokenizer tokenizer, TokenStore trainingIds, TokenStore? validationIds, int seed, IChannel channel)
+        LeapModel model, LeapTokenizer tokenizer, TokenizedCorpus training, TokenizedCorpus? validation, int seed, IChannel channel)
     {
         var log = new ProgressLog(channel);
         bool usesBFloat16 = PrecisionSelector.UsesBFloat16(_options.Precision, model.Device, model.Config.HiddenSize);
@@ -142,10 +142,13 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
                     target => ModelFiles.Write(target, model, tokenizer)),
             IsHostCancelled = () => HostSettings.IsCancelled(_host),
         };
-        int length = model.Config.ContextLength;
-        TokenBlocks? validation = validationIds is null ? null : new TokenBlocks(validationIds, length);
-        using var loop = new TrainingLoop(model, new TokenBlocks(trainingIds, length), validation, settings);
+        TokenBlocks? validationBlocks = validation is null ? null : Cut(validation);
+        using var loop = new TrainingLoop(model, Cut(training), validationBlocks, settings);
         loop.Run();
         return new TrainingHistory(loop.Log.Records);
+
+        TokenBlocks Cut(TokenizedCorpus corpus) => _options.Layout == TrainingLayout.Stream
+            ? new StreamBlocks(corpus.Ids, model.Config.ContextLength)
+            : new DocumentBlocks(corpus, model.Config.ContextLength);
     }
 }

@@ -23,10 +23,10 @@ internal sealed class NaiveLeapStep : IDisposable
     }
 
     /// <summary>Takes the step and returns its loss.</summary>
-    public double Run(ReadOnlySpan<int> blocks)
+    public double Run(TokenBlock[] batch)
     {
         using DisposeScope scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets, _) = _blocks.Batch(blocks, CPU);
+        (Tensor inputs, Tensor targets, _) = _blocks.Batch(batch, CPU);
         _optimizer.zero_grad();
         Tensor logits = _model.call(inputs);
         Tensor loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten());

@@ -72,7 +72,7 @@ internal static class PositionsCommand
             MaximumGradientNorm = 1,
             Seed = 1,
         };
-        using (var loop = new TrainingLoop(model, new TokenBlocks(ids, contextLength), null, settings))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(ids, contextLength), null, settings))
             loop.Run();
         model.eval();
         return model;

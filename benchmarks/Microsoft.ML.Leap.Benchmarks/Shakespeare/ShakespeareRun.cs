@@ -22,8 +22,8 @@ internal static class ShakespeareRun
             throw new InvalidOperationException($"The text has {ids.Length} characters; at least {10 * ContextLength} are needed.");
 
         // From the last training character on, so that the first one of the validation split is predicted too.
-        var training = new TokenBlocks(ids[..trainingCount], ContextLength);
-        var validation = new TokenBlocks(ids[(trainingCount - 1)..], ContextLength);
+        var training = new StreamBlocks(ids[..trainingCount], ContextLength);
+        var validation = new StreamBlocks(ids[(trainingCount - 1)..], ContextLength);
         var config = new LeapConfig(alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0);
         using LanguageModelNetwork model = ModelChoice.Create(modelName, config, device, seed);
         TrainingSettings settings = Settings(learningRate, steps, seed) with

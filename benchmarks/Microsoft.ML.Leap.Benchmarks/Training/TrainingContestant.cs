@@ -10,17 +10,17 @@ internal sealed class TrainingContestant : IDisposable
     public const string Gpt2 = "gpt2";
     public const string Naive = "naive";
 
-    // Blocks of so many steps, in turn.
+    // Steps whose batches take turns.
     private const int StepsOfBlocks = 8;
 
     private readonly IDisposable[] _owned;
-    private readonly Action<int[]> _step;
-    private readonly int _batchSize;
+    private readonly Action<TokenBlock[]> _step;
+    private readonly TokenBlock[][] _batches;
     private int _steps;
 
-    private TrainingContestant(TrainingShape shape, Action<int[]> step, params IDisposable[] owned)
+    private TrainingContestant(TokenBlocks blocks, TrainingShape shape, Action<TokenBlock[]> step, params IDisposable[] owned)
     {
-        _batchSize = shape.BatchSize;
+        _batches = [.. blocks.InBatches(shape.BatchSize)];
         _step = step;
         _owned = owned;
     }
@@ -36,10 +36,9 @@ internal sealed class TrainingContestant : IDisposable
     /// <summary>Takes a step and returns its seconds.</summary>
     public double Step()
     {
-        int first = _steps++ % StepsOfBlocks * _batchSize;
-        int[] blocks = [.. Enumerable.Range(first, _batchSize)];
+        TokenBlock[] batch = _batches[_steps++ % _batches.Length];
         long start = Stopwatch.GetTimestamp();
-        _step(blocks);
+        _step(batch);
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
@@ -54,16 +53,18 @@ internal sealed class TrainingContestant : IDisposable
     {
         model.train();
         TrainingSettings settings = shape.Settings;
-        var step = new TrainingStep(model, shape.Blocks(StepsOfBlocks), settings);
-        return new TrainingContestant(shape, blocks => RequireTaken(step.Run(blocks, settings.LearningRate, seed: 1)), step, model);
+        TokenBlocks blocks = shape.Blocks(StepsOfBlocks);
+        var step = new TrainingStep(model, blocks, settings);
+        return new TrainingContestant(blocks, shape, batch => RequireTaken(step.Run([batch], settings.LearningRate, seed: 1)), step, model);
     }
 
     private static TrainingContestant OfNaiveLeap(TrainingShape shape)
     {
         var model = new NaiveLeapModel(shape.Config);
         model.train();
-        var step = new NaiveLeapStep(model, shape.Blocks(StepsOfBlocks), shape.Settings);
-        return new TrainingContestant(shape, blocks => step.Run(blocks), step, model);
+        TokenBlocks blocks = shape.Blocks(StepsOfBlocks);
+        var step = new NaiveLeapStep(model, blocks, shape.Settings);
+        return new TrainingContestant(blocks, shape, batch => step.Run(batch), step, model);
     }
 
     // A step that changes no weight is quicker than one that does.

@@ -27,7 +27,8 @@ internal sealed class TrainingParts : IDisposable
         LeapConfig config = shape.Config;
         _model = new LeapModel(config, CPU, 1);
         _model.train();
-        _step = new TrainingStep(_model, shape.Blocks(1), shape.Settings);
+        TokenBlocks blocks = shape.Blocks(1);
+        _step = new TrainingStep(_model, blocks, shape.Settings);
 
         _attentions = [.. config.WindowSizes.Select(
             window => new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, _noise)))];
@@ -44,7 +45,7 @@ internal sealed class TrainingParts : IDisposable
         _targets = randint(config.VocabularySize, [shape.TokensAStep], ScalarType.Int64);
 
         // Leaves gradients for the optimizer.
-        _step.Run([.. Enumerable.Range(0, shape.BatchSize)], shape.Settings.LearningRate, seed: 1);
+        _step.Run([.. blocks.InBatches(shape.BatchSize)], shape.Settings.LearningRate, seed: 1);
     }
 
     public PartTimes Measure() => new(

@@ -51,7 +51,7 @@ internal sealed record TrainingShape
     {
         var random = new Random(1);
         int[] ids = [.. Enumerable.Range(0, steps * TokensAStep + 1).Select(_ => random.Next(VocabularySize))];
-        return new TokenBlocks(ids, ContextLength);
+        return new StreamBlocks(ids, ContextLength);
     }
 
     public override string ToString() => string.Create(

@@ -16,9 +16,9 @@ internal static class Wikitext2Run
         using TokenStore trainingIds = Pack(Wikitext2Corpus.Find(settings.Folder, "train"));
         using TokenStore validationIds = Pack(Wikitext2Corpus.Find(settings.Folder, "valid"));
         using TokenStore? testIds = settings.TestFile is string file ? Pack(file) : null;
-        TokenBlocks training = Blocks(trainingIds);
-        TokenBlocks validation = Blocks(validationIds);
-        TokenBlocks? test = testIds is null ? null : Blocks(testIds);
+        StreamBlocks training = Blocks(trainingIds);
+        StreamBlocks validation = Blocks(validationIds);
+        StreamBlocks? test = testIds is null ? null : Blocks(testIds);
         inform?.Invoke($"{training.Count} training, {validation.Count} validation and {test?.Count ?? 0} test blocks");
 
         using LanguageModelNetwork model = ModelChoice.Create(settings.Model, config, settings.Device, settings.Seed);
@@ -45,7 +45,7 @@ internal static class Wikitext2Run
         };
 
         TokenStore Pack(string path) => Wikitext2Corpus.Pack(path, settings.Tokenizer, config.ContextLength);
-        TokenBlocks Blocks(TokenStore ids) => TokenBlocks.Separate(ids, config.ContextLength);
+        StreamBlocks Blocks(TokenStore ids) => StreamBlocks.Separate(ids, config.ContextLength);
     }
 
     private static TrainingSettings Plan(Wikitext2Settings settings, int blockCount, LanguageModelNetwork model) => new()

@@ -28,7 +28,7 @@ internal static class LanguageModelLoss
     /// <summary>Mean over every target of every block, each counted once, in single precision and without dropout or gradients.</summary>
     /// <param name="model">The network.</param>
     /// <param name="blocks">The blocks.</param>
-    /// <param name="batchSize">Blocks at a time.</param>
+    /// <param name="batchSize">Blocks of full length at a time.</param>
     /// <param name="throwIfCancelled">Called before each batch.</param>
     public static double Evaluate(LanguageModelNetwork model, TokenBlocks blocks, int batchSize, Action throwIfCancelled)
     {
@@ -48,11 +48,10 @@ internal static class LanguageModelLoss
     {
         using var noGradients = no_grad();
         double sum = 0;
-        for (int start = 0; start < blocks.Count; start += batchSize)
+        foreach (TokenBlock[] batch in blocks.InBatches(batchSize))
         {
             throwIfCancelled();
             using var scope = NewDisposeScope();
-            int[] batch = [.. Enumerable.Range(start, Math.Min(batchSize, blocks.Count - start))];
             (Tensor inputs, Tensor targets, int count) = blocks.Batch(batch, model.Device);
             sum += Mean(model, inputs, targets, count).item<float>() * (double)count;
             NativeGarbage.Collect();

@@ -76,10 +76,9 @@ internal static class RunFingerprint
     private static string Describe(TokenBlocks blocks)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        for (int start = 0; start < blocks.Count; start += BlocksAtOnce)
+        foreach (TokenBlock[] batch in blocks.InBatches(BlocksAtOnce))
         {
             using DisposeScope scope = NewDisposeScope();
-            int[] batch = [.. Enumerable.Range(start, Math.Min(BlocksAtOnce, blocks.Count - start))];
             (Tensor inputs, Tensor targets, _) = blocks.Batch(batch, CPU);
             hash.AppendData(inputs.bytes);
             hash.AppendData(targets.bytes);

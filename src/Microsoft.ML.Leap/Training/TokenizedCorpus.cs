@@ -2,9 +2,31 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>Reads the text column of a data view, as text and as one stream of token ids in compact form.</summary>
-internal static class TokenizedCorpus
+/// <summary>Documents as one stream of token ids in compact form: an end-of-text id, then each document's ids and an end-of-text id.</summary>
+internal sealed class TokenizedCorpus : IDisposable
 {
+    private readonly long[] _ends;
+
+    private TokenizedCorpus(TokenStore ids, long[] ends)
+    {
+        Ids = ids;
+        _ends = ends;
+    }
+
+    /// <summary>Gets the stream.</summary>
+    public TokenStore Ids { get; }
+
+    /// <summary>Gets the number of documents that have a token.</summary>
+    public int DocumentCount => _ends.Length;
+
+    /// <summary>Gives the place of the end-of-text id before a document, and the number of ids after it up to the document's own
+    /// end-of-text id, which counts.</summary>
+    public (long Start, long Length) Document(int index)
+    {
+        long start = index == 0 ? 0 : _ends[index - 1];
+        return (start, _ends[index] - start);
+    }
+
     /// <summary>The texts of a column in the view's order; missing ones are empty.</summary>
     public static IEnumerable<ReadOnlyMemory<char>> Texts(IDataView data, string columnName, CancellationToken cancellationToken)
     {
@@ -20,25 +42,31 @@ internal static class TokenizedCorpus
         }
     }
 
-    /// <summary>Encodes every document into one stream: an end-of-text id, then each document's ids and an end-of-text id. Empty
-    /// documents leave no trace. One document at a time is in memory as text.</summary>
+    /// <summary>Encodes every document. Empty ones leave no trace. One document at a time is in memory as text.</summary>
     /// <param name="texts">The documents.</param>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="maximumMemory">Bytes of packed ids that may stay in memory; more go into a file.</param>
     /// <param name="folder">Where the file goes.</param>
-    /// <returns>The stream; the caller disposes it.</returns>
-    public static TokenStore Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, long maximumMemory, string folder)
+    /// <returns>The corpus; the caller disposes it.</returns>
+    public static TokenizedCorpus Encode(
+        IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, long maximumMemory, string folder)
     {
         using var builder = new TokenStoreBuilder(tokenizer.VocabularySize, maximumMemory, folder);
         builder.Append([tokenizer.EndOfTextId]);
         List<int> ids = [];
+        List<long> ends = [];
         foreach (ReadOnlyMemory<char> text in texts)
         {
             ids.Clear();
             tokenizer.EncodeInStream(text.Span, ids);
+            if (ids.Count == 0)
+                continue;
             builder.Append(CollectionsMarshal.AsSpan(ids));
+            ends.Add(builder.Count - 1);
         }
 
-        return builder.Build();
+        return new TokenizedCorpus(builder.Build(), [.. ends]);
     }
+
+    public void Dispose() => Ids.Dispose();
 }

@@ -20,8 +20,8 @@ internal sealed class TrainingLoop : IDisposable
     private readonly Stopwatch _watch = new();
     private readonly long _stepsAnEpoch;
     private readonly long _stepCount;
-    private int[] _order = [];
-    private long _orderEpoch = -1;
+    private TokenBlock[][] _batches = [];
+    private long _batchesEpoch = -1;
 
     public TrainingLoop(LanguageModelNetwork model, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
     {
@@ -35,7 +35,7 @@ internal sealed class TrainingLoop : IDisposable
         _state = _checkpoints?.ReadState() ?? new TrainingState();
         _stepper = new TrainingStep(model, training, settings);
         _best = new BestWeights(model.Weights);
-        _stepsAnEpoch = ((long)training.Count + settings.BlocksAStep - 1) / settings.BlocksAStep;
+        _stepsAnEpoch = (training.BatchCount(settings.BatchSize) + settings.GradientAccumulation - 1) / settings.GradientAccumulation;
         _stepCount = settings.MaximumSteps ?? settings.Epochs * _stepsAnEpoch;
         _rates = new LearningRatePlan(settings, _stepCount);
         _guard = new SkippedStepGuard(settings, _state);
@@ -110,7 +110,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         TimeSpan before = _watch.Elapsed;
         double rate = _rates[_state.Step, _state.Elapsed];
-        StepResult result = _stepper.Run(NextBlocks(), rate, RandomSeed.Derive(_settings.Seed, _state.Step));
+        StepResult result = _stepper.Run(NextBatches(), rate, RandomSeed.Derive(_settings.Seed, _state.Step));
         _state.Step++;
         _state.Elapsed += _watch.Elapsed - before;
         _state.Stepping += _watch.Elapsed - before;
@@ -126,14 +126,14 @@ internal sealed class TrainingLoop : IDisposable
         return Progress(result, rate);
     }
 
-    private ReadOnlySpan<int> NextBlocks()
+    private ReadOnlySpan<TokenBlock[]> NextBatches()
     {
         (long epoch, long stepInEpoch) = Math.DivRem(_state.Step, _stepsAnEpoch);
-        if (epoch != _orderEpoch)
-            _order = RandomSeed.Order(_settings.Seed, epoch, _training.Count);
-        _orderEpoch = epoch;
-        int start = (int)stepInEpoch * _settings.BlocksAStep;
-        return _order.AsSpan(start, Math.Min(_settings.BlocksAStep, _order.Length - start));
+        if (epoch != _batchesEpoch)
+            _batches = _training.Shuffle(_settings.Seed, epoch, _settings.BatchSize);
+        _batchesEpoch = epoch;
+        int start = (int)(stepInEpoch * _settings.GradientAccumulation);
+        return _batches.AsSpan(start, Math.Min(_settings.GradientAccumulation, _batches.Length - start));
     }
 
     private TrainingProgress Evaluate(TrainingProgress progress)

@@ -36,9 +36,6 @@ internal sealed record TrainingSettings
     public Func<bool>? IsHostCancelled { get; init; }
     public CancellationBehavior OnCancel { get; init; }
 
-    /// <summary>Blocks of one optimizer step.</summary>
-    public int BlocksAStep => (int)Math.Min((long)BatchSize * GradientAccumulation, int.MaxValue);
-
     public bool IsCancelled => CancellationToken.IsCancellationRequested || IsHostCancelled?.Invoke() == true;
 
     public void ThrowIfCancelled()

@@ -25,20 +25,20 @@ internal sealed class TrainingStep : IDisposable
     public AdamWOptimizer Optimizer { get; }
 
     /// <summary>Takes the step, unless its loss or gradient is not finite.</summary>
-    /// <param name="blocks">The blocks; they go through the network in parts of the batch size.</param>
+    /// <param name="batches">The blocks, in the batches that go through the network at once.</param>
     /// <param name="learningRate">The learning rate.</param>
     /// <param name="seed">Decides the dropout.</param>
-    public StepResult Run(ReadOnlySpan<int> blocks, double learningRate, long seed)
+    public StepResult Run(ReadOnlySpan<TokenBlock[]> batches, double learningRate, long seed)
     {
         long total = 0;
-        foreach (int block in blocks)
-            total += _blocks.Length(block);
+        foreach (TokenBlock[] batch in batches)
+            total += batch.Sum(block => (long)block.Length);
 
         _model.SeedDropout(seed);
         _model.zero_grad(set_to_none: true);
         double loss = 0;
-        for (int start = 0; start < blocks.Length; start += _settings.BatchSize)
-            loss += Accumulate(blocks.Slice(start, Math.Min(_settings.BatchSize, blocks.Length - start)), total);
+        foreach (TokenBlock[] batch in batches)
+            loss += Accumulate(batch, total);
         double norm = GradientNorm();
         bool isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         if (isFinite)
@@ -54,10 +54,10 @@ internal sealed class TrainingStep : IDisposable
     }
 
     // Weighted by tokens: parts of unequal length add up to the mean over the whole step.
-    private double Accumulate(ReadOnlySpan<int> part, long total)
+    private double Accumulate(TokenBlock[] batch, long total)
     {
         using var scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(part, _model.Device);
+        (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(batch, _model.Device);
         Tensor loss = LanguageModelLoss.Mean(_model, inputs, targets);
         double weight = (double)tokens / total;
         using Scalar factor = weight.ToScalar();

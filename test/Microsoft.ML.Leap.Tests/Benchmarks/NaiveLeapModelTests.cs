@@ -35,16 +35,17 @@ public class NaiveLeapModelTests
         using var model = new NaiveLeapModel(Config);
         model.train();
         int[] ids = [.. Enumerable.Range(0, 301).Select(i => i % 5)];
+        var blocks = new StreamBlocks(ids, 150);
         using var step = new NaiveLeapStep(
-            model, new TokenBlocks(ids, 150), TrainingSamples.Settings(1, 2) with { LearningRate = 0.01 });
+            model, blocks, TrainingSamples.Settings(1, 2) with { LearningRate = 0.01 });
         Dictionary<string, float[]> before = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.data<float>().ToArray());
 
-        double first = step.Run([0, 1]);
+        double first = step.Run([blocks[0], blocks[1]]);
         foreach (var (name, parameter) in model.named_parameters())
             CollectionAssert.AreNotEqual(before[name], parameter.data<float>().ToArray(), name);
         double last = first;
         for (int i = 0; i < 30; i++)
-            last = step.Run([0, 1]);
+            last = step.Run([blocks[0], blocks[1]]);
 
         Assert.AreEqual(Math.Log(17), first, 0.3);
         Assert.IsTrue(last < first / 2, $"{first} and then {last}");

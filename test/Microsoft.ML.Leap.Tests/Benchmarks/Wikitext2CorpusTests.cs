@@ -86,7 +86,7 @@ public class Wikitext2CorpusTests
         LeapTokenizer tokenizer = TokenizerOptions.SentencePiece(TestData.Find("t5", "spiece.model")).Create([], CancellationToken.None);
         using TokenStore ids = Wikitext2Corpus.Pack(Wikitext2Corpus.Find(TestData.Find("wikitext-2"), split), tokenizer, 2048);
 
-        Assert.AreEqual(expected, TokenBlocks.Separate(ids, 2048).Count);
+        Assert.AreEqual(expected, StreamBlocks.Separate(ids, 2048).Count);
     }
 
     private static IEnumerable<string> Lines(int count) =>

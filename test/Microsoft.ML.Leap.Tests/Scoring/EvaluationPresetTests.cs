@@ -37,7 +37,7 @@ public class EvaluationPresetTests
             TrainedModel.Context, options => options.Tokenizer = TokenizerOptions.Bytes(endTokenAfterEachLine: true));
         using LeapModel network = model.CopyNetwork(TorchSharp.torch.CPU, 0);
         using TokenStore ids = Wikitext2Corpus.Pack(path, model.Tokenizer, Context);
-        TokenBlocks blocks = TokenBlocks.Separate(ids, Context);
+        StreamBlocks blocks = StreamBlocks.Separate(ids, Context);
         double expected = LanguageModelLoss.Evaluate(network, blocks, batchSize: 32, () => { });
 
         LanguageModelMetrics metrics = model.Evaluate(lines, EvaluationOptions.LeapNotebook);

@@ -17,7 +17,7 @@ public class LanguageModelLossTests
         using var model = new LeapModel(new LeapConfig(11, 8, 8, 2, 2), CPU, 3);
         using var state = new TorchState();
 
-        double loss = LanguageModelLoss.Evaluate(model, new TokenBlocks(Ids, 8), batchSize, () => { });
+        double loss = LanguageModelLoss.Evaluate(model, new StreamBlocks(Ids, 8), batchSize, () => { });
 
         Assert.AreEqual(NaiveLoss(model, 8), loss, 1e-5);
     }
@@ -27,7 +27,7 @@ public class LanguageModelLossTests
     {
         using var model = new LeapModel(new LeapConfig(11, 8, 8, 1, 2), CPU, 3);
         model.train();
-        LanguageModelLoss.Evaluate(model, new TokenBlocks(Ids, 8), 2, () => { });
+        LanguageModelLoss.Evaluate(model, new StreamBlocks(Ids, 8), 2, () => { });
         Assert.IsTrue(model.training);
     }
 
@@ -35,7 +35,7 @@ public class LanguageModelLossTests
     public void Evaluate_OfModelThatTrainsInBFloat16_IsInSinglePrecision()
     {
         using var model = new LeapModel(new LeapConfig(11, 8, 8, 2, 2), CPU, 3);
-        var blocks = new TokenBlocks(Ids, 8);
+        var blocks = new StreamBlocks(Ids, 8);
         double expected = LanguageModelLoss.Evaluate(model, blocks, 2, () => { });
 
         model.train();
@@ -49,7 +49,7 @@ public class LanguageModelLossTests
         using var model = new LeapModel(new LeapConfig(11, 8, 8, 1, 2), CPU, 3);
         model.train();
         Assert.ThrowsExactly<OperationCanceledException>(
-            () => LanguageModelLoss.Evaluate(model, new TokenBlocks(Ids, 8), 2, () => throw new OperationCanceledException()));
+            () => LanguageModelLoss.Evaluate(model, new StreamBlocks(Ids, 8), 2, () => throw new OperationCanceledException()));
         Assert.IsTrue(model.training);
     }
 

@@ -9,11 +9,11 @@ public class TokenizedCorpusTests
         LeapTokenizer tokenizer = TokenizerOptions.Bytes().Create([], CancellationToken.None);
         int end = tokenizer.EndOfTextId;
 
-        using TokenStore store = TokenizedCorpus.Encode(
+        using TokenizedCorpus corpus = TokenizedCorpus.Encode(
             new[] { "ab", "", "c" }.Select(text => text.AsMemory()), tokenizer, long.MaxValue, Path.GetTempPath());
 
-        int[] ids = new int[store.Count];
-        store.Read(0, ids);
+        int[] ids = new int[corpus.Ids.Count];
+        corpus.Ids.Read(0, ids);
         CollectionAssert.AreEqual(new[] { end, 'a', 'b', end, 'c', end }, ids);
     }
 

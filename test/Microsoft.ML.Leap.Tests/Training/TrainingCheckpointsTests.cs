@@ -6,8 +6,8 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class TrainingCheckpointsTests
 {
-    private static readonly TokenBlocks Training = new(TrainingSamples.Ids, 8);
-    private static readonly TokenBlocks Validation = new(TrainingSamples.Ids[..20], 8);
+    private static readonly TokenBlocks Training = new StreamBlocks(TrainingSamples.Ids, 8);
+    private static readonly TokenBlocks Validation = new StreamBlocks(TrainingSamples.Ids[..20], 8);
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"leap-{Guid.NewGuid():N}");
 
     [TestCleanup]
@@ -100,7 +100,7 @@ public class TrainingCheckpointsTests
         string message = Refusal(settings with { LearningRate = 0.25 }, Training, TrainingSamples.Config);
         StringAssert.Contains(message, "LearningRate is 0.001");
         StringAssert.Contains(message, "0.25");
-        StringAssert.Contains(Refusal(settings, new TokenBlocks(TrainingSamples.Ids[1..], 8), TrainingSamples.Config), "training data");
+        StringAssert.Contains(Refusal(settings, new StreamBlocks(TrainingSamples.Ids[1..], 8), TrainingSamples.Config), "training data");
         StringAssert.Contains(Refusal(settings, Training, new LeapConfig(13, 8, 8, 1, 2)), "network");
         StringAssert.Contains(
             Assert.ThrowsExactly<InvalidOperationException>(() => Run("run", settings, resume: false)).Message, "Set Resume");

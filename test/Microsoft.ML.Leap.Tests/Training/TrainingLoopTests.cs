@@ -16,10 +16,10 @@ public class TrainingLoopTests
         TrainingSettings settings = Settings(epochs: 1, batchSize: 100) with { MaximumGradientNorm = 0.5 };
         using var reference = new LeapModel(config, CPU, 5);
         using var model = new LeapModel(config, CPU, 5);
-        var blocks = new TokenBlocks(Ids, 8);
+        var blocks = new StreamBlocks(Ids, 8);
         using (var scope = NewDisposeScope())
         {
-            (Tensor inputs, Tensor targets, _) = blocks.Batch([.. Enumerable.Range(0, blocks.Count)], CPU);
+            (Tensor inputs, Tensor targets, _) = blocks.Batch([.. blocks.InBatches(blocks.Count).Single()], CPU);
             LanguageModelLoss.Mean(reference, inputs, targets).backward();
         }
 
@@ -63,15 +63,15 @@ public class TrainingLoopTests
     {
         using var model = new LeapModel(Config, CPU, 5);
         List<TrainingProgress> reports = [];
-        var blocks = new TokenBlocks(Ids, 8);
-        using (var loop = new TrainingLoop(model, blocks, new TokenBlocks(Ids[..20], 8), Settings(3, 4) with { Report = reports.Add }))
+        var blocks = new StreamBlocks(Ids, 8);
+        using (var loop = new TrainingLoop(model, blocks, new StreamBlocks(Ids[..20], 8), Settings(3, 4) with { Report = reports.Add }))
             loop.Run();
 
         Assert.HasCount(6, reports);
         CollectionAssert.AreEqual(new[] { 1, 1, 2, 2, 3, 3 }, reports.Select(report => report.Epoch).ToArray());
         CollectionAssert.AreEqual(new long[] { 1, 2, 3, 4, 5, 6 }, reports.Select(report => report.Step).ToArray());
         Assert.IsTrue(reports.All(report => report.StepCount == 6 && report.ValidationLoss.HasValue == (report.Step % 2 == 0)));
-        double final = LanguageModelLoss.Evaluate(model, new TokenBlocks(Ids[..20], 8), 1, () => { });
+        double final = LanguageModelLoss.Evaluate(model, new StreamBlocks(Ids[..20], 8), 1, () => { });
         Assert.AreEqual(final, reports[^1].ValidationLoss!.Value, 1e-5);
         Assert.IsFalse(model.training);
     }
@@ -83,7 +83,7 @@ public class TrainingLoopTests
         using var state = new TorchState();
         using var source = new CancellationTokenSource();
         using var loop = new TrainingLoop(
-            model, new TokenBlocks(Ids, 8), null, Settings(5, 2) with { Report = _ => source.Cancel(), CancellationToken = source.Token });
+            model, new StreamBlocks(Ids, 8), null, Settings(5, 2) with { Report = _ => source.Cancel(), CancellationToken = source.Token });
 
         Assert.ThrowsExactly<OperationCanceledException>(loop.Run);
     }
@@ -94,7 +94,7 @@ public class TrainingLoopTests
         using var model = new LeapModel(Config, CPU, 5);
         using (no_grad())
             model.Weights[0].Weight.fill_(float.NaN);
-        using var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, Settings(1, 2));
+        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Settings(1, 2));
 
         var exception = Assert.ThrowsExactly<InvalidOperationException>(loop.Run);
 
@@ -109,7 +109,7 @@ public class TrainingLoopTests
             model.Weights[0].Weight.fill_(float.NaN);
         List<string> warnings = [];
         using var loop = new TrainingLoop(
-            model, new TokenBlocks(Ids, 8), null, Settings(9, 2) with { Warn = warnings.Add, MaximumSkippedSteps = 3 });
+            model, new StreamBlocks(Ids, 8), null, Settings(9, 2) with { Warn = warnings.Add, MaximumSkippedSteps = 3 });
 
         var exception = Assert.ThrowsExactly<InvalidOperationException>(loop.Run);
 
@@ -138,7 +138,7 @@ public class TrainingLoopTests
                 Assert.AreEqual(before.Length - 8, before.Zip(TrainingSamples.WeightsOf(model)).Count(pair => pair.First == pair.Second));
         }
 
-        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, Settings(1, 2) with { Report = Report }))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Settings(1, 2) with { Report = Report }))
             loop.Run();
 
         CollectionAssert.AreEqual(new long[] { 0, 1, 1, 1 }, reports.Select(report => report.SkippedSteps).ToArray());
@@ -153,7 +153,7 @@ public class TrainingLoopTests
         float[] Train(int batchSize, int accumulation)
         {
             using var model = new LeapModel(config, CPU, 5);
-            using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, Settings(3, batchSize) with { GradientAccumulation = accumulation }))
+            using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Settings(3, batchSize) with { GradientAccumulation = accumulation }))
                 loop.Run();
             return TrainingSamples.WeightsOf(model);
         }
@@ -174,7 +174,7 @@ public class TrainingLoopTests
             EvaluationInterval = TrainingInterval.Steps(2),
             Report = reports.Add,
         };
-        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), new TokenBlocks(Ids[..20], 8), settings))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), settings))
             loop.Run();
 
         CollectionAssert.AreEqual(new[] { 1, 1, 2, 2, 3 }, reports.Select(report => report.Epoch).ToArray());
@@ -188,7 +188,7 @@ public class TrainingLoopTests
         using var model = new LeapModel(Config, CPU, 5);
         List<TrainingProgress> reports = [];
         TrainingSettings settings = Settings(1000, 4) with { TimeBudget = TimeSpan.FromTicks(1), Report = reports.Add };
-        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), new TokenBlocks(Ids[..20], 8), settings))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), settings))
             loop.Run();
 
         Assert.HasCount(1, reports);
@@ -208,7 +208,7 @@ public class TrainingLoopTests
             IsHostCancelled = () => reports.Count == 1,
             OnCancel = CancellationBehavior.ReturnBest,
         };
-        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, settings))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, settings))
             loop.Run();
 
         Assert.AreEqual(int.MaxValue / 2 + 1, reports[0].EpochCount);
@@ -221,7 +221,7 @@ public class TrainingLoopTests
     {
         // A learning rate that is far too high: the loss ends worse than its best.
         using var model = new LeapModel(Config, CPU, 5);
-        var validation = new TokenBlocks(Ids[..20], 8);
+        var validation = new StreamBlocks(Ids[..20], 8);
         List<double> losses = [];
         TrainingSettings settings = Settings(8, 4) with
         {
@@ -230,7 +230,7 @@ public class TrainingLoopTests
             KeepBestModel = true,
             Report = progress => losses.AddRange(progress.ValidationLoss is double loss ? [loss] : []),
         };
-        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), validation, settings))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), validation, settings))
             loop.Run();
 
         Assert.IsGreaterThan(losses.Min(), losses[^1]);
@@ -243,7 +243,7 @@ public class TrainingLoopTests
         using var model = new LeapModel(Config, CPU, 5);
         int steps = 0;
         TrainingSettings settings = Settings(50, 100) with { EarlyStoppingPatience = 3, EarlyStoppingImprovement = 100, Report = _ => steps++ };
-        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), new TokenBlocks(Ids[..20], 8), settings))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), settings))
             loop.Run();
 
         Assert.AreEqual(4, steps);
@@ -260,12 +260,12 @@ public class TrainingLoopTests
             IsHostCancelled = () => steps == 3,
             OnCancel = CancellationBehavior.ReturnBest,
         };
-        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, settings))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, settings))
             loop.Run();
 
         Assert.AreEqual(3, steps);
         Assert.IsFalse(model.training);
-        using var thrower = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, settings with { OnCancel = CancellationBehavior.Throw });
+        using var thrower = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, settings with { OnCancel = CancellationBehavior.Throw });
         Assert.ThrowsExactly<OperationCanceledException>(thrower.Run);
     }
 
@@ -284,7 +284,7 @@ public class TrainingLoopTests
             OnCancel = behavior,
             Report = reports.Add,
         };
-        using var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), new TokenBlocks(Ids, 2), settings);
+        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids, 2), settings);
         if (behavior == CancellationBehavior.Throw)
             Assert.ThrowsExactly<OperationCanceledException>(loop.Run);
         else
@@ -306,7 +306,7 @@ public class TrainingLoopTests
         {
             using var model = new LeapModel(Config, CPU, 5);
             using var loop = new TrainingLoop(
-                model, new TokenBlocks(Ids, 8), null, Settings(10, 4) with { LearningRate = 1e-2, UsesBFloat16 = usesBFloat16 });
+                model, new StreamBlocks(Ids, 8), null, Settings(10, 4) with { LearningRate = 1e-2, UsesBFloat16 = usesBFloat16 });
             loop.Run();
             Assert.IsTrue(model.Weights.All(entry => entry.Weight.dtype == ScalarType.Float32));
             return loop.Log.Losses[^1];
@@ -316,7 +316,7 @@ public class TrainingLoopTests
     private static float[] TrainedWeights(int seed)
     {
         using var model = new LeapModel(Config, CPU, seed);
-        using (var loop = new TrainingLoop(model, new TokenBlocks(Ids, 8), null, Settings(2, 3) with { Seed = seed }))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Settings(2, 3) with { Seed = seed }))
             loop.Run();
         return [.. model.Weights.SelectMany(weight => weight.Weight.data<float>().ToArray())];
     }

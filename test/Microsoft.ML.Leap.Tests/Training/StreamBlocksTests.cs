@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Leap.Tests;
 
 [TestClass]
-public class TokenBlocksTests
+public class StreamBlocksTests
 {
     [TestMethod]
     [DataRow(0, 4, 0)]
@@ -14,16 +14,16 @@ public class TokenBlocksTests
     [DataRow(6, 4, 2)]
     [DataRow(9, 4, 2)]
     public void Count_AnyLength_KeepsTheTail(int ids, int contextLength, int expected) =>
-        Assert.AreEqual(expected, new TokenBlocks(new int[ids], contextLength).Count);
+        Assert.AreEqual(expected, new StreamBlocks(new int[ids], contextLength).Count);
 
     [TestMethod]
     public void Batch_OfAllBlocks_PredictsEveryIdButTheFirstOnce()
     {
         int[] ids = [.. Enumerable.Range(100, 11)];
-        var blocks = new TokenBlocks(ids, 4);
+        var blocks = new StreamBlocks(ids, 4);
         using var scope = NewDisposeScope();
 
-        (Tensor inputs, Tensor targets, int count) = blocks.Batch([0, 1, 2], CPU);
+        (Tensor inputs, Tensor targets, int count) = blocks.Batch([blocks[0], blocks[1], blocks[2]], CPU);
 
         Assert.AreEqual(10, count);
         CollectionAssert.AreEqual(new long[] { 3, 4 }, inputs.shape);
@@ -42,10 +42,10 @@ public class TokenBlocksTests
     [TestMethod]
     public void Batch_OfShortBlockAlone_IsNoWiderThanIt()
     {
-        var blocks = new TokenBlocks([1, 2, 3, 4, 5, 6, 7], 4);
+        var blocks = new StreamBlocks([1, 2, 3, 4, 5, 6, 7], 4);
         using var scope = NewDisposeScope();
 
-        (Tensor inputs, _, int count) = blocks.Batch([1], CPU);
+        (Tensor inputs, _, int count) = blocks.Batch([blocks[1]], CPU);
 
         Assert.AreEqual(2, count);
         CollectionAssert.AreEqual(new long[] { 1, 2 }, inputs.shape);
@@ -60,9 +60,9 @@ public class TokenBlocksTests
         builder.Append(ids);
         using TokenStore store = builder.Build();
         Assert.HasCount(1, folder.Files);
-        var spilled = new TokenBlocks(store, 16);
-        var inMemory = new TokenBlocks(ids, 16);
-        int[] all = [.. Enumerable.Range(0, inMemory.Count)];
+        var spilled = new StreamBlocks(store, 16);
+        var inMemory = new StreamBlocks(ids, 16);
+        TokenBlock[] all = [.. Enumerable.Range(0, inMemory.Count).Select(index => inMemory[index])];
         using var scope = NewDisposeScope();
 
         Assert.AreEqual(inMemory.Count, spilled.Count);
@@ -77,10 +77,10 @@ public class TokenBlocksTests
     public void Separate_Ids_ShiftsWithinEachBlockAndDropsTheRemainder()
     {
         using TokenStore store = TokenStore.Pack([.. Enumerable.Range(10, 11)]);
-        TokenBlocks blocks = TokenBlocks.Separate(store, 4);
+        StreamBlocks blocks = StreamBlocks.Separate(store, 4);
         using var scope = NewDisposeScope();
 
-        (Tensor inputs, Tensor targets, int count) = blocks.Batch([1, 0], CPU);
+        (Tensor inputs, Tensor targets, int count) = blocks.Batch([blocks[1], blocks[0]], CPU);
 
         Assert.AreEqual(2, blocks.Count);
         Assert.AreEqual(6, blocks.TargetCount);
@@ -93,17 +93,17 @@ public class TokenBlocksTests
     public void Count_BeyondThirtyTwoBits_CountsInLong()
     {
         using var store = new EndlessStore(5_000_000_000);
-        var blocks = new TokenBlocks(store, 1024);
+        var blocks = new StreamBlocks(store, 1024);
         using var scope = NewDisposeScope();
 
-        (Tensor inputs, Tensor targets, int count) = blocks.Batch([blocks.Count - 1], CPU);
+        (Tensor inputs, Tensor targets, int count) = blocks.Batch([blocks[blocks.Count - 1]], CPU);
 
         Assert.AreEqual(4_999_999_999, blocks.TargetCount);
         Assert.AreEqual(4_882_813, blocks.Count);
         Assert.AreEqual(4_999_999_999 - 4_882_812L * 1024, count);
         Assert.AreEqual(4_882_812L * 1024 % 1000, inputs[0, 0].item<long>());
         Assert.AreEqual(4_999_999_999 % 1000, targets[0, -1].item<long>());
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => new TokenBlocks(store, 1)).Message, "ContextLength");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => new StreamBlocks(store, 1)).Message, "ContextLength");
     }
 
     /// <summary>Holds nothing: the id at a place is the place modulo 1,000.</summary>
