@@ -14,5 +14,7 @@ root.Subcommands.Add(FaithfulnessCommand.Create());
 root.Subcommands.Add(PositionsCommand.Create());
 root.Subcommands.Add(GenerationCommand.Create());
 root.Subcommands.Add(DriftCommand.Create());
+root.Subcommands.Add(RecipesCommand.Create());
+root.Subcommands.Add(AnomaliesCommand.Create());
 root.Subcommands.Add(MicroCommand.Create());
 return root.Parse(args).Invoke();

@@ -1,11 +1,12 @@
 using System.Globalization;
+using System.Text;
 using Microsoft.ML;
 using Microsoft.ML.Leap;
 using QuickStart;
 using Spectre.Console;
 
-// Trains a language model on the .NET documentation of the SDK at hand, or on a text file given as argument (one document a line), compares
-// it with a unigram model and with gzip, continues three prompts, and saves and reloads it.
+// Trains a language model, with nothing set, on the .NET documentation of the SDK at hand, or on a text file given as argument (one document
+// per line); compares it with a counted 5-gram and with compressors, says who won, continues three prompts, and saves and reloads it.
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 if (args.Length > 1)
@@ -31,6 +32,11 @@ AnsiConsole.MarkupLineInterpolated(
     $"[bold]{training.Length:N0}[/] training texts of {training.Sum(text => (long)text.Length):N0} characters, {validation.Length:N0} validation texts.");
 
 var mlContext = new MLContext(seed: 1);
+mlContext.Log += (_, e) =>
+{
+    if (e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning || e.Message.Contains("will take", StringComparison.Ordinal))
+        AnsiConsole.WriteLine(e.RawMessage);
+};
 IDataView trainingData = Rows(mlContext, training);
 IDataView validationData = Rows(mlContext, validation);
 
@@ -41,12 +47,6 @@ LeapLanguageModelTransformer model = AnsiConsole.Progress()
         ProgressTask task = context.AddTask("learning the tokenizer");
         return mlContext.Leap().LanguageModel(new LeapLanguageModelTrainer.Options
         {
-            Tokenizer = TokenizerOptions.ByteLevelBpe(vocabularySize: 4096),
-            ContextLength = 256,
-            BatchSize = 8,
-            Epochs = 1,
-            Dropout = 0,
-            LearningRate = 2e-3,
             Progress = progress =>
             {
                 task.MaxValue = progress.StepCount;
@@ -55,13 +55,26 @@ LeapLanguageModelTransformer model = AnsiConsole.Progress()
             },
         }).Fit(trainingData);
     });
+AnsiConsole.WriteLine($"Chosen for {model.Recipe}.");
 
 IDataView scored = model.Transform(validationData);
 LanguageModelMetrics metrics = mlContext.Leap().Evaluate(scored);
-double unigram = Baselines.UnigramPerplexity(training, validation, model.Tokenizer);
-double gzip = Baselines.GzipBitsPerByte(validation);
-AnsiConsole.WriteLine($"The model's validation perplexity is {metrics.Perplexity:0.0} a token; a unigram model's is {unigram:0.0}.");
-AnsiConsole.WriteLine($"It needs {metrics.BitsPerByte:0.00} bits per byte; gzip needs {gzip:0.00}.");
+var fiveGram = new NGramModel(order: 5, model.Tokenizer.VocabularySize);
+foreach (string text in training)
+    fiveGram.Add(model.Tokenizer.Encode(text));
+double fiveGramLoss = -validation.Sum(text => fiveGram.LogLikelihood(model.Tokenizer.Encode(text)));
+double validationBytes = validation.Sum(text => (double)Encoding.UTF8.GetByteCount(text));
+double? xz = Compressor.BitsPerByte(training, validation, Compressor.Xz);
+double? ppmd = Compressor.BitsPerByte(training, validation, Compressor.Ppmd(8));
+
+AnsiConsole.WriteLine($"Perplexity per token of the validation texts: {metrics.Perplexity:0.0} for the model, {Math.Exp(fiveGramLoss / metrics.TokenCount):0.0} for a 5-gram, " +
+    $"{metrics.BigramPerplexity:0.0} for a bigram, {metrics.UnigramPerplexity:0.0} for a unigram.");
+(string Name, double? Bits)[] contestants =
+[
+    ("LEAP", metrics.BitsPerByte), ("the 5-gram", fiveGramLoss / Math.Log(2) / validationBytes), ("xz", xz), ("PPMd", ppmd),
+];
+(string Name, double? Bits)[] ranked = [.. contestants.Where(contestant => contestant.Bits is not null).OrderBy(contestant => contestant.Bits)];
+AnsiConsole.WriteLine($"{Capital(ranked[0].Name)} predicts them best. Bits per byte: {string.Join(", ", ranked.Select(contestant => $"{contestant.Name} {contestant.Bits:0.000}"))}.");
 
 string[] prompts = args.Length == 1
     ? [.. validation.Take(3).Select(text => string.Join(' ', text.Split(' ').Take(4)))]
@@ -82,8 +95,8 @@ AnsiConsole.WriteLine($"Saved to {path} ({new FileInfo(path).Length / 1e6:0.0} M
 model.Dispose();
 
 Console.WriteLine(
-    $"quickstart: perplexity {metrics.Perplexity:0.00}, unigram {unigram:0.00}, bits per byte {metrics.BitsPerByte:0.000}, gzip {gzip:0.000}, " +
-    $"reloaded {(agrees ? "OK" : "DIFFERENT")}");
+    $"quickstart: perplexity {metrics.Perplexity:0.00}, 5-gram {Math.Exp(fiveGramLoss / metrics.TokenCount):0.00}, bits per byte {metrics.BitsPerByte:0.000}, " +
+    $"xz {Figure(xz)}, ppmd {Figure(ppmd)}, reloaded {(agrees ? "OK" : "DIFFERENT")}");
 return agrees ? 0 : 1;
 
 static IDataView Rows(MLContext context, string[] texts) =>
@@ -92,9 +105,13 @@ static IDataView Rows(MLContext context, string[] texts) =>
 static IEnumerable<float> Scores(MLContext context, IDataView scored) =>
     context.Data.CreateEnumerable<Score>(scored, reuseRowObject: false).Select(row => row.LogLikelihood);
 
-// What can be learned in a few minutes on two cores.
+// What can be learned in about two minutes on two cores.
 static string[] Budget(string[] texts, long characters)
 {
     long sum = 0;
     return [.. texts.TakeWhile(text => (sum += text.Length) <= characters)];
 }
+
+static string Figure(double? bitsPerByte) => bitsPerByte?.ToString("0.000", CultureInfo.InvariantCulture) ?? "none";
+
+static string Capital(string name) => char.ToUpperInvariant(name[0]) + name[1..];

@@ -10,7 +10,8 @@ public sealed class LeapCatalog
 
     internal LeapCatalog(MLContext context) => _context = context;
 
-    /// <summary>Makes a trainer of a language model with the settings that matter most.</summary>
+    /// <summary>Makes a trainer of a language model with the settings that matter most. What is left out is chosen by the amount of text;
+    /// <see cref="TrainingRecipe"/> tells the choice.</summary>
     /// <param name="textColumnName">The column with the texts, a scalar of type Text.</param>
     /// <param name="epochs">Passes over the training texts; at least 1.</param>
     /// <param name="contextLength">Longest text in tokens that the network sees at once; at least 1.</param>
@@ -18,19 +19,20 @@ public sealed class LeapCatalog
     /// <param name="layerCount">Number of decoder blocks; at least 1.</param>
     /// <param name="headCount">Number of attention heads; at least 1.</param>
     /// <param name="tokenizer">The tokenizer; by default a byte-level BPE learned from the texts.</param>
+    /// <param name="learningRate">Highest learning rate; over 0.</param>
     /// <returns>The trainer.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
     /// <exception cref="ArgumentException">Values do not fit together.</exception>
     public LeapLanguageModelTrainer LanguageModel(
         string textColumnName = "Text",
-        int epochs = 5,
-        int contextLength = 256,
-        int hiddenSize = 128,
-        int layerCount = 6,
-        int headCount = 4,
-        TokenizerOptions? tokenizer = null)
-    {
-        var options = new LeapLanguageModelTrainer.Options
+        int? epochs = null,
+        int? contextLength = null,
+        int? hiddenSize = null,
+        int? layerCount = null,
+        int? headCount = null,
+        TokenizerOptions? tokenizer = null,
+        double? learningRate = null) => LanguageModel(
+        new LeapLanguageModelTrainer.Options
         {
             TextColumnName = textColumnName,
             Epochs = epochs,
@@ -38,10 +40,9 @@ public sealed class LeapCatalog
             HiddenSize = hiddenSize,
             LayerCount = layerCount,
             HeadCount = headCount,
-        };
-        options.Tokenizer = tokenizer ?? options.Tokenizer;
-        return LanguageModel(options);
-    }
+            Tokenizer = tokenizer,
+            LearningRate = learningRate,
+        });
 
     /// <summary>Makes a trainer of a language model.</summary>
     /// <param name="options">All settings; copied.</param>
@@ -70,7 +71,7 @@ public sealed class LeapCatalog
         RequireColumn(data.Schema, tokenCountColumnName, NumberDataViewType.Int32, nameof(tokenCountColumnName));
         if (textColumnName is not null)
             TextColumn.Check(data.Schema, textColumnName, nameof(textColumnName));
-        return ScoredViewEvaluator.Evaluate(data, logLikelihoodColumnName, tokenCountColumnName, textColumnName);
+        return ScoredViewEvaluator.Evaluate(data, logLikelihoodColumnName, tokenCountColumnName, textColumnName, (data as ScoredDataView)?.ScoreByCounts(textColumnName));
     }
 
     /// <summary>Loads a model from a folder in the layout of Hugging Face, as <see cref="LeapLanguageModelTransformer.SavePretrained"/> and

@@ -43,29 +43,32 @@ public sealed partial class LeapLanguageModelTrainer
         public GenerationOptions Generation = new() { PositionPolicy = PositionPolicy.Restart };
 
         /// <summary>The tokenizer.</summary>
-        /// <value>By default a byte-level BPE of at most 8,192 tokens, learned from the training texts.</value>
-        public TokenizerOptions Tokenizer = TokenizerOptions.ByteLevelBpe();
+        /// <value><see langword="null"/>, the default, for a byte-level BPE that is learned from the training texts, with a vocabulary that
+        /// suits their amount.</value>
+        public TokenizerOptions? Tokenizer;
 
         /// <summary>Width of the network.</summary>
-        /// <value>A multiple of <see cref="HeadCount"/>, at least 2 a head; 128 by default. Time and memory grow with its square.</value>
-        public int HiddenSize = 128;
+        /// <value>A multiple of <see cref="HeadCount"/>, at least 2 per head; <see langword="null"/>, the default, for 128. Time and memory
+        /// grow with its square.</value>
+        public int? HiddenSize;
 
         /// <summary>Longest text in tokens that the network sees at once.</summary>
-        /// <value>At least 1; 256 by default. Longer texts are read in windows. Time a token does not depend on it.</value>
-        public int ContextLength = 256;
+        /// <value>At least 1; <see langword="null"/>, the default, for 256. Longer texts are read in windows. Time per token does not depend
+        /// on it.</value>
+        public int? ContextLength;
 
         /// <summary>Whether each position of the context has a learned vector.</summary>
-        /// <value><see langword="true"/> by default. Without, order comes from the nested windows alone, and a text may be generated past
-        /// <see cref="ContextLength"/> without end.</value>
-        public bool UsePositionEmbeddings = true;
+        /// <value><see langword="false"/> by default: order comes from the nested windows alone, and a text may be generated past
+        /// <see cref="ContextLength"/> without end. <see langword="true"/> is the original's form.</value>
+        public bool UsePositionEmbeddings;
 
         /// <summary>Number of decoder blocks.</summary>
-        /// <value>At least 1; 6 by default.</value>
-        public int LayerCount = 6;
+        /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
+        public int? LayerCount;
 
         /// <summary>Number of attention heads.</summary>
-        /// <value>At least 1; 4 by default.</value>
-        public int HeadCount = 4;
+        /// <value>At least 1; <see langword="null"/>, the default, for 4, or as many as <see cref="HiddenSize"/> divides into.</value>
+        public int? HeadCount;
 
         /// <summary>Whether layers attend within windows.</summary>
         /// <value><see langword="true"/> by default; otherwise every layer is global.</value>
@@ -81,28 +84,36 @@ public sealed partial class LeapLanguageModelTrainer
         public double RescaleValue = 8;
 
         /// <summary>Probability of dropping a value while training.</summary>
-        /// <value>At least 0, below 1; 0.1 by default. Much text and few epochs ask for less.</value>
-        public double Dropout = 0.1;
+        /// <value>At least 0, below 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
+        public double? Dropout;
 
         /// <summary>Standard deviation of initial weights.</summary>
         /// <value>Over 0; 0.02 by default.</value>
         public double InitializerRange = 0.02;
 
         /// <summary>Passes over the training texts.</summary>
-        /// <value>At least 1; 5 by default.</value>
-        public int Epochs = 5;
+        /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
+        public int? Epochs;
 
-        /// <summary>Blocks of <see cref="ContextLength"/> tokens that go through the network at once.</summary>
-        /// <value>At least 1; 8 by default.</value>
-        public int BatchSize = 8;
+        /// <summary>How much text goes through the network at once: so many times <see cref="ContextLength"/> tokens, in rows of any
+        /// length.</summary>
+        /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
+        public int? BatchSize;
 
         /// <summary>How the training texts are laid out for the network.</summary>
         /// <value><see cref="TrainingLayout.Rows"/> by default.</value>
         public TrainingLayout Layout = TrainingLayout.Rows;
 
         /// <summary>Highest learning rate: that of the first step after the warmup, from where it follows <see cref="Schedule"/>.</summary>
-        /// <value>Over 0; 5e-4 by default.</value>
-        public double LearningRate = 5e-4;
+        /// <value>Over 0; <see langword="null"/>, the default, for 2e-3.</value>
+        public double? LearningRate;
+
+        /// <summary>The part of each training target that a counted model of the training texts gives, instead of the one token that came
+        /// next: the network learns what n-grams know, and learns little text by heart less.</summary>
+        /// <value>At least 0, below 1; <see langword="null"/>, the default, chooses by the amount of text: much for little, none for much.
+        /// 0 trains on the texts alone, as the original does. The <see cref="TrainingRecord.TrainingLoss"/> is then that of these
+        /// targets.</value>
+        public double? TargetSmoothing;
 
         /// <summary>AdamW's decay of the mean of gradients.</summary>
         /// <value>At least 0, below 1; 0.9 by default.</value>
@@ -169,11 +180,13 @@ public sealed partial class LeapLanguageModelTrainer
             RequireOptionalName(FocusWeightsColumnName, nameof(FocusWeightsColumnName));
             RequireDistinctNames();
             ArgumentNullException.ThrowIfNull(Generation, nameof(Generation));
-            ArgumentNullException.ThrowIfNull(Tokenizer, nameof(Tokenizer));
-            Require(Epochs >= 1, nameof(Epochs), Epochs, "at least 1");
-            Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
+            Require(Epochs is null or >= 1, nameof(Epochs), Epochs ?? 0, "at least 1");
+            Require(BatchSize is null or >= 1, nameof(BatchSize), BatchSize ?? 0, "at least 1");
             Require(Enum.IsDefined(Layout), nameof(Layout), Layout, "a value of TrainingLayout");
-            Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "over 0 and finite");
+            Require(
+                LearningRate is null || (LearningRate > 0 && double.IsFinite(LearningRate.Value)),
+                nameof(LearningRate), LearningRate ?? 0, "over 0 and finite");
+            Require(TargetSmoothing is null or (>= 0 and < 1), nameof(TargetSmoothing), TargetSmoothing ?? 0, "at least 0 and below 1");
             Require(Beta1 >= 0 && Beta1 < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
             Require(Beta2 >= 0 && Beta2 < 1, nameof(Beta2), Beta2, "at least 0 and below 1");
             Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "at least 0 and finite");
@@ -184,12 +197,12 @@ public sealed partial class LeapLanguageModelTrainer
             Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
 
             // The rest is the network's to judge; its vocabulary is known only when the tokenizer is.
-            MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? MakeConfig(vocabularySize: 1));
+            MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? MakeConfig(TrainingRecipe.Choose(this, 0, 0, false), vocabularySize: 1));
         }
 
-        internal LeapConfig MakeConfig(int vocabularySize) => new(
-            vocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount, UseLocalAttention, WindowSizes, RescaleValue, Dropout, InitializerRange,
-            UsePositionEmbeddings);
+        internal LeapConfig MakeConfig(TrainingRecipe recipe, int vocabularySize) => new(
+            vocabularySize, recipe.HiddenSize, recipe.ContextLength, recipe.LayerCount, recipe.HeadCount, UseLocalAttention, WindowSizes,
+            RescaleValue, recipe.Dropout, InitializerRange, UsePositionEmbeddings);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

@@ -39,8 +39,8 @@ public sealed partial class LeapLanguageModelTrainer
         public int WarmupSteps;
 
         /// <summary>The warmup as a ratio of the planned steps.</summary>
-        /// <value>From 0, the default, to 1. Not together with <see cref="WarmupSteps"/>.</value>
-        public double WarmupRatio;
+        /// <value>From 0 to 1; <see langword="null"/>, the default, for 0.02. Not together with <see cref="WarmupSteps"/>.</value>
+        public double? WarmupRatio;
 
         /// <summary>Whether weight decay applies to all weights: biases, norms and embeddings too.</summary>
         /// <value><see langword="false"/> by default; <see langword="true"/> is the plain form of AdamW.</value>
@@ -51,9 +51,10 @@ public sealed partial class LeapLanguageModelTrainer
         public int MaximumSkippedSteps = 10;
 
         /// <summary>The part of the training texts that is set aside for validation when no validation data are given.</summary>
-        /// <value>At least 0, the default for none, below 1. Whole texts are drawn by <see cref="Seed"/>, at least one and never all; the
-        /// tokenizer does not learn from them.</value>
-        public double ValidationFraction;
+        /// <value>At least 0, for none, below 1. Whole texts are drawn by <see cref="Seed"/>, at least one and never all; the tokenizer does
+        /// not learn from them. <see langword="null"/>, the default, holds out 5 %, at most 500 rows, of at least 100, and none of
+        /// fewer.</value>
+        public double? ValidationFraction;
 
         /// <summary>How often the validation loss is measured, over all validation tokens; at the end it is measured in any case.</summary>
         /// <value>Epochs or steps; after each epoch by default.</value>
@@ -64,7 +65,8 @@ public sealed partial class LeapLanguageModelTrainer
         public bool KeepBestModel = true;
 
         /// <summary>Evaluations in a row without improvement after which the run ends.</summary>
-        /// <value>At least 1; <see langword="null"/>, the default, never ends it. Needs validation data.</value>
+        /// <value>At least 1, which needs validation data. <see langword="null"/>, the default, stands for 3 where
+        /// <see cref="ValidationFraction"/> is <see langword="null"/> too and rows are held out, and never ends the run otherwise.</value>
         public int? EarlyStoppingPatience;
 
         /// <summary>The least fall of the validation loss, in nats, that counts as an improvement for
@@ -95,17 +97,17 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>Throws by default. Before the first step it always throws.</value>
         public CancellationBehavior OnCancel;
 
-        internal TrainingSettings MakeTrainingSettings(int seed) => new()
+        internal TrainingSettings MakeTrainingSettings(TrainingRecipe recipe, int seed) => new()
         {
-            Epochs = Epochs,
+            Epochs = recipe.Epochs,
             MaximumSteps = MaximumSteps,
             TimeBudget = TimeBudget,
-            BatchSize = BatchSize,
+            BatchSize = recipe.BatchSize,
             GradientAccumulation = GradientAccumulation,
-            LearningRate = LearningRate,
+            LearningRate = recipe.LearningRate,
             Schedule = Schedule,
             WarmupSteps = WarmupSteps,
-            WarmupRatio = WarmupRatio,
+            WarmupRatio = recipe.WarmupRatio,
             Beta1 = Beta1,
             Beta2 = Beta2,
             WeightDecay = WeightDecay,
@@ -114,7 +116,7 @@ public sealed partial class LeapLanguageModelTrainer
             MaximumSkippedSteps = MaximumSkippedSteps,
             EvaluationInterval = EvaluationInterval,
             KeepBestModel = KeepBestModel,
-            EarlyStoppingPatience = EarlyStoppingPatience,
+            EarlyStoppingPatience = recipe.EarlyStoppingPatience,
             EarlyStoppingImprovement = EarlyStoppingImprovement,
             Seed = seed,
             CancellationToken = CancellationToken,
@@ -130,9 +132,9 @@ public sealed partial class LeapLanguageModelTrainer
             Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "a value of TrainingPrecision");
             Require(GradientAccumulation >= 1, nameof(GradientAccumulation), GradientAccumulation, "at least 1");
             Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "at least 0");
-            Require(WarmupRatio >= 0 && WarmupRatio <= 1, nameof(WarmupRatio), WarmupRatio, "from 0 to 1");
+            Require(WarmupRatio is null or (>= 0 and <= 1), nameof(WarmupRatio), WarmupRatio ?? 0, "from 0 to 1");
             Require(MaximumSkippedSteps >= 1, nameof(MaximumSkippedSteps), MaximumSkippedSteps, "at least 1");
-            Require(ValidationFraction >= 0 && ValidationFraction < 1, nameof(ValidationFraction), ValidationFraction, "at least 0 and below 1");
+            Require(ValidationFraction is null or (>= 0 and < 1), nameof(ValidationFraction), ValidationFraction ?? 0, "at least 0 and below 1");
             Require(EarlyStoppingPatience is null or >= 1, nameof(EarlyStoppingPatience), EarlyStoppingPatience ?? 0, "at least 1");
             Require(
                 EarlyStoppingImprovement >= 0 && double.IsFinite(EarlyStoppingImprovement),

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;
 
@@ -5,9 +6,11 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>Trains a LEAP language model on a text column.</summary>
 /// <remarks>
-/// <para>Texts are turned into token ids, joined into one stream with an end-of-text token between documents, and cut into blocks of
-/// <see cref="Options.ContextLength"/> tokens that are shuffled each epoch; the network learns to predict each token from those before it,
-/// with AdamW (Loshchilov and Hutter 2017), a learning rate that follows <see cref="Options.Schedule"/>, and gradient clipping.</para>
+/// <para>Texts are turned into token ids, and each is read by itself, as it is scored later; the network learns to predict each token from
+/// those before it, with AdamW (Loshchilov and Hutter 2017), a learning rate that follows <see cref="Options.Schedule"/>, and gradient
+/// clipping. Settings that are left open follow from the amount of text: <see cref="LeapLanguageModelTransformer.Recipe"/> tells
+/// them.</para>
+/// <para>The input is read four times: to measure it, to learn the tokenizer, for the training and for the validation texts.</para>
 /// <para>A trainer is immutable; <see cref="Fit(IDataView)"/> may be called again and from several threads, and each call trains a new
 /// model.</para>
 /// </remarks>
@@ -54,24 +57,32 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         Device device = SelectDevice(channel);
         int seed = _options.Seed ?? _host.Rand.Next();
 
-        DocumentSplit? split = validationData is null && _options.ValidationFraction > 0 ? Split(trainData, seed) : null;
+        TrainingRecipe recipe = ChooseRecipe(trainData, validationData is not null);
+        DocumentSplit? split = validationData is null && recipe.ValidationFraction > 0 ? Split(recipe, seed) : null;
         IEnumerable<ReadOnlyMemory<char>> trainingTexts = split is null ? Texts(trainData) : split.Select(Texts(trainData), validation: false);
         IEnumerable<ReadOnlyMemory<char>>? validationTexts =
             validationData is not null ? Texts(validationData) : split?.Select(Texts(trainData), validation: true);
-        if (_options.EarlyStoppingPatience is not null && validationTexts is null)
+        if (recipe.EarlyStoppingPatience is not null && validationTexts is null)
             throw new InvalidOperationException("EarlyStoppingPatience needs validation data: give some to Fit, or set ValidationFraction.");
 
-        LeapTokenizer tokenizer = _options.InitialModel?.Tokenizer ?? _options.Tokenizer.Create(trainingTexts, _options.CancellationToken);
+        channel.Info(default, $"Training on {recipe}.");
+        LeapTokenizer tokenizer = _options.InitialModel?.Tokenizer ?? (_options.Tokenizer ?? TokenizerOptions.ByteLevelBpe(recipe.VocabularySize))
+            .Create(trainingTexts, _options.CancellationToken);
         using TokenizedCorpus training = Encode(trainingTexts, tokenizer, "training");
         using TokenizedCorpus? validation = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
-        LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(tokenizer.VocabularySize);
+        BigramCounts counts = BigramCounts.Count(training.Documents, tokenizer);
+        LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(recipe, tokenizer.VocabularySize);
         channel.Info(default, $"{config}; {training.Ids.Count - 1} training tokens on {device}.");
 
         LeapModel model = _options.InitialModel?.CopyNetwork(device, seed) ?? new LeapModel(config, device, seed);
         try
         {
-            TrainingHistory history = Train(model, tokenizer, training, validation, seed, channel);
-            return new LeapLanguageModelTransformer(_host, model, tokenizer, _options.MakeScoringSettings(seed), history);
+            TrainingHistory history = Train(model, tokenizer, training, validation, recipe, seed, channel);
+            var transformer = new LeapLanguageModelTransformer(
+                _host, model, tokenizer, _options.MakeScoringSettings(seed), history, recipe, counts);
+            if (transformer.FindQualityFault(validation ?? training, isHeldOut: validation is not null) is string fault)
+                channel.Warning(default, fault);
+            return transformer;
         }
         catch
         {
@@ -102,17 +113,27 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             _options.Device, settings.GpuDeviceId, _options.FallbackToCpu ?? settings.FallbackToCpu, message => channel.Warning(default, message));
     }
 
+    // Rows without text are no documents.
     private IEnumerable<ReadOnlyMemory<char>> Texts(IDataView data) =>
-        TokenizedCorpus.Texts(data, _options.TextColumnName, _options.CancellationToken);
+        TokenizedCorpus.Texts(data, _options.TextColumnName, _options.CancellationToken).Where(text => !text.IsEmpty);
 
-    private DocumentSplit Split(IDataView data, int seed)
+    private TrainingRecipe ChooseRecipe(IDataView data, bool hasValidationData)
     {
-        int count = Texts(data).Count();
-        return count >= 2
-            ? new DocumentSplit(count, _options.ValidationFraction, seed)
-            : throw new InvalidOperationException(
-                $"ValidationFraction needs at least 2 rows in the training data, to keep one for each purpose, but there are {count}.");
+        int rowCount = 0;
+        long byteCount = 0;
+        foreach (ReadOnlyMemory<char> text in Texts(data))
+        {
+            rowCount++;
+            byteCount += Encoding.UTF8.GetByteCount(text.Span);
+        }
+
+        return TrainingRecipe.Choose(_options, rowCount, byteCount, hasValidationData);
     }
+
+    private static DocumentSplit Split(TrainingRecipe recipe, int seed) => recipe.RowCount >= 2
+        ? new DocumentSplit(recipe.RowCount, recipe.ValidationFraction, seed)
+        : throw new InvalidOperationException(
+            $"ValidationFraction needs at least 2 rows with text in the training data, to keep one for each purpose, but there are {recipe.RowCount}.");
 
     private TokenizedCorpus Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, string purpose)
     {
@@ -124,13 +145,15 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     }
 
     private TrainingHistory Train(
-        LeapModel model, LeapTokenizer tokenizer, TokenizedCorpus training, TokenizedCorpus? validation, int seed, IChannel channel)
+        LeapModel model, LeapTokenizer tokenizer, TokenizedCorpus training, TokenizedCorpus? validation, TrainingRecipe recipe, int seed,
+        IChannel channel)
     {
         var log = new ProgressLog(channel);
         bool usesBFloat16 = PrecisionSelector.UsesBFloat16(_options.Precision, model.Device, model.Config.HiddenSize);
         channel.Info(default, $"Matrix products are in {(usesBFloat16 ? "bfloat16" : "single precision")}.");
-        TrainingSettings settings = _options.MakeTrainingSettings(seed) with
+        TrainingSettings settings = _options.MakeTrainingSettings(recipe, seed) with
         {
+            SmoothedTargets = recipe.TargetSmoothing > 0 ? new SmoothedTargets(training, recipe.TargetSmoothing, tokenizer) : null,
             UsesBFloat16 = usesBFloat16,
             Report = (Action<TrainingProgress>)log.Report + _options.Progress,
             Inform = message => channel.Info(default, message),

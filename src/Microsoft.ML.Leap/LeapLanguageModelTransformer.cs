@@ -16,25 +16,30 @@ namespace Microsoft.ML.Leap;
 public sealed partial class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
     private const int SettingsVersion = 2;
+    private const int RecipeVersion = 1;
 
     private readonly IHost _host;
     private readonly LeapModel _model;
     private readonly ScoringSettings _settings;
     private readonly ScoredColumns _columns;
     private readonly TextEvaluator _evaluator;
+    private readonly BigramCounts? _counts;
     private bool _disposed;
 
     internal LeapLanguageModelTransformer(
-        IHostEnvironment environment, LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings, TrainingHistory? history = null)
+        IHostEnvironment environment, LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings, TrainingHistory? history = null,
+        TrainingRecipe? recipe = null, BigramCounts? counts = null)
     {
         _host = environment.Register(nameof(LeapLanguageModelTransformer));
         _model = model;
         _model.eval();
         _settings = settings;
         _columns = new ScoredColumns(settings, tokenizer.GetTokenText);
-        _evaluator = new TextEvaluator(model, tokenizer, settings);
+        _evaluator = new TextEvaluator(model, tokenizer, settings, counts);
         Tokenizer = tokenizer;
         History = history ?? new TrainingHistory([]);
+        Recipe = recipe;
+        _counts = counts;
     }
 
     /// <summary>Loads what <see cref="ICanSaveModel.Save"/> wrote.</summary>
@@ -51,13 +56,20 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         TrainingHistory? history = source.Contains(HistoryCsv.FileName)
             ? new TrainingHistory(source.Read(HistoryCsv.FileName, HistoryCsv.Read))
             : null;
+        TrainingRecipe? recipe = source.Contains(ModelFileNames.Recipe)
+            ? source.Read(ModelFileNames.Recipe, stream => SettingsJson.Read<TrainingRecipe>(stream, RecipeVersion, ModelFileNames.Recipe))
+            : null;
+
+        BigramCounts? counts = source.Contains(BigramCounts.FileName) ? source.Read(BigramCounts.FileName, BigramCounts.Read) : null;
 
         // Last of the files, so that a damaged one cannot leave a network behind.
         (LeapModel model, LeapTokenizer tokenizer) = ModelFiles.Read(source, selected);
         try
         {
             settings.RequireFits(model.Config);
-            return new LeapLanguageModelTransformer(environment, model, tokenizer, settings, history);
+            if (counts is not null && counts.VocabularySize != tokenizer.VocabularySize)
+                throw new FormatException($"{BigramCounts.FileName}: the counts are of {counts.VocabularySize} token ids, but the tokenizer has {tokenizer.VocabularySize}.");
+            return new LeapLanguageModelTransformer(environment, model, tokenizer, settings, history, recipe, counts);
         }
         catch
         {
@@ -74,6 +86,10 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
 
     /// <summary>Gets how the training went. It is saved with the model by ML.NET, and not by <see cref="SavePretrained"/>.</summary>
     public TrainingHistory History { get; }
+
+    /// <summary>Gets the settings that the trainer used where its options left a choice; <see langword="null"/> for a model that this
+    /// version's trainer did not make. It is saved with the model by ML.NET, and not by <see cref="SavePretrained"/>.</summary>
+    public TrainingRecipe? Recipe { get; }
 
     /// <summary>Gets whether rows are mapped one to one: always <see langword="true"/>.</summary>
     public bool IsRowToRowMapper => true;
@@ -93,6 +109,28 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         var copy = new LeapModel(Config, device, seed);
         copy.CopyWeightsFrom(_model);
         return copy;
+    }
+
+    /// <summary>Compares the network with counting, on documents of a corpus.</summary>
+    /// <param name="corpus">The corpus, of which the first documents are scored.</param>
+    /// <param name="isHeldOut">Whether the training did not see it; a bigram model knows the pairs of its own training texts too well to
+    /// be a measure.</param>
+    /// <returns>What is wrong with the network, and the remedy; null for nothing.</returns>
+    internal string? FindQualityFault(TokenizedCorpus corpus, bool isHeldOut)
+    {
+        const long MostTokens = 20_000;
+        List<int[]> rows = [];
+        for (long tokens = 0; rows.Count < corpus.DocumentCount && tokens < MostTokens; tokens += rows[^1].Length)
+            rows.Add(corpus.Read(rows.Count)[..^1]);
+        rows.RemoveAll(ids => ids.Contains(Tokenizer.EndOfTextId) || ids.Length == 0);
+        if (rows.Count == 0 || History.Records.Count == 0 || _counts is null || Recipe is null)
+            return null;
+
+        double loss = -_evaluator.Score(rows).Sum(score => (double)score.LogLikelihood);
+        BaselineScore counted = rows.Aggregate(default(BaselineScore), (sum, ids) => sum + _counts.Score(ids, Tokenizer.EndOfTextId));
+        if (!isHeldOut)
+            counted = counted with { BigramLogLikelihood = double.NegativeInfinity };
+        return QualityCheck.Warning(Math.Exp(loss / counted.TokenCount), counted, History, Recipe, Tokenizer.VocabularySize);
     }
 
     /// <summary>Gives the schema of the output.</summary>
@@ -173,7 +211,7 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
     /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
     public LanguageModelMetrics Evaluate(IDataView data) => ScoredViewEvaluator.Evaluate(
-        Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName);
+        Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName, _evaluator.ScoreByCounts);
 
     /// <summary>Measures how well the model predicts the texts of a view, by a protocol of choice.</summary>
     /// <param name="data">A view with the text column; each row is a document. It is read once, as a stream: memory does not grow with
@@ -250,6 +288,10 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
             target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
             if (History.Records.Count > 0)
                 target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
+            if (_counts is not null)
+                target.Write(BigramCounts.FileName, _counts.Write);
+            if (Recipe is not null)
+                target.Write(ModelFileNames.Recipe, stream => SettingsJson.Write(stream, RecipeVersion, Recipe));
         });
     }
 
@@ -257,7 +299,7 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         IEnumerable<ReadOnlyMemory<char>> texts, EvaluationOptions options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return new CorpusEvaluator(_model, Tokenizer, options, _settings.TokensPerBatch, cancellationToken).Evaluate(texts);
+        return new CorpusEvaluator(_model, Tokenizer, _counts, options, _settings.TokensPerBatch, cancellationToken).Evaluate(texts);
     }
 
     private Action WarnOnce()

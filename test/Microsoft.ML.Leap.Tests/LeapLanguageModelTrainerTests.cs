@@ -223,6 +223,9 @@ public class LeapLanguageModelTrainerTests
         AssertRefused("Epochs", options => options.Epochs = 0);
         AssertRefused("BatchSize", options => options.BatchSize = 0);
         AssertRefused("LearningRate", options => options.LearningRate = 0);
+        AssertRefused("TargetSmoothing", options => options.TargetSmoothing = 1);
+        AssertRefused("TargetSmoothing", options => options.TargetSmoothing = -0.1);
+        AssertRefused("Layout", options => options.Layout = (TrainingLayout)9);
         AssertRefused("LearningRate", options => options.LearningRate = double.NaN);
         AssertRefused("Beta1", options => options.Beta1 = 1);
         AssertRefused("Beta2", options => options.Beta2 = -0.1);
@@ -233,7 +236,6 @@ public class LeapLanguageModelTrainerTests
         AssertRefused("hiddenSize", options => options.HiddenSize = 15);
         AssertRefused("dropout", options => options.Dropout = 1);
         AssertRefused("TextColumnName", options => options.TextColumnName = " ");
-        AssertRefused("Tokenizer", options => options.Tokenizer = null!);
         AssertRefused("Generation", options => options.Generation = null!);
         AssertRefused("LogLikelihoodColumnName", options => options.PerplexityColumnName = "LogLikelihood");
         Assert.ThrowsExactly<ArgumentNullException>(() => new MLContext().Leap().LanguageModel((LeapLanguageModelTrainer.Options)null!));

@@ -14,6 +14,10 @@ internal static class TinyModel
         Epochs = 2,
         LearningRate = 5e-3,
         Seed = 7,
+        UsePositionEmbeddings = true,
+        Dropout = 0.1,
+        WarmupRatio = 0,
+        TargetSmoothing = 0,
         Device = "cpu",
     };
 

@@ -74,10 +74,16 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
         {
             Tokenizer = TokenizerOptions.ByteLevelBpe(vocabularySize: 4096),
             ContextLength = settings.ContextLength,
+            UsePositionEmbeddings = true,
+            LayerCount = 6,
+            Layout = TrainingLayout.Stream,
             BatchSize = 8,
             Epochs = 1,
             Dropout = 0,
+            TargetSmoothing = 0,
             LearningRate = 2e-3,
+            WarmupRatio = 0,
+            ValidationFraction = 0,
             Device = "cpu",
             Progress = new ConsoleProgress().Report,
         }).Fit(context.Data.LoadFromEnumerable(training.Select(text => new Document { Text = text })));

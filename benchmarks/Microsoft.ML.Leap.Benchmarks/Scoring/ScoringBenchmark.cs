@@ -95,6 +95,10 @@ internal sealed class ScoringBenchmark : IDisposable
         {
             Tokenizer = TokenizerOptions.ByteLevelBpe(vocabularySize),
             ContextLength = contextLength,
+            UsePositionEmbeddings = true,
+            LayerCount = 6,
+            TargetSmoothing = 0,
+            ValidationFraction = 0,
             MaximumSteps = 1,
             BatchSize = 1,
             KeepBestModel = false,

@@ -9,6 +9,8 @@ internal sealed class MetricsDisplay : HtmlDisplay<LanguageModelMetrics>
         [
             ("Cross-entropy", WithUnit(value.CrossEntropy, "N4", "nats a token")),
             ("Perplexity", WithUnit(value.Perplexity, "N2", "a token")),
+            ("Unigram perplexity", WithUnit(value.UnigramPerplexity, "N2", "per token")),
+            ("Bigram perplexity", WithUnit(value.BigramPerplexity, "N2", "per token")),
             ("Word perplexity", WithUnit(value.WordPerplexity, "N2", "a word")),
             ("Byte perplexity", WithUnit(value.BytePerplexity, "N3", "a byte")),
             ("Bits per byte", WithUnit(value.BitsPerByte, "N3", "bits")),

@@ -9,6 +9,9 @@ internal static class ModelFileNames
     /// <summary>The weights, each once.</summary>
     public const string Weights = "model.safetensors";
 
+    /// <summary>How the model was trained.</summary>
+    public const string Recipe = "recipe.json";
+
     /// <summary>Settings of this package that are not the network's shape.</summary>
     public const string Settings = "leap.json";
 }

@@ -1,12 +1,15 @@
 namespace Microsoft.ML.Leap;
 
 /// <summary>Reads a corpus as blocks: one document at a time is in memory.</summary>
-internal sealed class CorpusBlocks(LeapTokenizer tokenizer, EvaluationOptions options, BlockPlan plan)
+internal sealed class CorpusBlocks(LeapTokenizer tokenizer, EvaluationOptions options, BlockPlan plan, BigramCounts? counts)
 {
     private readonly bool _isSeparate = options.EndOfText == EndOfTextHandling.SeparateDocuments;
 
     /// <summary>Gets the counts of what has been read.</summary>
     public CorpusCounts Counts { get; } = new(options.WordCount);
+
+    /// <summary>Gets what the counted models make of what has been read; <see langword="null"/> where there are none.</summary>
+    public BaselineScore? Baseline { get; private set; }
 
     /// <summary>Reads the blocks of all documents, in order.</summary>
     public IEnumerable<EvaluationBlock> Read(IEnumerable<ReadOnlyMemory<char>> texts, CancellationToken cancellationToken)
@@ -20,6 +23,7 @@ internal sealed class CorpusBlocks(LeapTokenizer tokenizer, EvaluationOptions op
             ids.Clear();
             Encode(text, ids);
             Counts.Add(text.Span, ids.Count);
+            Baseline = counts is null ? null : (Baseline ?? default) + counts.Score(ids, tokenizer.EndOfTextId);
             read++;
             foreach (int id in ids)
             {

@@ -4,7 +4,8 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>Evaluates a network over a corpus of any length, in constant memory. One object a call.</summary>
 internal sealed class CorpusEvaluator(
-    LeapModel model, LeapTokenizer tokenizer, EvaluationOptions options, int tokensPerBatch, CancellationToken cancellationToken)
+    LeapModel model, LeapTokenizer tokenizer, BigramCounts? bigrams, EvaluationOptions options, int tokensPerBatch,
+    CancellationToken cancellationToken)
 {
     // Blocks that are read ahead, so that those of like length share a batch.
     private const int ChunkBlocks = 512;
@@ -15,7 +16,7 @@ internal sealed class CorpusEvaluator(
     /// <exception cref="OperationCanceledException">The evaluation was cancelled.</exception>
     public LanguageModelMetrics Evaluate(IEnumerable<ReadOnlyMemory<char>> texts)
     {
-        var corpus = new CorpusBlocks(tokenizer, options, BlockPlan.Of(options, model.Config.ContextLength, tokenizer.EndOfTextId));
+        var corpus = new CorpusBlocks(tokenizer, options, BlockPlan.Of(options, model.Config.ContextLength, tokenizer.EndOfTextId), bigrams);
         IEnumerable<EvaluationBlock> blocks = corpus.Read(texts, cancellationToken);
         if (options.Mode == EvaluationMode.Carried)
             ScoreInOrder(blocks);
@@ -26,7 +27,8 @@ internal sealed class CorpusEvaluator(
         bool isWhole = options.BlocksShareBorders && !options.DropRemainder;
         CorpusCounts counts = corpus.Counts;
         return new LanguageModelMetrics(
-            -_totals.Loss, _totals.Count, isWhole ? counts.Words : 0, isWhole ? counts.Bytes : 0, counts.Documents, _totals.Buckets);
+            -_totals.Loss, _totals.Count, isWhole ? counts.Words : 0, isWhole ? counts.Bytes : 0, counts.Documents, _totals.Buckets,
+            corpus.Baseline);
     }
 
     private void ScoreInBatches(IEnumerable<EvaluationBlock> blocks)

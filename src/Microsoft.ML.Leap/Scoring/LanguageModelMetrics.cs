@@ -14,7 +14,8 @@ public sealed class LanguageModelMetrics
         long wordCount,
         long byteCount,
         long documentCount = 0,
-        IReadOnlyList<PositionBucket>? positionBuckets = null)
+        IReadOnlyList<PositionBucket>? positionBuckets = null,
+        BaselineScore? baseline = null)
     {
         LogLikelihood = logLikelihood;
         TokenCount = tokenCount;
@@ -22,6 +23,8 @@ public sealed class LanguageModelMetrics
         ByteCount = byteCount;
         DocumentCount = documentCount;
         PositionBuckets = positionBuckets ?? [];
+        UnigramPerplexity = baseline?.UnigramPerplexity ?? double.NaN;
+        BigramPerplexity = baseline?.BigramPerplexity ?? double.NaN;
     }
 
     /// <summary>Gets the summed log-likelihood of all tokens, in nats; at most 0.</summary>
@@ -52,6 +55,18 @@ public sealed class LanguageModelMetrics
     /// guess. At least 1; NaN without tokens.</summary>
     public double Perplexity => Math.Exp(CrossEntropy);
 
+    /// <summary>Gets the perplexity per token of a unigram model of the training texts, which knows only how frequent each token is, on the
+    /// same texts without end-of-text tokens. NaN where the model has no counts of its training texts, or the texts were not at
+    /// hand.</summary>
+    /// <remarks>Modified Kneser-Ney smoothing, as <see cref="NGramModel"/> has it. A network that is no better has learned
+    /// little.</remarks>
+    public double UnigramPerplexity { get; }
+
+    /// <summary>Gets the perplexity per token of a bigram model of the training texts, which knows how often each token followed each
+    /// other, on the same texts without end-of-text tokens. NaN where <see cref="UnigramPerplexity"/> is.</summary>
+    /// <remarks>Modified Kneser-Ney smoothing, as <see cref="NGramModel"/> has it.</remarks>
+    public double BigramPerplexity { get; }
+
     /// <summary>Gets the bits needed for a byte of the text; NaN without <see cref="ByteCount"/>.</summary>
     public double BitsPerByte => -LogLikelihood / Math.Log(2) / (ByteCount == 0 ? double.NaN : ByteCount);
 
@@ -66,5 +81,8 @@ public sealed class LanguageModelMetrics
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"perplexity {Perplexity:0.00}, cross-entropy {CrossEntropy:0.0000} nats a token, {BitsPerByte:0.000} bits per byte, " +
-        $"word perplexity {WordPerplexity:0.00}, {TokenCount:N0} tokens");
+        $"word perplexity {WordPerplexity:0.00}, {TokenCount:N0} tokens" +
+        $"{(double.IsNaN(BigramPerplexity) ? "" : Describe($"; unigram perplexity {UnigramPerplexity:0.00}, bigram perplexity {BigramPerplexity:0.00}"))}");
+
+    private static string Describe(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -7,6 +7,10 @@ internal sealed class ScoredDataView(
 {
     public DataViewSchema Schema { get; } = columns.AppendTo(source.Schema);
 
+    /// <summary>Gives what scores a text by the counts of the model's training texts; null where <paramref name="column"/> is not the
+    /// column that the model reads.</summary>
+    public Func<ReadOnlyMemory<char>, BaselineScore?>? ScoreByCounts(string? column) => column == textColumnName ? evaluator.ScoreByCounts : null;
+
     public bool CanShuffle => source.CanShuffle;
 
     public long? GetRowCount() => source.GetRowCount();

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Leap;
 
 /// <summary>Encodes, scores and continues texts with one network, tokenizer and settings. Thread-safe.</summary>
-internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings) : IDisposable
+internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings, BigramCounts? counts = null) : IDisposable
 {
     private readonly RecurrentNetwork _network = new(model);
     private readonly TextScorer _scorer = new(model, tokenizer.EndOfTextId, settings.TokensPerBatch);
@@ -18,6 +18,9 @@ internal sealed class TextEvaluator(LeapModel model, LeapTokenizer tokenizer, Sc
         tokenizer.Encode(text.Span, ids);
         return ids;
     }
+
+    /// <summary>Gives what the counted models make of a text; <see langword="null"/> where there are none.</summary>
+    public BaselineScore? ScoreByCounts(ReadOnlyMemory<char> text) => counts?.Score(Encode(text), tokenizer.EndOfTextId);
 
     public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows) => _scorer.Score(rows);
 

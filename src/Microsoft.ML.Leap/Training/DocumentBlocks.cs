@@ -4,25 +4,44 @@ namespace Microsoft.ML.Leap;
 /// its tokens and the end-of-text token after it. A document longer than the context is cut at places that are drawn anew each epoch.</summary>
 internal sealed class DocumentBlocks(TokenizedCorpus corpus, int contextLength) : TokenBlocks(corpus.Ids, corpus.Ids.Count - 1)
 {
-    // Blocks of so many batches are sorted by length together: enough for little padding, few enough for batches that differ each epoch.
-    private const int BatchesSortedTogether = 32;
+    // What a part costs beside its tokens, in tokens: calls of small operations. Measured on two cores at a hidden size of 128.
+    private const long TokensPerPart = 200;
 
     // Rounded down, so that a batch's share of the tokens is no less than a block, and none stays empty. The cuts change the number of
     // blocks, but not that of the tokens.
     public override long BatchCount(int batchSize) => Math.Max(1, TargetCount / ((long)batchSize * contextLength));
 
     /// <inheritdoc/>
-    /// <remarks>All batches hold about as many tokens, at least as many as the wanted contexts, in blocks of like length.</remarks>
+    /// <remarks>All batches hold about as many tokens, at least as many as the wanted contexts. Blocks of like length do not seek each other:
+    /// texts of one length are often of one kind, and steps that see one kind at a time learn less.</remarks>
     public override TokenBlock[][] Shuffle(int seed, long epoch, int batchSize)
     {
         TokenBlock[] blocks = [.. Cut(new Random(unchecked((int)RandomSeed.Derive(seed, long.MinValue + epoch))))];
-        long batchCount = BatchCount(batchSize);
-        int together = (int)Math.Min(blocks.Length, (blocks.LongLength * BatchesSortedTogether + batchCount - 1) / batchCount);
-        TokenBlock[][] batches = Split(
-            RandomSeed.Order(seed, epoch, blocks.Length).Select(index => blocks[index]).Chunk(together)
-                .SelectMany(some => some.OrderBy(block => block.Length)),
-            batchCount);
-        return [.. RandomSeed.Order(seed, long.MaxValue - epoch, batches.Length).Select(batch => batches[batch])];
+        return Split(RandomSeed.Order(seed, epoch, blocks.Length).Select(index => blocks[index]), BatchCount(batchSize));
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Blocks of like length go together, in the parts that cost least: padding against the cost of a part.</remarks>
+    public override IEnumerable<TokenBlock[]> Parts(TokenBlock[] batch)
+    {
+        TokenBlock[] sorted = [.. batch.OrderByDescending(block => block.Length)];
+
+        // cost[i]: of the blocks from i on; the best part among them that begins with i ends before end[i].
+        long[] cost = new long[sorted.Length + 1];
+        int[] end = new int[sorted.Length];
+        for (int i = sorted.Length - 1; i >= 0; i--)
+        {
+            cost[i] = long.MaxValue;
+            for (int j = i + 1; j <= sorted.Length; j++)
+            {
+                long tokens = TokensPerPart + (long)(j - i) * sorted[i].Length + cost[j];
+                if (tokens < cost[i])
+                    (cost[i], end[i]) = (tokens, j);
+            }
+        }
+
+        for (int i = 0; i < sorted.Length; i = end[i])
+            yield return sorted[i..end[i]];
     }
 
     public override IEnumerable<TokenBlock[]> InBatches(int batchSize) =>

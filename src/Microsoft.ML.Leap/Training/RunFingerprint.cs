@@ -28,6 +28,7 @@ internal static class RunFingerprint
             $"Beta2={settings.Beta2}",
             $"WeightDecay={settings.WeightDecay}",
             $"DecayAllWeights={settings.DecayAllWeights}",
+            $"TargetSmoothing={settings.SmoothedTargets?.Weight ?? 0}",
             $"MaximumGradientNorm={settings.MaximumGradientNorm}",
             $"EvaluationInterval={settings.EvaluationInterval}",
             $"KeepBestModel={settings.KeepBestModel}",

@@ -20,6 +20,9 @@ internal abstract class TokenBlocks(TokenStore ids, long targetCount)
     /// <summary>Arranges an epoch for training: all blocks in batches, in an order that the seed and the epoch decide.</summary>
     public abstract TokenBlock[][] Shuffle(int seed, long epoch, int batchSize);
 
+    /// <summary>Gives a batch of training in the parts that go through the network one after another.</summary>
+    public virtual IEnumerable<TokenBlock[]> Parts(TokenBlock[] batch) => [batch];
+
     /// <summary>Gives all blocks in batches for evaluation.</summary>
     public abstract IEnumerable<TokenBlock[]> InBatches(int batchSize);
 

@@ -27,6 +27,18 @@ internal sealed class TokenizedCorpus : IDisposable
         return (start, _ends[index] - start);
     }
 
+    /// <summary>Reads the ids of a document, the end-of-text id after it included.</summary>
+    public int[] Read(int index)
+    {
+        (long start, long length) = Document(index);
+        int[] ids = new int[length];
+        Ids.Read(start + 1, ids);
+        return ids;
+    }
+
+    /// <summary>Gets the ids of all documents, one after another.</summary>
+    public IEnumerable<int[]> Documents => Enumerable.Range(0, DocumentCount).Select(Read);
+
     /// <summary>The texts of a column in the view's order; missing ones are empty.</summary>
     public static IEnumerable<ReadOnlyMemory<char>> Texts(IDataView data, string columnName, CancellationToken cancellationToken)
     {

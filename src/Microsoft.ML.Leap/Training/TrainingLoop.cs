@@ -18,6 +18,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly SkippedStepGuard _guard;
     private readonly EarlyStopping _earlyStopping;
     private readonly Stopwatch _watch = new();
+    private readonly TimeForecast _forecast;
     private readonly long _stepsAnEpoch;
     private readonly long _stepCount;
     private TokenBlock[][] _batches = [];
@@ -38,6 +39,7 @@ internal sealed class TrainingLoop : IDisposable
         _stepsAnEpoch = (training.BatchCount(settings.BatchSize) + settings.GradientAccumulation - 1) / settings.GradientAccumulation;
         _stepCount = settings.MaximumSteps ?? settings.Epochs * _stepsAnEpoch;
         _rates = new LearningRatePlan(settings, _stepCount);
+        _forecast = new TimeForecast(settings, _stepCount, training);
         _guard = new SkippedStepGuard(settings, _state);
         _earlyStopping = new EarlyStopping(settings, _state);
     }
@@ -115,6 +117,7 @@ internal sealed class TrainingLoop : IDisposable
         _state.Elapsed += _watch.Elapsed - before;
         _state.Stepping += _watch.Elapsed - before;
         _state.Tokens += result.Tokens;
+        _forecast.Observe(_state.Step, _watch.Elapsed - before);
         _log.Losses.Add(result.Loss);
         _guard.Count(result);
         if (result.IsTaken)

@@ -23,6 +23,10 @@ internal sealed record TrainingSettings
     public bool DecayAllWeights { get; init; }
     public required double MaximumGradientNorm { get; init; }
     public int MaximumSkippedSteps { get; init; } = 10;
+
+    /// <summary>What stands beside the texts' own tokens as target; the texts alone when null.</summary>
+    public SmoothedTargets? SmoothedTargets { get; init; }
+
     public TrainingInterval EvaluationInterval { get; init; } = TrainingInterval.Epochs();
     public bool KeepBestModel { get; init; }
     public int? EarlyStoppingPatience { get; init; }

@@ -38,7 +38,7 @@ internal sealed class TrainingStep : IDisposable
         _model.zero_grad(set_to_none: true);
         double loss = 0;
         foreach (TokenBlock[] batch in batches)
-            loss += Accumulate(batch, total);
+            loss += _blocks.Parts(batch).Sum(part => Accumulate(part, total));
         double norm = GradientNorm();
         bool isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         if (isFinite)
@@ -54,11 +54,11 @@ internal sealed class TrainingStep : IDisposable
     }
 
     // Weighted by tokens: parts of unequal length add up to the mean over the whole step.
-    private double Accumulate(TokenBlock[] batch, long total)
+    private double Accumulate(TokenBlock[] part, long total)
     {
         using var scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(batch, _model.Device);
-        Tensor loss = LanguageModelLoss.Mean(_model, inputs, targets);
+        (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(part, _model.Device);
+        Tensor loss = _settings.SmoothedTargets?.MeanLoss(_model, inputs, targets) ?? LanguageModelLoss.Mean(_model, inputs, targets);
         double weight = (double)tokens / total;
         using Scalar factor = weight.ToScalar();
         loss.mul(factor).backward();

@@ -99,7 +99,7 @@ public class ModelRoundTripTests
 
     [TestMethod]
     public void Save_Zip_HoldsTheFilesOfTheModelAndNothingElse() => CollectionAssert.AreEquivalent(
-        new[] { "Model.key", "config.json", "model.safetensors", "tokenizer_config.json", "leap.json", "history.csv" },
+        new[] { "Model.key", "config.json", "model.safetensors", "tokenizer_config.json", "leap.json", "history.csv", "bigrams.bin", "recipe.json" },
         SavedModel.Entries(SavedModel.Zip(Context, s_model)).Keys.ToArray());
 
     [TestMethod]

@@ -56,7 +56,7 @@ public class ScoredDataViewTests
         List<string> warnings = [];
         context.Log += (_, e) =>
         {
-            if (e.Kind == Runtime.ChannelMessageKind.Warning)
+            if (e.Kind == Runtime.ChannelMessageKind.Warning && e.Message.Contains("Scoring"))
                 warnings.Add(e.Message);
         };
         using LeapLanguageModelTransformer model = TinyModel.Fit(context, options => options.GeneratedTextColumnName = "GeneratedText");

@@ -1,4 +1,4 @@
-namespace Microsoft.ML.Leap.Tests.Scoring;
+namespace Microsoft.ML.Leap.Tests;
 
 [TestClass]
 public class NGramModelTests

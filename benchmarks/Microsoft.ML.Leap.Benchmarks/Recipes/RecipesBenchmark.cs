@@ -1,0 +1,150 @@
+using System.Diagnostics;
+using System.Text;
+using QuickStart;
+
+namespace Microsoft.ML.Leap.Benchmarks;
+
+/// <summary>What the verb "recipes" found: bits per byte of the held-out rows, their line ends left out.</summary>
+internal sealed record RecipesReport
+{
+    public required int TrainingRows { get; init; }
+    public required long TrainingBytes { get; init; }
+    public required int HeldOutRows { get; init; }
+    public required long HeldOutBytes { get; init; }
+
+    public required double BitsPerByteLeap { get; init; }
+    public double? BitsPerByteVersion01 { get; init; }
+    public double? BitsPerByteOriginal { get; init; }
+
+    /// <summary>Over LEAP's token ids, as the bigram and the 5-gram of tokens.</summary>
+    public required double BitsPerByteUnigram { get; init; }
+
+    public required double BitsPerByteBigram { get; init; }
+    public required double BitsPerByteNgramOfTokens { get; init; }
+    public required double BitsPerByteNgramOfBytes { get; init; }
+
+    /// <summary>The better of the 5-gram of tokens and the 8-gram of bytes.</summary>
+    public double BitsPerByteNgram => Math.Min(BitsPerByteNgramOfTokens, BitsPerByteNgramOfBytes);
+
+    /// <summary>Null where the program is absent.</summary>
+    public required double? BitsPerByteXz { get; init; }
+
+    /// <summary>The better of the orders 8 and 16; null where 7z is absent.</summary>
+    public required double? BitsPerBytePpmd { get; init; }
+
+    public required double SecondsLeap { get; init; }
+    public double? SecondsVersion01 { get; init; }
+    public double? SecondsOriginal { get; init; }
+    public required TrainingRecipe Chosen { get; init; }
+
+    [System.Text.Json.Serialization.JsonIgnore]
+    public IEnumerable<(string Name, double? BitsPerByte, double? Seconds)> Rows =>
+    [
+        ("LEAP, nothing set", BitsPerByteLeap, SecondsLeap), ("LEAP as version 0.1", BitsPerByteVersion01, SecondsVersion01),
+        ("LEAP, the original's recipe", BitsPerByteOriginal, SecondsOriginal), ("unigram of LEAP's tokens", BitsPerByteUnigram, null),
+        ("bigram of LEAP's tokens", BitsPerByteBigram, null), ("5-gram of LEAP's tokens", BitsPerByteNgramOfTokens, null),
+        ("8-gram of bytes", BitsPerByteNgramOfBytes, null), ("xz -9e", BitsPerByteXz, null), ("PPMd", BitsPerBytePpmd, null),
+    ];
+}
+
+/// <summary>Trains the contestants on the same rows, and scores the same held-out ones.</summary>
+internal static class RecipesBenchmark
+{
+    public static RecipesReport Run(HeldOutRows rows, TimeSpan? budget, bool leapOnly)
+    {
+        (LeapLanguageModelTransformer leap, double bits, double seconds) = Train(rows, new() { Seed = 1, TimeBudget = budget });
+        using LeapLanguageModelTransformer model = leap;
+        (double Bits, double Seconds)? version01 = leapOnly ? null : Measure(rows, Version01());
+        (double Bits, double Seconds)? original = leapOnly ? null : Measure(rows, Original());
+        LeapTokenizer tokenizer = model.Tokenizer;
+        return new RecipesReport
+        {
+            TrainingRows = rows.Training.Length,
+            TrainingBytes = rows.TrainingBytes,
+            HeldOutRows = rows.HeldOut.Length,
+            HeldOutBytes = rows.HeldOutBytes,
+            BitsPerByteLeap = bits,
+            SecondsLeap = seconds,
+            BitsPerByteVersion01 = version01?.Bits,
+            SecondsVersion01 = version01?.Seconds,
+            BitsPerByteOriginal = original?.Bits,
+            SecondsOriginal = original?.Seconds,
+            BitsPerByteUnigram = Count(rows, new NGramModel(1, tokenizer.VocabularySize), tokenizer.Encode),
+            BitsPerByteBigram = Count(rows, new NGramModel(2, tokenizer.VocabularySize), tokenizer.Encode),
+            BitsPerByteNgramOfTokens = Count(rows, new NGramModel(5, tokenizer.VocabularySize), tokenizer.Encode),
+            BitsPerByteNgramOfBytes = Count(rows, new NGramModel(8, 256), text => Array.ConvertAll(Encoding.UTF8.GetBytes(text), b => (int)b)),
+            BitsPerByteXz = Compressor.BitsPerByte(rows.Training, rows.HeldOut, Compressor.Xz),
+            BitsPerBytePpmd = new[] { Compressor.Ppmd(8), Compressor.Ppmd(16) }.Min(ppmd => Compressor.BitsPerByte(rows.Training, rows.HeldOut, ppmd)),
+            Chosen = model.Recipe!,
+        };
+    }
+
+    /// <summary>What version 0.1 had by default.</summary>
+    private static LeapLanguageModelTrainer.Options Version01() => new()
+    {
+        Tokenizer = TokenizerOptions.ByteLevelBpe(8192),
+        HiddenSize = 128,
+        ContextLength = 256,
+        UsePositionEmbeddings = true,
+        LayerCount = 6,
+        HeadCount = 4,
+        Dropout = 0.1,
+        Epochs = 5,
+        BatchSize = 8,
+        Layout = TrainingLayout.Stream,
+        LearningRate = 5e-4,
+        WarmupRatio = 0,
+        TargetSmoothing = 0,
+        ValidationFraction = 0,
+        Seed = 1,
+    };
+
+    // The verb "wikitext2" with a learned tokenizer, in the time that the default may take for such texts: 25 epochs of the longest are many.
+    private static LeapLanguageModelTrainer.Options Original()
+    {
+        LeapLanguageModelTrainer.Options options = Version01();
+        options.ContextLength = 2048;
+        options.BatchSize = 2;
+        options.Epochs = 25;
+        options.DecayAllWeights = true;
+        options.TimeBudget = TimeSpan.FromMinutes(3);
+        return options;
+    }
+
+    private static (double Bits, double Seconds) Measure(HeldOutRows rows, LeapLanguageModelTrainer.Options options)
+    {
+        (LeapLanguageModelTransformer model, double bits, double seconds) = Train(rows, options);
+        model.Dispose();
+        return (bits, seconds);
+    }
+
+    private static (LeapLanguageModelTransformer Model, double Bits, double Seconds) Train(HeldOutRows rows, LeapLanguageModelTrainer.Options options)
+    {
+        var context = new MLContext(seed: 1);
+        var progress = new ConsoleProgress();
+        options.Progress = progress.Report;
+        context.Log += (_, e) =>
+        {
+            if (e.Kind == Runtime.ChannelMessageKind.Warning || e.Message.Contains("will take", StringComparison.Ordinal))
+                Console.WriteLine(e.Message);
+        };
+        long start = Stopwatch.GetTimestamp();
+        LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(View(rows.Training));
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return (model, model.Evaluate(View(rows.HeldOut)).BitsPerByte, seconds);
+
+        IDataView View(string[] texts) => context.Data.LoadFromEnumerable(texts.Select(text => new TextRow { Text = text }));
+    }
+
+    private static double Count(HeldOutRows rows, NGramModel model, Func<string, IReadOnlyList<int>> encode)
+    {
+        foreach (string row in rows.Training)
+            model.Add(encode(row));
+        return -rows.HeldOut.Sum(row => model.LogLikelihood(encode(row))) / Math.Log(2) / rows.HeldOutBytes;
+    }
+
+    private sealed class TextRow
+    {
+        public string Text { get; set; } = "";
+    }
+}

@@ -1,0 +1,82 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>Targets for little text: in part the token that came next, in part what a counted model of the same texts gives every token. The
+/// network learns from both, and can learn the texts by heart only in part.</summary>
+/// <remarks>Label smoothing (Szegedy et al. 2016, 1512.00567), towards the Kneser-Ney distribution instead of the uniform one; see Xie et al.
+/// 2017, 1703.02573, on smoothing networks like n-grams, and Hinton et al. 2015, 1503.02531, on learning from another model.</remarks>
+internal sealed class SmoothedTargets
+{
+    private const int Order = 5;
+
+    private readonly NGramModel _counts;
+    private readonly int _endOfTextId;
+
+    /// <summary>Counts a corpus, end-of-text tokens included: the network learns to predict them too.</summary>
+    /// <param name="corpus">The training texts.</param>
+    /// <param name="weight">The counted model's part of each target: over 0, below 1.</param>
+    /// <param name="tokenizer">The texts' tokenizer.</param>
+    public SmoothedTargets(TokenizedCorpus corpus, double weight, LeapTokenizer tokenizer)
+    {
+        Weight = weight;
+        _endOfTextId = tokenizer.EndOfTextId;
+        _counts = new NGramModel(Order, tokenizer.VocabularySize);
+        foreach (int[] document in corpus.Documents)
+            _counts.Add(document);
+    }
+
+    /// <summary>Gets the counted model's part of each target.</summary>
+    public double Weight { get; }
+
+    /// <summary>Returns the mean cross-entropy of the smoothed targets in nats per token: a scalar tensor that gradients flow through.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="inputs">Token ids, int64 [B, N].</param>
+    /// <param name="targets">The tokens that came next, int64 [B, N]; none at the tail of shorter rows.</param>
+    public Tensor MeanLoss(LanguageModelNetwork model, Tensor inputs, Tensor targets)
+    {
+        using Tensor hidden = model.Hidden(inputs, null);
+        using Tensor rows = hidden.flatten(0, 1);
+        using Tensor flat = targets.flatten();
+        using Tensor hasTarget = LinearCrossEntropy.HasTarget(flat);
+        using Tensor places = hasTarget.nonzero();
+        using Tensor indices = places.squeeze(1);
+        using Tensor real = rows.index_select(0, indices);
+        using Tensor logits = nn.functional.linear(real, model.HeadWeight, model.HeadBias);
+        using Tensor logProbabilities = logits.log_softmax(1);
+        using Tensor wanted = Smooth(inputs, targets, indices.shape[0], logits.shape[1]);
+        using Tensor products = wanted.mul(logProbabilities);
+        using Tensor sums = products.sum(1);
+        using Tensor mean = sums.mean();
+        return mean.neg();
+    }
+
+    // [R, V]: a row for each target, whose sum is 1. Ids of the network that the tokenizer does not have get nothing.
+    private unsafe Tensor Smooth(Tensor inputs, Tensor targets, long rowCount, long width)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor wanted = zeros([rowCount, width], ScalarType.Float32);
+        int[] ids = [.. inputs.cpu().data<long>().Select(id => (int)id)];
+        long[] next = targets.cpu().data<long>().ToArray();
+        int length = (int)inputs.shape[1];
+        int vocabulary = _counts.VocabularySize;
+        float weight = (float)Weight;
+        float[] probabilities = new float[length * vocabulary];
+        long row = 0;
+        for (int start = 0; start < ids.Length; start += length)
+        {
+            int count = next.AsSpan(start, length).IndexOf(LinearCrossEntropy.IgnoredTarget) is int end and >= 0 ? end : length;
+            _counts.Predict(ids.AsSpan(start, count), _endOfTextId, probabilities);
+            for (int i = 0; i < count; i++, row++)
+            {
+                var destination = new Span<float>(RawMemory.Singles(wanted) + row * width, vocabulary);
+                TensorPrimitives.Multiply(probabilities.AsSpan(i * vocabulary, vocabulary), weight, destination);
+                destination[(int)next[start + i]] += 1 - weight;
+            }
+        }
+
+        return wanted.to(inputs.device).MoveToOuterDisposeScope();
+    }
+}

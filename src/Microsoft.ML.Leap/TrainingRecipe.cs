@@ -1,0 +1,115 @@
+using System.Globalization;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>The settings that a model was trained with where <see cref="LeapLanguageModelTrainer.Options"/> leave a choice: each as the
+/// options gave it, or as the amount of text suggests. Immutable, and therefore thread-safe.</summary>
+public sealed record TrainingRecipe
+{
+    // Fewer rows than that can spare none.
+    private const int LeastRowsToHoldOut = 100;
+    private const int MostRowsHeldOut = 500;
+
+    // From sweeps over prose, verse, documentation, code and log lines; docs/defaults.md has their figures. The first row that is not below
+    // the text's size counts.
+    private static readonly Size[] Sizes =
+    [
+        new(20_000, VocabularySize: 512, LayerCount: 2, BatchSize: 1, Epochs: 20, Dropout: 0, TargetSmoothing: 0.9),
+        new(60_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 12, Dropout: 0, TargetSmoothing: 0.9),
+        new(300_000, VocabularySize: 2048, LayerCount: 2, BatchSize: 1, Epochs: 12, Dropout: 0, TargetSmoothing: 0.8),
+        new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 2, Epochs: 5, Dropout: 0, TargetSmoothing: 0.7),
+        new(3_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 2, Epochs: 4, Dropout: 0, TargetSmoothing: 0.4),
+        new(10_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 2, Dropout: 0, TargetSmoothing: 0),
+        new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 1, Dropout: 0, TargetSmoothing: 0),
+    ];
+
+    /// <summary>Gets the number of training rows that hold text, those set aside for validation included.</summary>
+    public required int RowCount { get; init; }
+
+    /// <summary>Gets the bytes of the training rows in UTF-8.</summary>
+    public required long ByteCount { get; init; }
+
+    /// <summary>Gets the token ids that a learned tokenizer may have at most; another tokenizer's own are not counted here.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>Gets the width of the network.</summary>
+    public required int HiddenSize { get; init; }
+
+    /// <summary>Gets the number of decoder blocks.</summary>
+    public required int LayerCount { get; init; }
+
+    /// <summary>Gets the number of attention heads.</summary>
+    public required int HeadCount { get; init; }
+
+    /// <summary>Gets the longest text in tokens that the network sees at once.</summary>
+    public required int ContextLength { get; init; }
+
+    /// <summary>Gets the contexts of tokens that go through the network at once.</summary>
+    public required int BatchSize { get; init; }
+
+    /// <summary>Gets the passes over the training texts.</summary>
+    public required int Epochs { get; init; }
+
+    /// <summary>Gets the highest learning rate.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>Gets the warmup as a ratio of the planned steps.</summary>
+    public required double WarmupRatio { get; init; }
+
+    /// <summary>Gets the probability of dropping a value while training.</summary>
+    public required double Dropout { get; init; }
+
+    /// <summary>Gets the part of each training target that a counted model gives.</summary>
+    public required double TargetSmoothing { get; init; }
+
+    /// <summary>Gets the part of the rows that is set aside for validation.</summary>
+    public required double ValidationFraction { get; init; }
+
+    /// <summary>Gets the evaluations in a row without improvement after which the run ends; <see langword="null"/> for never.</summary>
+    public required int? EarlyStoppingPatience { get; init; }
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
+        $"{HeadCount} heads, context {ContextLength:N0}, batch {BatchSize}, {Epochs} epochs, learning rate {LearningRate}, warmup {WarmupRatio}, " +
+        $"dropout {Dropout}, target smoothing {TargetSmoothing}, {ValidationFraction:P1} held out" +
+        $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
+
+    /// <summary>Chooses what the options leave open.</summary>
+    /// <param name="options">The options; what they set stays.</param>
+    /// <param name="rowCount">Rows that hold text.</param>
+    /// <param name="byteCount">Their bytes in UTF-8.</param>
+    /// <param name="hasValidationData">Whether the validation texts are given, so that nothing need be held out.</param>
+    internal static TrainingRecipe Choose(LeapLanguageModelTrainer.Options options, int rowCount, long byteCount, bool hasValidationData)
+    {
+        Size size = Sizes.First(size => byteCount <= size.MaximumBytes);
+        bool chooses = options.ValidationFraction is null && !hasValidationData && rowCount >= LeastRowsToHoldOut;
+        double chosenFraction = chooses ? Math.Min(0.05, (double)MostRowsHeldOut / rowCount) : 0;
+        int hiddenSize = options.HiddenSize ?? 128;
+        return new TrainingRecipe
+        {
+            RowCount = rowCount,
+            ByteCount = byteCount,
+            VocabularySize = size.VocabularySize,
+            HiddenSize = hiddenSize,
+            LayerCount = options.LayerCount ?? options.WindowSizes?.Length ?? size.LayerCount,
+            HeadCount = options.HeadCount ?? MostHeads(hiddenSize),
+            ContextLength = options.ContextLength ?? 256,
+            BatchSize = options.BatchSize ?? size.BatchSize,
+            Epochs = options.Epochs ?? size.Epochs,
+            LearningRate = options.LearningRate ?? 2e-3,
+            WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : 0.02),
+            Dropout = options.Dropout ?? size.Dropout,
+            TargetSmoothing = options.TargetSmoothing ?? size.TargetSmoothing,
+            ValidationFraction = options.ValidationFraction ?? chosenFraction,
+            EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? 3 : null),
+        };
+    }
+
+    // 4 where they fit, with at least 2 values each.
+    private static int MostHeads(int hiddenSize) => hiddenSize >= 8 && hiddenSize % 4 == 0 ? 4 : hiddenSize >= 4 && hiddenSize % 2 == 0 ? 2 : 1;
+
+    private sealed record Size(
+        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double Dropout, double TargetSmoothing);
+}

@@ -1,0 +1,95 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Microsoft.ML.Leap.Tests.Documentation;
+
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public partial class TrainingRecipeTests
+{
+    [TestMethod]
+    public void Choose_NothingSet_GivesWhatThePageSays()
+    {
+        string page = File.ReadAllText(Path.Combine(RepositoryFolder.Path, "docs", "defaults.md"));
+        Match[] rows = [.. SizeRow().Matches(page)];
+
+        Assert.IsGreaterThan(4, rows.Length);
+        foreach (Match row in rows)
+        {
+            string limit = row.Groups[1].Value.Replace(",", "");
+            long bytes = limit == "more" ? long.MaxValue : long.Parse(limit, CultureInfo.InvariantCulture);
+            TrainingRecipe recipe = TrainingRecipe.Choose(new(), 1000, bytes, hasValidationData: false);
+            string chosen = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.Dropout} | {recipe.TargetSmoothing}");
+            Assert.AreEqual(row.Groups[2].Value, chosen, row.Value);
+        }
+    }
+
+    [TestMethod]
+    public void Choose_SettingsGiven_KeepsThem()
+    {
+        var options = new LeapLanguageModelTrainer.Options
+        {
+            HiddenSize = 64, LayerCount = 3, HeadCount = 2, ContextLength = 99, BatchSize = 5, Epochs = 7, LearningRate = 1e-4, WarmupRatio = 0.5,
+            Dropout = 0.3, TargetSmoothing = 0.1, ValidationFraction = 0.2, EarlyStoppingPatience = 9,
+        };
+
+        TrainingRecipe recipe = TrainingRecipe.Choose(options, 500, 40_000, hasValidationData: false);
+
+        Assert.AreEqual(
+            (64, 3, 2, 99, 5, 7, 1e-4, 0.5, 0.3, 0.1, 0.2, 9),
+            (recipe.HiddenSize, recipe.LayerCount, recipe.HeadCount, recipe.ContextLength, recipe.BatchSize, recipe.Epochs, recipe.LearningRate,
+                recipe.WarmupRatio, recipe.Dropout, recipe.TargetSmoothing, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
+    }
+
+    [TestMethod]
+    [DataRow(99, false, 0.0, null)]
+    [DataRow(100, false, 0.05, 3)]
+    [DataRow(100_000, false, 0.005, 3)]
+    [DataRow(100, true, 0.0, null)]
+    public void Choose_RowsToHoldOut_FollowsTheirNumber(int rows, bool hasValidationData, double fraction, int? patience)
+    {
+        TrainingRecipe recipe = TrainingRecipe.Choose(new(), rows, 50_000, hasValidationData);
+        Assert.AreEqual(fraction, recipe.ValidationFraction, 1e-12);
+        Assert.AreEqual(patience, recipe.EarlyStoppingPatience);
+    }
+
+    [TestMethod]
+    [DataRow(128, 4)]
+    [DataRow(6, 2)]
+    [DataRow(7, 1)]
+    [DataRow(4, 2)]
+    public void Choose_Heads_DivideTheHiddenSize(int hiddenSize, int heads) =>
+        Assert.AreEqual(heads, TrainingRecipe.Choose(new() { HiddenSize = hiddenSize }, 1, 1, false).HeadCount);
+
+    [TestMethod]
+    public void Choose_WindowsGiven_HasAsManyLayers() =>
+        Assert.AreEqual(3, TrainingRecipe.Choose(new() { WindowSizes = [4, 8, 16] }, 1, 1, false).LayerCount);
+
+    [TestMethod]
+    public void Fit_NothingSet_TellsItsChoiceAndTheTime_AndSavesIt()
+    {
+        var context = new MLContext(1);
+        List<string> messages = [];
+        context.Log += (_, e) => messages.Add(e.RawMessage);
+        string[] texts = [.. Enumerable.Range(0, 120).Select(i => $"the {(i % 3 == 0 ? "cat" : "dog")} number {i} sat on the mat")];
+
+        using LeapLanguageModelTransformer model = context.Leap().LanguageModel(epochs: 3).Fit(TinyModel.View(context, texts));
+        using var stream = new MemoryStream();
+        context.Model.Save(model, null, stream);
+        stream.Position = 0;
+        using var loaded = (LeapLanguageModelTransformer)context.Model.Load(stream, out _);
+
+        Assert.AreEqual(120, model.Recipe!.RowCount);
+        Assert.AreEqual(3, model.Recipe.Epochs);
+        Assert.AreEqual(model.Recipe, loaded.Recipe);
+        Assert.AreEqual(model.Config.LayerCount, model.Recipe.LayerCount);
+        Assert.IsTrue(messages.Any(message => message.Contains(model.Recipe.ToString())), string.Join('\n', messages));
+        Assert.IsTrue(messages.Any(message => message.StartsWith("The training will take about")), string.Join('\n', messages));
+        Assert.IsNotNull(model.History.Best);
+    }
+
+    [GeneratedRegex(@"^\| (?:up to )?([\d,]+|more) \| ([^|]+(?: \| [^|]+){6}) \|", RegexOptions.Multiline)]
+    private static partial Regex SizeRow();
+}
