@@ -34,10 +34,7 @@ internal static class ChatModel
             ProgressTask task = progress.AddTask("learning the tokenizer");
             return context.Leap().LanguageModel(new LeapLanguageModelTrainer.Options
             {
-                Tokenizer = TokenizerOptions.ByteLevelBpe(vocabularySize: 4096),
                 Epochs = epochs,
-                Dropout = 0,
-                LearningRate = 2e-3,
                 Progress = step =>
                 {
                     task.MaxValue = step.StepCount;

@@ -71,9 +71,6 @@ var trainer = mlContext.Leap().LanguageModel(new LeapLanguageModelTrainer.Option
     LayerCount = layerCount,
     ContextLength = contextLength,
     Epochs = epochs,
-    LearningRate = 2e-3,
-    Dropout = 0,
-    ValidationFraction = 0.05,
     Progress = progress =>
     {
         steps.Add(progress);

@@ -55,8 +55,6 @@ LeapLanguageModelTransformer model = mlContext.Leap().LanguageModel(new LeapLang
     LayerCount = layerCount,
     ContextLength = 128,
     Epochs = epochs,
-    LearningRate = 2e-3,
-    Dropout = 0,
 }).Fit(data);
 Console.WriteLine($"trained on {Math.Min(trainingTexts, texts.Length)} texts");
 

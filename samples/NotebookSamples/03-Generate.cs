@@ -36,8 +36,8 @@ int points = 20;
 // %% [markdown]
 // ## A model
 //
-// As in [01-Train](01-Train.ipynb), but without position embeddings: these end with the context that the model was trained on, and a model
-// without them can go on for ever.
+// As in [01-Train](01-Train.ipynb). A model has no position embeddings unless one asks for them: these end with the context that it was
+// trained on, and a model without them can go on for ever.
 
 // %%
 string packs = Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "packs", "Microsoft.NETCore.App.Ref");
@@ -56,9 +56,6 @@ LeapLanguageModelTransformer model = mlContext.Leap().LanguageModel(new LeapLang
     LayerCount = layerCount,
     ContextLength = 128,
     Epochs = epochs,
-    LearningRate = 2e-3,
-    Dropout = 0,
-    UsePositionEmbeddings = false,
 }).Fit(data);
 display(model);
 

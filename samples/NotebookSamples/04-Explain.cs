@@ -53,8 +53,6 @@ LeapLanguageModelTransformer model = mlContext.Leap().LanguageModel(new LeapLang
     LayerCount = layerCount,
     ContextLength = 128,
     Epochs = epochs,
-    LearningRate = 2e-3,
-    Dropout = 0,
 }).Fit(data);
 display(model);
 

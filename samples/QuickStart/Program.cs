@@ -47,6 +47,8 @@ LeapLanguageModelTransformer model = AnsiConsole.Progress()
         ProgressTask task = context.AddTask("learning the tokenizer");
         return mlContext.Leap().LanguageModel(new LeapLanguageModelTrainer.Options
         {
+            // Enough to see what it can do; without it the training takes what the amount of text suggests.
+            TimeBudget = TimeSpan.FromMinutes(2),
             Progress = progress =>
             {
                 task.MaxValue = progress.StepCount;
@@ -105,7 +107,7 @@ static IDataView Rows(MLContext context, string[] texts) =>
 static IEnumerable<float> Scores(MLContext context, IDataView scored) =>
     context.Data.CreateEnumerable<Score>(scored, reuseRowObject: false).Select(row => row.LogLikelihood);
 
-// What can be learned in about two minutes on two cores.
+// Of the documentation, about as much as two minutes on two cores can read twice.
 static string[] Budget(string[] texts, long characters)
 {
     long sum = 0;

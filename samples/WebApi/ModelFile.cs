@@ -37,10 +37,7 @@ internal static partial class ModelFile
         LogTraining(log, path);
         using LeapLanguageModelTransformer model = context.Leap().LanguageModel(new LeapLanguageModelTrainer.Options
         {
-            Tokenizer = TokenizerOptions.ByteLevelBpe(vocabularySize: 4096),
             Epochs = 1,
-            Dropout = 0,
-            LearningRate = 2e-3,
             Progress = step =>
             {
                 if (step.Step % 25 == 0)

@@ -52,8 +52,8 @@ public sealed partial class LeapLanguageModelTrainer
 
         /// <summary>The part of the training texts that is set aside for validation when no validation data are given.</summary>
         /// <value>At least 0, for none, below 1. Whole texts are drawn by <see cref="Seed"/>, at least one and never all; the tokenizer does
-        /// not learn from them. <see langword="null"/>, the default, holds out 5 %, at most 500 rows, of at least 100, and none of
-        /// fewer.</value>
+        /// not learn from them. <see langword="null"/>, the default, holds out 3 %, from 10 to 500 rows, of at least 100, and
+        /// none of fewer.</value>
         public double? ValidationFraction;
 
         /// <summary>How often the validation loss is measured, over all validation tokens; at the end it is measured in any case.</summary>
@@ -65,8 +65,9 @@ public sealed partial class LeapLanguageModelTrainer
         public bool KeepBestModel = true;
 
         /// <summary>Evaluations in a row without improvement after which the run ends.</summary>
-        /// <value>At least 1, which needs validation data. <see langword="null"/>, the default, stands for 3 where
-        /// <see cref="ValidationFraction"/> is <see langword="null"/> too and rows are held out, and never ends the run otherwise.</value>
+        /// <value>At least 1, which needs validation data. <see langword="null"/>, the default, stands for an eighth
+        /// of the epochs, at least 3, where <see cref="ValidationFraction"/> is <see langword="null"/> too and rows are held out, and never
+        /// ends the run otherwise.</value>
         public int? EarlyStoppingPatience;
 
         /// <summary>The least fall of the validation loss, in nats, that counts as an improvement for

@@ -7,20 +7,26 @@ namespace Microsoft.ML.Leap;
 public sealed record TrainingRecipe
 {
     // Fewer rows than that can spare none.
-    private const int LeastRowsToHoldOut = 100;
+    private const int LeastRows = 100;
+    private const double HeldOutPart = 0.03;
+    private const int LeastRowsHeldOut = 10;
     private const int MostRowsHeldOut = 500;
 
-    // From sweeps over prose, verse, documentation, code and log lines; docs/defaults.md has their figures. The first row that is not below
-    // the text's size counts.
+    // A few rows are a noisy measure: of many epochs, more may pass without an improvement.
+    private const int LeastPatience = 3;
+    private const int PatienceShare = 8;
+
+    // From sweeps over prose, verse, documentation and code; docs/defaults.md has their figures. The first row whose limit the text does
+    // not exceed counts.
     private static readonly Size[] Sizes =
     [
-        new(20_000, VocabularySize: 512, LayerCount: 2, BatchSize: 1, Epochs: 20, Dropout: 0, TargetSmoothing: 0.9),
-        new(60_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 12, Dropout: 0, TargetSmoothing: 0.9),
-        new(300_000, VocabularySize: 2048, LayerCount: 2, BatchSize: 1, Epochs: 12, Dropout: 0, TargetSmoothing: 0.8),
-        new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 2, Epochs: 5, Dropout: 0, TargetSmoothing: 0.7),
-        new(3_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 2, Epochs: 4, Dropout: 0, TargetSmoothing: 0.4),
-        new(10_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 2, Dropout: 0, TargetSmoothing: 0),
-        new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 1, Dropout: 0, TargetSmoothing: 0),
+        new(20_000, VocabularySize: 512, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3, TargetSmoothing: 0.9),
+        new(60_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 30, LearningRate: 2e-3, TargetSmoothing: 0.9),
+        new(300_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 15, LearningRate: 2e-3, TargetSmoothing: 0.9),
+        new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 2, Epochs: 5, LearningRate: 3e-3, TargetSmoothing: 0.7),
+        new(4_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, TargetSmoothing: 0.4),
+        new(12_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 8, Epochs: 3, LearningRate: 4e-3, TargetSmoothing: 0.2),
+        new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 2, LearningRate: 3e-3, TargetSmoothing: 0),
     ];
 
     /// <summary>Gets the number of training rows that hold text, those set aside for validation included.</summary>
@@ -84,9 +90,10 @@ public sealed record TrainingRecipe
     internal static TrainingRecipe Choose(LeapLanguageModelTrainer.Options options, int rowCount, long byteCount, bool hasValidationData)
     {
         Size size = Sizes.First(size => byteCount <= size.MaximumBytes);
-        bool chooses = options.ValidationFraction is null && !hasValidationData && rowCount >= LeastRowsToHoldOut;
-        double chosenFraction = chooses ? Math.Min(0.05, (double)MostRowsHeldOut / rowCount) : 0;
+        bool chooses = options.ValidationFraction is null && !hasValidationData && rowCount >= LeastRows;
+        double chosenFraction = chooses ? Math.Clamp(HeldOutPart * rowCount, LeastRowsHeldOut, MostRowsHeldOut) / rowCount : 0;
         int hiddenSize = options.HiddenSize ?? 128;
+        int epochs = options.Epochs ?? size.Epochs;
         return new TrainingRecipe
         {
             RowCount = rowCount,
@@ -97,13 +104,13 @@ public sealed record TrainingRecipe
             HeadCount = options.HeadCount ?? MostHeads(hiddenSize),
             ContextLength = options.ContextLength ?? 256,
             BatchSize = options.BatchSize ?? size.BatchSize,
-            Epochs = options.Epochs ?? size.Epochs,
-            LearningRate = options.LearningRate ?? 2e-3,
+            Epochs = epochs,
+            LearningRate = options.LearningRate ?? size.LearningRate,
             WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : 0.02),
-            Dropout = options.Dropout ?? size.Dropout,
+            Dropout = options.Dropout ?? 0,
             TargetSmoothing = options.TargetSmoothing ?? size.TargetSmoothing,
             ValidationFraction = options.ValidationFraction ?? chosenFraction,
-            EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? 3 : null),
+            EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? Math.Max(LeastPatience, epochs / PatienceShare) : null),
         };
     }
 
@@ -111,5 +118,5 @@ public sealed record TrainingRecipe
     private static int MostHeads(int hiddenSize) => hiddenSize >= 8 && hiddenSize % 4 == 0 ? 4 : hiddenSize >= 4 && hiddenSize % 2 == 0 ? 2 : 1;
 
     private sealed record Size(
-        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double Dropout, double TargetSmoothing);
+        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate, double TargetSmoothing);
 }

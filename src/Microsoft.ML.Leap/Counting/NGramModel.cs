@@ -115,16 +115,15 @@ public sealed class NGramModel
         return sum;
     }
 
-    /// <summary>Gives the probabilities of every token after each of some tokens.</summary>
+    /// <summary>Gives the probabilities of every token after each of some tokens, multiplied by a weight.</summary>
     /// <param name="ids">The tokens, as a stretch of a stream: after an end-of-text token a document starts.</param>
     /// <param name="endOfTextId">The end-of-text token.</param>
-    /// <param name="probabilities">To be filled: for each token the probabilities after it, [N, V].</param>
-    internal void Predict(ReadOnlySpan<int> ids, int endOfTextId, Span<float> probabilities)
+    /// <param name="weight">The weight.</param>
+    /// <param name="destination">To be filled: for each token a row, of which the first V values are the probabilities after it.</param>
+    /// <param name="rowSize">Values of a row: at least V.</param>
+    internal void Predict(ReadOnlySpan<int> ids, int endOfTextId, float weight, Span<float> destination, int rowSize)
     {
         Statistics statistics = _statistics ??= new Statistics(_nodes, Order);
-        float[] unigram = new float[VocabularySize];
-        Array.Fill(unigram, 1f / VocabularySize);
-        statistics.Interpolate(Root, unigram);
         int[] context = new int[Order];
         context.AsSpan(1).Fill(Missing);
         for (int i = 0; i < ids.Length; i++)
@@ -133,10 +132,10 @@ public sealed class NGramModel
                 context = StartContext(Find);
             else
                 Advance(context, ids[i]);
-            Span<float> row = probabilities.Slice(i * VocabularySize, VocabularySize);
-            unigram.CopyTo(row);
-            for (int k = 1; k < Order && context[k] != Missing; k++)
-                statistics.Interpolate(context[k], row);
+            int length = Order - 1;
+            while (context[length] == Missing)
+                length--;
+            statistics.Distribute(context.AsSpan(0, length + 1), weight, destination.Slice(i * rowSize, VocabularySize));
         }
     }
 
@@ -198,6 +197,7 @@ public sealed class NGramModel
         private readonly double[] _discounted;
         private readonly int[] _first;
         private readonly int[] _followers;
+        private float[]? _unigram;
 
         public Statistics(List<Node> nodes, int order)
         {
@@ -240,16 +240,40 @@ public sealed class NGramModel
             ? shorter
             : ((node == Missing ? 0 : _kept[node]) + _discounted[context] * shorter) / _total[context];
 
-        /// <summary>Does so for every token.</summary>
-        public void Interpolate(int context, Span<float> probabilities)
+        /// <summary>Does so for every token and all contexts at once, in one pass over the tokens.</summary>
+        /// <param name="contexts">The contexts from the empty one to the longest that is known.</param>
+        /// <param name="weight">What the probabilities are multiplied by.</param>
+        /// <param name="destination">Where they go.</param>
+        public void Distribute(ReadOnlySpan<int> contexts, float weight, Span<float> destination)
         {
-            if (_total[context] == 0)
-                return;
-            TensorPrimitives.Multiply(probabilities, (float)(_discounted[context] / _total[context]), probabilities);
+            float left = weight;
+            for (int k = 1; k < contexts.Length; k++)
+                left *= PartLeft(contexts[k]);
+            TensorPrimitives.Multiply(_unigram ??= Unigram(destination.Length), left, destination);
+            left = weight;
+            for (int k = contexts.Length - 1; k > 0; k--)
+            {
+                AddFollowers(contexts[k], left, destination);
+                left *= PartLeft(contexts[k]);
+            }
+        }
+
+        private float PartLeft(int context) => _total[context] == 0 ? 1 : (float)(_discounted[context] / _total[context]);
+
+        private float[] Unigram(int vocabularySize)
+        {
+            float[] probabilities = new float[vocabularySize];
+            Array.Fill(probabilities, PartLeft(Root) / vocabularySize);
+            AddFollowers(Root, 1, probabilities);
+            return probabilities;
+        }
+
+        private void AddFollowers(int context, float weight, Span<float> probabilities)
+        {
             foreach (int node in _followers.AsSpan(_first[context].._first[context + 1]))
             {
                 if (_nodes[node].Count > 0)
-                    probabilities[_nodes[node].Id] += (float)(_kept[node] / _total[context]);
+                    probabilities[_nodes[node].Id] += weight * (float)(_kept[node] / _total[context]);
             }
         }
 

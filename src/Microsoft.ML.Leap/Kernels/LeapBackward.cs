@@ -56,6 +56,8 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
             _rows.Expect(dQ + ahead);
             _rows.Expect(dQ + ahead + 3 * d);
             _rows.Expect(_memory.Output + place + (i - HeadRows<TSize>.Foresight) * (long)d);
+            if (i + 1 < _shape.Length && _shape.StartsDocument(i + 1))
+                _sums.Clear();
             float product = Gate(Q + at, dQ + at, saved + i, place + (long)i * d);
             _logitGradients[i] = FocusedMean(Q + at + 3 * d, dQ + at + 3 * d, saved + i, product);
         }

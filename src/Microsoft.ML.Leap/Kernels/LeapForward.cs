@@ -53,6 +53,8 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
             _rows.Expect(Q + 4L * (i + HeadRows<TSize>.Foresight) * d);
             _rows.Expect(Q + (4L * (i + HeadRows<TSize>.Foresight) + 3) * d);
             _rows.Expect(_memory.Output + place + (i + HeadRows<TSize>.Foresight) * (long)d);
+            if (_shape.StartsDocument(i))
+                _sums.Clear();
             float* M = FocusedMean(_focus[i], Q + (4L * i + 3) * d, saved + i);
             Gate(Q + 4L * i * d, M, place + (long)i * d);
         }

@@ -9,6 +9,7 @@ namespace Microsoft.ML.Leap;
 /// <param name="RescaleValue">What focus logits are scaled by.</param>
 /// <param name="FocusMask">Dropout of the first factor of the focus, if any.</param>
 /// <param name="MeanMask">Dropout of the focused mean, if any.</param>
+/// <param name="Documents">The documents that a sequence is made of; null for one.</param>
 internal sealed record LeapShape(
     int BatchSize,
     int Length,
@@ -17,7 +18,8 @@ internal sealed record LeapShape(
     int Window,
     double RescaleValue,
     NoiseMask? FocusMask,
-    NoiseMask? MeanMask)
+    NoiseMask? MeanMask,
+    PackedDocuments? Documents = null)
 {
     /// <summary>Added to a standard deviation before it divides.</summary>
     public const float Epsilon = 1e-5f;
@@ -29,7 +31,7 @@ internal sealed record LeapShape(
     public int RowSize { get; } = SlidingSumsForm.RowSizeOf(HeadSize);
 
     /// <summary>Gets the form of the sums over the window, for a sequence that begins and ends in the pass.</summary>
-    public SlidingSumsForm Sums => new(Window < Length ? Window : 0, RowSize);
+    public SlidingSumsForm Sums => new(Window < (Documents?.Longest ?? Length) ? Window : 0, RowSize);
 
     /// <summary>Gets what the sum over a head of F1 F2 is multiplied by.</summary>
     public float FocusScale { get; } = (float)(RescaleValue / HeadSize);
@@ -39,6 +41,9 @@ internal sealed record LeapShape(
 
     /// <summary>Returns the gate a that belongs to a sum over a head of Q M.</summary>
     public float Gate(float product) => 1 / (1 + MathF.Exp(-product * GateScale));
+
+    /// <summary>Tells whether a token sees nothing of the tokens before it.</summary>
+    public bool StartsDocument(int token) => Documents is not null && Documents.Starts[token];
 
     /// <summary>Runs a pass over each sequence and head.</summary>
     public void ForEachHead(Func<IHeadPass> createPass)

@@ -44,6 +44,16 @@ internal abstract class LanguageModelNetwork(string name) : nn.Module<Tensor, Te
     /// <inheritdoc cref="forward"/>
     public abstract Tensor Hidden(Tensor inputIds, Tensor? attentionMask);
 
+    /// <summary>Gets whether <see cref="HiddenOfPacked"/> can be called.</summary>
+    public virtual bool CanPack => false;
+
+    /// <summary>Computes what the output layer sees of documents that are packed into one sequence.</summary>
+    /// <param name="inputIds">Token ids, int64 [1, N], of any length; no document is longer than the context.</param>
+    /// <param name="documents">Where the documents begin.</param>
+    /// <returns>[1, N, d].</returns>
+    public virtual Tensor HiddenOfPacked(Tensor inputIds, PackedDocuments documents) =>
+        throw new NotSupportedException($"{GetType().Name} computes no packed documents.");
+
     /// <summary>Computes logits, [..., V], from hidden vectors, [..., d].</summary>
     public abstract Tensor Logits(Tensor hidden);
 

@@ -29,16 +29,17 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor?, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x, Tensor? padding) => Forward(x, padding, null);
+    public override Tensor forward(Tensor x, Tensor? padding) => Forward(x, padding, null, null);
 
     /// <summary>Runs the block.</summary>
     /// <param name="x">[B, N, d].</param>
     /// <param name="padding">True where there is no token, [B, N]; null where there is no padding.</param>
     /// <param name="capture">Takes what the attention focused on; null where nobody asks.</param>
-    public Tensor Forward(Tensor x, Tensor? padding, FocusCapture? capture) => Through(x, P =>
+    /// <param name="documents">The documents that the sequence is made of; null for one.</param>
+    public Tensor Forward(Tensor x, Tensor? padding, FocusCapture? capture, PackedDocuments? documents) => Through(x, P =>
     {
         capture?.Add(attention.Observe(P, padding));
-        return attention.call(P, padding);
+        return attention.Forward(P, padding, documents);
     });
 
     /// <summary>Computes from where states stand, and takes them along.</summary>

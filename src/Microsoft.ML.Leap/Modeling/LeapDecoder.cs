@@ -19,15 +19,15 @@ internal sealed class LeapDecoder : nn.Module<Tensor, Tensor?, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor words, Tensor? padding) => Forward(words, padding, null);
+    public override Tensor forward(Tensor words, Tensor? padding) => Forward(words, padding, null, null);
 
     /// <summary>Runs the blocks; <paramref name="capture"/>, where given, takes what each focused on.</summary>
-    public Tensor Forward(Tensor words, Tensor? padding, FocusCapture? capture)
+    public Tensor Forward(Tensor words, Tensor? padding, FocusCapture? capture, PackedDocuments? documents)
     {
         Tensor x = position_embeddings is null ? words : TensorSum.Of(words, position_embeddings.Weight.narrow(0, 0, words.shape[1]));
         x = dropout.call(x);
         foreach (LeapBlock decoder in decoders)
-            x = decoder.Forward(x, padding, capture);
+            x = decoder.Forward(x, padding, capture, documents);
         return x;
     }
 

@@ -62,9 +62,17 @@ internal sealed class LeapModel : LanguageModelNetwork
     {
         RequireFits(inputIds, attentionMask);
         Tensor x = word_embedding.call(inputIds);
-        x = leap_model.Forward(x, attentionMask?.logical_not(), capture);
+        x = leap_model.Forward(x, attentionMask?.logical_not(), capture, null);
         return last_norm.call(x);
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Positions would go on from one document to the next, and other devices compute padded documents faster.</remarks>
+    public override bool CanPack => !Config.UsePositionEmbeddings && Device.type == DeviceType.CPU;
+
+    /// <inheritdoc/>
+    public override Tensor HiddenOfPacked(Tensor inputIds, PackedDocuments documents) =>
+        last_norm.call(leap_model.Forward(word_embedding.call(inputIds), null, null, documents));
 
     /// <summary>Computes what the output layer sees from where states stand, and takes the states along; evaluation only.</summary>
     /// <param name="inputIds">The next token ids, int64 [B, N], of any length.</param>

@@ -27,12 +27,20 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
     /// all else is of single precision.</param>
     /// <param name="padding">True where there is no token, [B, N]; null where there is no padding.</param>
     /// <returns>[B, N, H e].</returns>
-    public override Tensor forward(Tensor projections, Tensor? padding)
+    public override Tensor forward(Tensor projections, Tensor? padding) => Forward(projections, padding, null);
+
+    /// <summary>Attends within documents.</summary>
+    /// <param name="projections">[B, N, 4 H e]; B is 1 where documents are packed.</param>
+    /// <param name="padding">True where there is no token, [B, N]; null where there is no padding, as with packed documents.</param>
+    /// <param name="documents">The documents that the sequence is made of; null for one.</param>
+    /// <returns>[B, N, H e].</returns>
+    public Tensor Forward(Tensor projections, Tensor? padding, PackedDocuments? documents)
     {
         NoiseMask? focusMask = dropout.Draw();
         NoiseMask? meanMask = dropout.Draw();
         return FusedLeap.Supports(projections)
-            ? FusedLeap.Of(projections, padding, Shape(projections, focusMask, meanMask))
+            ? FusedLeap.Of(projections, padding, Shape(projections, focusMask, meanMask, documents))
+            : documents is not null ? throw new NotSupportedException("Packed documents are for the fused attention.")
             : Plain(Widened(projections), padding, focusMask, meanMask);
     }
 
@@ -109,10 +117,10 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor?, Tensor>
 
     private static Tensor Dropped(Tensor x, NoiseMask? mask) => mask is NoiseMask given ? Dropout.Plain(x, given) : x;
 
-    private LeapShape Shape(Tensor projections, NoiseMask? focusMask, NoiseMask? meanMask)
+    private LeapShape Shape(Tensor projections, NoiseMask? focusMask, NoiseMask? meanMask, PackedDocuments? documents = null)
     {
         long[] shape = projections.shape;
         int headSize = (int)(shape[2] / (4 * _headCount));
-        return new LeapShape((int)shape[0], (int)shape[1], _headCount, headSize, _window, _rescale, focusMask, meanMask);
+        return new LeapShape((int)shape[0], (int)shape[1], _headCount, headSize, _window, _rescale, focusMask, meanMask, documents);
     }
 }

@@ -20,6 +20,8 @@ internal sealed class DocumentBlocks(TokenizedCorpus corpus, int contextLength) 
         return Split(RandomSeed.Order(seed, epoch, blocks.Length).Select(index => blocks[index]), BatchCount(batchSize));
     }
 
+    public override bool MayPack => true;
+
     /// <inheritdoc/>
     /// <remarks>Blocks of like length go together, in the parts that cost least: padding against the cost of a part.</remarks>
     public override IEnumerable<TokenBlock[]> Parts(TokenBlock[] batch)

@@ -1,6 +1,5 @@
 using TorchSharp;
 using static TorchSharp.torch;
-using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Microsoft.ML.Leap;
 
@@ -35,9 +34,10 @@ internal sealed class SmoothedTargets
     /// <param name="model">The network.</param>
     /// <param name="inputs">Token ids, int64 [B, N].</param>
     /// <param name="targets">The tokens that came next, int64 [B, N]; none at the tail of shorter rows.</param>
-    public Tensor MeanLoss(LanguageModelNetwork model, Tensor inputs, Tensor targets)
+    /// <param name="documents">Where documents begin that are packed into one sequence; null where each sequence is one.</param>
+    public Tensor MeanLoss(LanguageModelNetwork model, Tensor inputs, Tensor targets, PackedDocuments? documents = null)
     {
-        using Tensor hidden = model.Hidden(inputs, null);
+        using Tensor hidden = LanguageModelLoss.Hidden(model, inputs, documents);
         using Tensor rows = hidden.flatten(0, 1);
         using Tensor flat = targets.flatten();
         using Tensor hasTarget = LinearCrossEntropy.HasTarget(flat);
@@ -46,7 +46,7 @@ internal sealed class SmoothedTargets
         using Tensor real = rows.index_select(0, indices);
         using Tensor logits = nn.functional.linear(real, model.HeadWeight, model.HeadBias);
         using Tensor logProbabilities = logits.log_softmax(1);
-        using Tensor wanted = Smooth(inputs, targets, indices.shape[0], logits.shape[1]);
+        using Tensor wanted = Smooth(inputs, targets, documents, indices.shape[0], logits.shape[1]);
         using Tensor products = wanted.mul(logProbabilities);
         using Tensor sums = products.sum(1);
         using Tensor mean = sums.mean();
@@ -54,29 +54,31 @@ internal sealed class SmoothedTargets
     }
 
     // [R, V]: a row for each target, whose sum is 1. Ids of the network that the tokenizer does not have get nothing.
-    private unsafe Tensor Smooth(Tensor inputs, Tensor targets, long rowCount, long width)
+    private unsafe Tensor Smooth(Tensor inputs, Tensor targets, PackedDocuments? documents, long rowCount, long logitCount)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor wanted = zeros([rowCount, width], ScalarType.Float32);
+        Tensor wanted = zeros([rowCount, logitCount], ScalarType.Float32);
+        float* values = RawMemory.Singles(wanted);
+        int rowSize = (int)logitCount;
         int[] ids = [.. inputs.cpu().data<long>().Select(id => (int)id)];
         long[] next = targets.cpu().data<long>().ToArray();
-        int length = (int)inputs.shape[1];
-        int vocabulary = _counts.VocabularySize;
-        float weight = (float)Weight;
-        float[] probabilities = new float[length * vocabulary];
+        List<(int Start, int Length, long Row)> sequences = [];
         long row = 0;
-        for (int start = 0; start < ids.Length; start += length)
+        foreach ((int start, int length) in documents?.Documents ?? Enumerable.Range(0, (int)inputs.shape[0]).Select(i => (i * (int)inputs.shape[1], (int)inputs.shape[1])))
         {
             int count = next.AsSpan(start, length).IndexOf(LinearCrossEntropy.IgnoredTarget) is int end and >= 0 ? end : length;
-            _counts.Predict(ids.AsSpan(start, count), _endOfTextId, probabilities);
-            for (int i = 0; i < count; i++, row++)
-            {
-                var destination = new Span<float>(RawMemory.Singles(wanted) + row * width, vocabulary);
-                TensorPrimitives.Multiply(probabilities.AsSpan(i * vocabulary, vocabulary), weight, destination);
-                destination[(int)next[start + i]] += 1 - weight;
-            }
+            sequences.Add((start, count, row));
+            row += count;
         }
 
+        CpuWork.ForRanges(sequences.Count, partSize: 1, (first, _) =>
+        {
+            (int start, int count, long firstRow) = sequences[(int)first];
+            var rows = new Span<float>(values + firstRow * rowSize, count * rowSize);
+            _counts.Predict(ids.AsSpan(start, count), _endOfTextId, (float)Weight, rows, rowSize);
+            for (int i = 0; i < count; i++)
+                rows[i * rowSize + (int)next[start + i]] += (float)(1 - Weight);
+        });
         return wanted.to(inputs.device).MoveToOuterDisposeScope();
     }
 }

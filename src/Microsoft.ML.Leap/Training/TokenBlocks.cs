@@ -20,6 +20,33 @@ internal abstract class TokenBlocks(TokenStore ids, long targetCount)
     /// <summary>Arranges an epoch for training: all blocks in batches, in an order that the seed and the epoch decide.</summary>
     public abstract TokenBlock[][] Shuffle(int seed, long epoch, int batchSize);
 
+    /// <summary>Gets whether blocks that differ in length may be packed into one sequence.</summary>
+    public virtual bool MayPack => false;
+
+    /// <summary>Makes the input ids and targets of the given blocks, one after another: int64 [1, N] each.</summary>
+    public (Tensor Inputs, Tensor Targets, PackedDocuments Documents) Pack(ReadOnlySpan<TokenBlock> blocks)
+    {
+        int[] lengths = new int[blocks.Length];
+        for (int i = 0; i < lengths.Length; i++)
+            lengths[i] = blocks[i].Length;
+        PackedDocuments documents = PackedDocuments.Of(lengths);
+        long[] inputs = new long[documents.Starts.Length];
+        long[] targets = new long[documents.Starts.Length];
+        int[] read = new int[documents.Longest + 1];
+        int place = 0;
+        foreach ((long start, int length) in blocks)
+        {
+            ids.Read(start, read.AsSpan(0, length + 1));
+            for (int i = 0; i < length; i++, place++)
+            {
+                inputs[place] = read[i];
+                targets[place] = read[i + 1];
+            }
+        }
+
+        return (tensor(inputs, [1, place]), tensor(targets, [1, place]), documents);
+    }
+
     /// <summary>Gives a batch of training in the parts that go through the network one after another.</summary>
     public virtual IEnumerable<TokenBlock[]> Parts(TokenBlock[] batch) => [batch];
 

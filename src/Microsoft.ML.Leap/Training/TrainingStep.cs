@@ -38,7 +38,13 @@ internal sealed class TrainingStep : IDisposable
         _model.zero_grad(set_to_none: true);
         double loss = 0;
         foreach (TokenBlock[] batch in batches)
-            loss += _blocks.Parts(batch).Sum(part => Accumulate(part, total));
+        {
+            if (_blocks.MayPack && _model.CanPack)
+                loss += AccumulatePacked(batch, total);
+            else
+                loss += _blocks.Parts(batch).Sum(part => Accumulate(part, total));
+        }
+
         double norm = GradientNorm();
         bool isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         if (isFinite)
@@ -58,8 +64,20 @@ internal sealed class TrainingStep : IDisposable
     {
         using var scope = NewDisposeScope();
         (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(part, _model.Device);
-        Tensor loss = _settings.SmoothedTargets?.MeanLoss(_model, inputs, targets) ?? LanguageModelLoss.Mean(_model, inputs, targets);
-        double weight = (double)tokens / total;
+        return Accumulate(inputs, targets, null, (double)tokens / total);
+    }
+
+    private double AccumulatePacked(TokenBlock[] batch, long total)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor inputs, Tensor targets, PackedDocuments documents) = _blocks.Pack(batch);
+        return Accumulate(inputs, targets, documents, (double)documents.Starts.Length / total);
+    }
+
+    private double Accumulate(Tensor inputs, Tensor targets, PackedDocuments? documents, double weight)
+    {
+        Tensor loss = _settings.SmoothedTargets?.MeanLoss(_model, inputs, targets, documents)
+            ?? LanguageModelLoss.Mean(_model, inputs, targets, documents);
         using Scalar factor = weight.ToScalar();
         loss.mul(factor).backward();
         return loss.item<float>() * weight;
