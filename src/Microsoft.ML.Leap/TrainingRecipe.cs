@@ -23,7 +23,7 @@ public sealed record TrainingRecipe
         new(20_000, VocabularySize: 512, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3, TargetSmoothing: 0.9),
         new(60_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 30, LearningRate: 2e-3, TargetSmoothing: 0.9),
         new(300_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 15, LearningRate: 2e-3, TargetSmoothing: 0.9),
-        new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 2, Epochs: 5, LearningRate: 3e-3, TargetSmoothing: 0.7),
+        new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 8, LearningRate: 4e-3, TargetSmoothing: 0.7),
         new(4_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, TargetSmoothing: 0.4),
         new(12_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 8, Epochs: 3, LearningRate: 4e-3, TargetSmoothing: 0.2),
         new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 2, LearningRate: 3e-3, TargetSmoothing: 0),

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using System.Text.Json.Serialization;
 using QuickStart;
 
 namespace Microsoft.ML.Leap.Benchmarks;
@@ -27,9 +28,11 @@ internal sealed record RecipesReport
     public double BitsPerByteNgram => Math.Min(BitsPerByteNgramOfTokens, BitsPerByteNgramOfBytes);
 
     /// <summary>Null where the program is absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public required double? BitsPerByteXz { get; init; }
 
     /// <summary>The better of the orders 8 and 16; null where 7z is absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public required double? BitsPerBytePpmd { get; init; }
 
     public required double SecondsLeap { get; init; }
@@ -37,7 +40,7 @@ internal sealed record RecipesReport
     public double? SecondsOriginal { get; init; }
     public required TrainingRecipe Chosen { get; init; }
 
-    [System.Text.Json.Serialization.JsonIgnore]
+    [JsonIgnore]
     public IEnumerable<(string Name, double? BitsPerByte, double? Seconds)> Rows =>
     [
         ("LEAP, nothing set", BitsPerByteLeap, SecondsLeap), ("LEAP as version 0.1", BitsPerByteVersion01, SecondsVersion01),
@@ -52,7 +55,7 @@ internal static class RecipesBenchmark
 {
     public static RecipesReport Run(HeldOutRows rows, TimeSpan? budget, bool leapOnly)
     {
-        (LeapLanguageModelTransformer leap, double bits, double seconds) = Train(rows, new() { Seed = 1, TimeBudget = budget });
+        (LeapLanguageModelTransformer leap, double bits, double seconds) = Train(rows, new() { TimeBudget = budget });
         using LeapLanguageModelTransformer model = leap;
         (double Bits, double Seconds)? version01 = leapOnly ? null : Measure(rows, Version01());
         (double Bits, double Seconds)? original = leapOnly ? null : Measure(rows, Original());

@@ -9,6 +9,9 @@ namespace Microsoft.ML.Leap;
 /// 2017, 1703.02573, on smoothing networks like n-grams, and Hinton et al. 2015, 1503.02531, on learning from another model.</remarks>
 internal sealed class SmoothedTargets
 {
+    /// <summary>Values of targets that may be in memory at once: 64 MB of them.</summary>
+    public const long MostValues = 1 << 24;
+
     private const int Order = 5;
 
     private readonly NGramModel _counts;

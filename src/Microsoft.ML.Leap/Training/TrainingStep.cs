@@ -37,12 +37,12 @@ internal sealed class TrainingStep : IDisposable
         _model.SeedDropout(seed);
         _model.zero_grad(set_to_none: true);
         double loss = 0;
+        bool packs = _blocks.MayPack && _model.CanPack;
         foreach (TokenBlock[] batch in batches)
         {
-            if (_blocks.MayPack && _model.CanPack)
-                loss += AccumulatePacked(batch, total);
-            else
-                loss += _blocks.Parts(batch).Sum(part => Accumulate(part, total));
+            loss += packs
+                ? Split(batch).Sum(part => AccumulatePacked(part, total))
+                : Split(batch).SelectMany(_blocks.Parts).Sum(part => Accumulate(part, total));
         }
 
         double norm = GradientNorm();
@@ -59,6 +59,32 @@ internal sealed class TrainingStep : IDisposable
         Optimizer.Dispose();
     }
 
+    // Smoothed targets are as many as logits, all at once: beyond a limit they take turns, which changes nothing but the memory.
+    private IEnumerable<TokenBlock[]> Split(TokenBlock[] batch)
+    {
+        if (_settings.SmoothedTargets is null)
+        {
+            yield return batch;
+            yield break;
+        }
+
+        long most = SmoothedTargets.MostValues / _model.Config.VocabularySize;
+        long tokens = 0;
+        int start = 0;
+        for (int i = 0; i < batch.Length; i++)
+        {
+            if (i > start && tokens + batch[i].Length > most)
+            {
+                yield return batch[start..i];
+                (start, tokens) = (i, 0);
+            }
+
+            tokens += batch[i].Length;
+        }
+
+        yield return batch[start..];
+    }
+
     // Weighted by tokens: parts of unequal length add up to the mean over the whole step.
     private double Accumulate(TokenBlock[] part, long total)
     {
@@ -67,10 +93,10 @@ internal sealed class TrainingStep : IDisposable
         return Accumulate(inputs, targets, null, (double)tokens / total);
     }
 
-    private double AccumulatePacked(TokenBlock[] batch, long total)
+    private double AccumulatePacked(TokenBlock[] part, long total)
     {
         using var scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets, PackedDocuments documents) = _blocks.Pack(batch);
+        (Tensor inputs, Tensor targets, PackedDocuments documents) = _blocks.Pack(part);
         return Accumulate(inputs, targets, documents, (double)documents.Starts.Length / total);
     }
 

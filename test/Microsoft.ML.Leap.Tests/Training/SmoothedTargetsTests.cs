@@ -44,6 +44,32 @@ public class SmoothedTargetsTests
     }
 
     [TestMethod]
+    public void Run_OfStepBeyondTheLimitOfTargets_IsTheStepInOne()
+    {
+        // 900 tokens of a vocabulary of 40,000 are more than fit at once: in two parts. The whole is computed here by one call.
+        string[] texts = [.. Enumerable.Range(0, 45).Select(i => new string((char)('a' + i % 7), 19))];
+        using TokenizedCorpus corpus = TokenizedCorpus.Encode(texts.Select(text => text.AsMemory()), Tokenizer, long.MaxValue, Path.GetTempPath());
+        using var model = new LeapModel(new LeapConfig(40_000, 4, 32, 1, 1, dropout: 0, usePositionEmbeddings: false), CPU, 3);
+        model.train();
+        var targets = new SmoothedTargets(corpus, 0.5, Tokenizer);
+        var blocks = new DocumentBlocks(corpus, 32);
+        TokenBlock[] batch = blocks.Shuffle(1, 0, 1000).Single();
+        Assert.IsGreaterThan(SmoothedTargets.MostValues, batch.Sum(block => block.Length) * 40_000L);
+        using var step = new TrainingStep(model, blocks, TrainingSamples.Settings(1, 1000) with { SmoothedTargets = targets });
+        double expected;
+        using (TorchSharp.torch.NewDisposeScope())
+        {
+            (Tensor inputs, Tensor next, PackedDocuments documents) = blocks.Pack(batch);
+            expected = targets.MeanLoss(model, inputs, next, documents).item<float>();
+        }
+
+        StepResult result = step.Run([batch], 1e-3, 1);
+
+        Assert.AreEqual(expected, result.Loss, 1e-4);
+        Assert.AreEqual(blocks.TargetCount, result.Tokens);
+    }
+
+    [TestMethod]
     public void Fit_WithSmoothing_LearnsWhatThePairsAre()
     {
         // One document of random pairs: alone, its order is all there is to learn; its pairs are what other documents share.
