@@ -5,10 +5,8 @@ namespace Microsoft.ML.Leap;
 /// <summary>Says how long a run will take, from the speed of its first steps.</summary>
 internal sealed class TimeForecast(TrainingSettings settings, long stepCount, TokenBlocks training)
 {
-    // Steps that compile code and fill caches, and steps that are timed after them.
-    private const int WarmupSteps = 3;
-    private const int TimedSteps = 8;
-
+    // Steps that compile code and fill caches, and as many that are timed after them: few of a short run.
+    private readonly int _someSteps = (int)Math.Clamp(stepCount / 40, 3, 25);
     private readonly List<TimeSpan> _times = [];
     private int _seen;
 
@@ -17,10 +15,10 @@ internal sealed class TimeForecast(TrainingSettings settings, long stepCount, To
     /// <param name="time">What the last one took.</param>
     public void Observe(long step, TimeSpan time)
     {
-        if (++_seen <= WarmupSteps || _times.Count == TimedSteps)
+        if (++_seen <= _someSteps || _times.Count == _someSteps)
             return;
         _times.Add(time);
-        if (_times.Count < TimedSteps || step == stepCount)
+        if (_times.Count < _someSteps || step == stepCount)
             return;
 
         double seconds = _times.Average(timed => timed.TotalSeconds);
