@@ -67,7 +67,7 @@ foreach (string text in training)
 double fiveGramLoss = -validation.Sum(text => fiveGram.LogLikelihood(model.Tokenizer.Encode(text)));
 double validationBytes = validation.Sum(text => (double)Encoding.UTF8.GetByteCount(text));
 double? xz = Compressor.BitsPerByte(training, validation, Compressor.Xz);
-double? ppmd = Compressor.BitsPerByte(training, validation, Compressor.Ppmd(8));
+double? ppmd = new[] { 8, 16 }.Min(order => Compressor.BitsPerByte(training, validation, Compressor.Ppmd(order)));
 
 AnsiConsole.WriteLine($"Perplexity per token of the validation texts: {metrics.Perplexity:0.0} for the model, {Math.Exp(fiveGramLoss / metrics.TokenCount):0.0} for a 5-gram, " +
     $"{metrics.BigramPerplexity:0.0} for a bigram, {metrics.UnigramPerplexity:0.0} for a unigram.");
