@@ -31,8 +31,18 @@ public partial class TrainingRecipeTests
     {
         var options = new LeapLanguageModelTrainer.Options
         {
-            HiddenSize = 64, LayerCount = 3, HeadCount = 2, ContextLength = 99, BatchSize = 5, Epochs = 7, LearningRate = 1e-4, WarmupRatio = 0.5,
-            Dropout = 0.3, TargetSmoothing = 0.1, ValidationFraction = 0.2, EarlyStoppingPatience = 9,
+            HiddenSize = 64,
+            LayerCount = 3,
+            HeadCount = 2,
+            ContextLength = 99,
+            BatchSize = 5,
+            Epochs = 7,
+            LearningRate = 1e-4,
+            WarmupRatio = 0.5,
+            Dropout = 0.3,
+            TargetSmoothing = 0.1,
+            ValidationFraction = 0.2,
+            EarlyStoppingPatience = 9,
         };
 
         TrainingRecipe recipe = TrainingRecipe.Choose(options, 500, 40_000, hasValidationData: false);

@@ -18,7 +18,7 @@ internal static class Wikitext2Run
         using TokenStore? testIds = settings.TestFile is string file ? Pack(file) : null;
         StreamBlocks training = Blocks(trainingIds);
         StreamBlocks validation = Blocks(validationIds);
-        StreamBlocks? test = testIds is null ? null : Blocks(testIds);
+        StreamBlocks? test = testIds is null ? null : Blocks((TokenStore)testIds);
         inform?.Invoke($"{training.Count} training, {validation.Count} validation and {test?.Count ?? 0} test blocks");
 
         using LanguageModelNetwork model = ModelChoice.Create(settings.Model, config, settings.Device, settings.Seed);
