@@ -11,8 +11,8 @@ namespace Microsoft.ML.Leap;
 /// count(c v)); below the shortest context every token of the vocabulary is as likely. Counts of the longest n-grams, and of those at a
 /// document's start, are occurrences; those of shorter ones are the different tokens that precede them. The discounts D of counts 1, 2 and
 /// more follow from how many n-grams of that length have the counts 1 to 4.</para>
-/// <para>A document begins after a start that is no token, and its end is not counted. Memory grows with the different n-grams: about 70
-/// bytes each. Adding is for one thread; a model that nothing is added to any more may be read by several.</para>
+/// <para>A document begins after a start that is no token, and its end is not counted. Memory grows with the different
+/// n-grams. Adding is for one thread; a model that nothing is added to any more may be read by several.</para>
 /// </remarks>
 public sealed class NGramModel
 {

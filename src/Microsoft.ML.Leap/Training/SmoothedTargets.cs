@@ -56,7 +56,7 @@ internal sealed class SmoothedTargets
         return mean.neg();
     }
 
-    // [R, V]: a row for each target, whose sum is 1. Ids of the network that the tokenizer does not have get nothing.
+    // [R, V]: one row per target, whose sum is 1. Ids of the network that the tokenizer does not have get nothing.
     private unsafe Tensor Smooth(Tensor inputs, Tensor targets, PackedDocuments? documents, long rowCount, long logitCount)
     {
         using DisposeScope scope = NewDisposeScope();
