@@ -65,11 +65,12 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         if (recipe.EarlyStoppingPatience is not null && validationTexts is null)
             throw new InvalidOperationException("EarlyStoppingPatience needs validation data: give some to Fit, or set ValidationFraction.");
 
-        channel.Info(default, $"Training on {recipe}.");
         LeapTokenizer tokenizer = _options.InitialModel?.Tokenizer ?? (_options.Tokenizer ?? TokenizerOptions.ByteLevelBpe(recipe.VocabularySize))
             .Create(trainingTexts, _options.CancellationToken);
         using TokenizedCorpus training = Encode(trainingTexts, tokenizer, "training");
         using TokenizedCorpus? validation = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
+        recipe = recipe.LimitEpochs(_options, training.Ids.Count - 1);
+        channel.Info(default, $"Training on {recipe}.");
         BigramCounts counts = BigramCounts.Count(training.Documents, tokenizer);
         LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(recipe, tokenizer.VocabularySize);
         channel.Info(default, $"{config}; {training.Ids.Count - 1} training tokens on {device}.");

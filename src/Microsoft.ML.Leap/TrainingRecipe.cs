@@ -12,6 +12,10 @@ public sealed record TrainingRecipe
     private const int LeastRowsHeldOut = 10;
     private const int MostRowsHeldOut = 500;
 
+    // What two cores of a common server read in three minutes at the sizes up to 4 MB; of more text, time grows with its bytes.
+    private const long TokensToRead = 3_300_000;
+    private const double TokensToReadPerByte = 1.65;
+
     // A few rows are a noisy measure: of many epochs, more may pass without an improvement.
     private const int LeastPatience = 3;
     private const int PatienceShare = 8;
@@ -110,9 +114,25 @@ public sealed record TrainingRecipe
             Dropout = options.Dropout ?? 0,
             TargetSmoothing = options.TargetSmoothing ?? size.TargetSmoothing,
             ValidationFraction = options.ValidationFraction ?? chosenFraction,
-            EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? Math.Max(LeastPatience, epochs / PatienceShare) : null),
+            EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? ChoosePatience(epochs) : null),
         };
     }
+
+    /// <summary>Takes fewer epochs, if the options leave them open, where the texts have so many tokens that the training would take too
+    /// long.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="tokens">Tokens of the training rows.</param>
+    internal TrainingRecipe LimitEpochs(LeapLanguageModelTrainer.Options options, long tokens)
+    {
+        double most = Math.Max(TokensToRead, TokensToReadPerByte * ByteCount);
+        int epochs = (int)Math.Clamp(most / Math.Max(1, tokens), 1, Epochs);
+        if (options.Epochs is not null || epochs == Epochs)
+            return this;
+        bool chosePatience = EarlyStoppingPatience is not null && options.EarlyStoppingPatience is null;
+        return this with { Epochs = epochs, EarlyStoppingPatience = chosePatience ? ChoosePatience(epochs) : EarlyStoppingPatience };
+    }
+
+    private static int ChoosePatience(int epochs) => Math.Max(LeastPatience, epochs / PatienceShare);
 
     // 4 where they fit, with at least 2 values each.
     private static int MostHeads(int hiddenSize) => hiddenSize >= 8 && hiddenSize % 4 == 0 ? 4 : hiddenSize >= 4 && hiddenSize % 2 == 0 ? 2 : 1;

@@ -67,6 +67,27 @@ public partial class TrainingRecipeTests
     }
 
     [TestMethod]
+    [DataRow(600_000L, 5)]
+    [DataRow(1_000_000L, 3)]
+    [DataRow(50_000_000L, 1)]
+    public void LimitEpochs_MoreTokensThanThreeMinutesRead_TakesFewer(long tokens, int epochs)
+    {
+        var options = new LeapLanguageModelTrainer.Options();
+        Assert.AreEqual(epochs, TrainingRecipe.Choose(options, 1000, 2_000_000, false).LimitEpochs(options, tokens).Epochs);
+
+        options.Epochs = 9;
+        Assert.AreEqual(9, TrainingRecipe.Choose(options, 1000, 2_000_000, false).LimitEpochs(options, tokens).Epochs);
+    }
+
+    [TestMethod]
+    public void LimitEpochs_MoreText_GrowsInProportion()
+    {
+        var options = new LeapLanguageModelTrainer.Options();
+        TrainingRecipe recipe = TrainingRecipe.Choose(options, 1000, 50_000_000, false);
+        Assert.AreEqual(recipe.Epochs, recipe.LimitEpochs(options, 12_000_000).Epochs);
+    }
+
+    [TestMethod]
     [DataRow(128, 4)]
     [DataRow(6, 2)]
     [DataRow(7, 1)]

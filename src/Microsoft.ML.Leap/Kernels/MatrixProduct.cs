@@ -19,6 +19,6 @@ internal static class MatrixProduct
             return nn.functional.linear(x.to(type), weight.to(type), bias?.to(type));
         }
 
-        return PointwiseConvolution.IsFaster(x) ? PointwiseConvolution.Of(x, weight, bias) : nn.functional.linear(x, weight, bias);
+        return nn.functional.linear(x, weight, bias);
     }
 }
