@@ -25,7 +25,6 @@ public sealed record TrainingRecipe
     private static readonly Size[] Sizes =
     [
         new(20_000, VocabularySize: 512, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3, TargetSmoothing: 0.9),
-        new(60_000, VocabularySize: 2048, LayerCount: 2, BatchSize: 1, Epochs: 15, LearningRate: 2e-3, TargetSmoothing: 0.9),
         new(300_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 15, LearningRate: 2e-3, TargetSmoothing: 0.9),
         new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 8, LearningRate: 4e-3, TargetSmoothing: 0.7),
         new(4_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, TargetSmoothing: 0.4),
