@@ -5,9 +5,11 @@ using System.Xml.Linq;
 // Checks what is in the NuGet packages: dotnet run eng/CheckPackage.cs -- FOLDER
 
 // The next major version of Microsoft.ML may lack the internal members that Persistence uses.
-string[] leap = ["Microsoft.ML [5.0.1, 6.0.0)", "Microsoft.ML.Tokenizers 2.0.1", "TorchSharp 0.107.0"];
-string[] extensions = ["Microsoft.Extensions.AI.Abstractions 10.11.0", "Microsoft.ML.Leap VERSION"];
-(string Id, string[] Dependencies)[] packages = [("Microsoft.ML.Leap", leap), ("Microsoft.ML.Leap.Extensions.AI", extensions)];
+string[] inference = ["Microsoft.ML.Tokenizers 2.0.1", "System.Numerics.Tensors 11.0.0"];
+string[] leap = ["Microsoft.ML [5.0.1, 6.0.0)", "Microsoft.ML.Leap.Inference VERSION", "TorchSharp 0.107.0"];
+string[] extensions = ["Microsoft.Extensions.AI.Abstractions 10.11.0", "Microsoft.ML.Leap.Inference VERSION"];
+(string Id, string[] Dependencies)[] packages =
+    [("Microsoft.ML.Leap.Inference", inference), ("Microsoft.ML.Leap", leap), ("Microsoft.ML.Leap.Extensions.AI", extensions)];
 
 List<string> faults = [];
 string[] found = [.. Directory.GetFiles(args[0], "*.nupkg").Select(path => Path.GetFileName(path))];

@@ -66,6 +66,7 @@ verb_format() { dotnet format Leap.sln; }
 # Arguments go to `dotnet pack`.
 verb_pack() {
   rm -rf artifacts/package
+  dotnet pack src/Microsoft.ML.Leap.Inference --configuration Release --output artifacts/package --verbosity quiet "$@"
   dotnet pack src/Microsoft.ML.Leap --configuration Release --output artifacts/package --verbosity quiet "$@"
   dotnet pack src/Microsoft.ML.Leap.Extensions.AI --configuration Release --output artifacts/package --verbosity quiet "$@"
   dotnet run eng/CheckPackage.cs -- artifacts/package

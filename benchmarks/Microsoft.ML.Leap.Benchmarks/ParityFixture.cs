@@ -19,7 +19,7 @@ internal sealed class ParityFixture : IDisposable
         string jsonPath = Path.ChangeExtension(file.FullName, ".json");
         _jsonName = Path.GetFileName(jsonPath);
         _json = ReadJson(jsonPath);
-        _tensors = SafeTensors.Load(file.FullName);
+        _tensors = TensorFiles.Load(file.FullName);
         Names = [.. _tensors.Keys];
     }
 

@@ -1,6 +1,9 @@
 using System.CommandLine;
 using Microsoft.ML.Leap.Benchmarks;
 
+if (args is [ColdStart.Verb, string by, string model])
+    return ColdStart.Answer(by, model);
+
 var root = new RootCommand("Checks and measurements of Microsoft.ML.Leap.");
 root.Subcommands.Add(ParityCommand.Create());
 root.Subcommands.Add(TokensCommand.Create());
@@ -10,6 +13,7 @@ root.Subcommands.Add(Wikitext2Command.Create());
 root.Subcommands.Add(TrainingCommand.Create());
 root.Subcommands.Add(ContextCommand.Create());
 root.Subcommands.Add(ScoringCommand.Create());
+root.Subcommands.Add(InferenceCommand.Create());
 root.Subcommands.Add(FaithfulnessCommand.Create());
 root.Subcommands.Add(PositionsCommand.Create());
 root.Subcommands.Add(GenerationCommand.Create());

@@ -8,24 +8,11 @@ namespace Chat;
 /// <summary>The model to talk to.</summary>
 internal static class ChatModel
 {
-    /// <summary>Loads a model from a zip or a folder.</summary>
-    public static LeapLanguageModelTransformer Load(FileSystemInfo place)
-    {
-        var context = new MLContext();
-        if (place is DirectoryInfo)
-            return context.Leap().LoadPretrained(place.FullName);
-
-        ITransformer loaded = context.Model.Load(place.FullName, out _);
-        return loaded as LeapLanguageModelTransformer
-            ?? (loaded as IEnumerable<ITransformer>)?.OfType<LeapLanguageModelTransformer>().LastOrDefault()
-            ?? throw new InvalidDataException($"{place.FullName} holds no LEAP language model.");
-    }
-
     /// <summary>Trains a model.</summary>
     /// <param name="textFile">A file of texts, one a line; <see langword="null"/> for the .NET documentation of the SDK at hand.</param>
     /// <param name="epochs">How often to read them.</param>
     /// <param name="savePath">Where to save the model; <see langword="null"/> for nowhere.</param>
-    public static LeapLanguageModelTransformer Train(FileInfo? textFile, int epochs, string? savePath)
+    public static LeapLanguageModel Train(FileInfo? textFile, int epochs, string? savePath)
     {
         var context = new MLContext(seed: 1);
         IDataView data = context.Data.LoadFromEnumerable(Texts(textFile).Select(text => new Document { Text = text }));
@@ -45,7 +32,7 @@ internal static class ChatModel
         });
         if (savePath is not null)
             context.Model.Save(model, data.Schema, savePath);
-        return model;
+        return model.Model;
     }
 
     // Of the documentation, what trains in half a minute on two cores.

@@ -29,10 +29,10 @@ command.SetAction(async arguments =>
 {
     try
     {
-        using LeapLanguageModelTransformer transformer = arguments.GetValue(model) is { } place
-            ? ChatModel.Load(place)
+        using LeapLanguageModel languageModel = arguments.GetValue(model) is { } place
+            ? LeapLanguageModel.Load(place.FullName)
             : ChatModel.Train(arguments.GetValue(texts), arguments.GetValue(epochs), arguments.GetValue(save));
-        using IChatClient client = transformer.AsIChatClient(new LeapChatClientOptions
+        using IChatClient client = languageModel.AsIChatClient(new LeapChatClientOptions
         {
             Generation = new GenerationOptions { PositionPolicy = PositionPolicy.Restart, TopK = 40 },
         });

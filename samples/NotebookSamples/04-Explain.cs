@@ -69,7 +69,7 @@ display(report);
 // %%
 string Name(FocusToken token) => token.IsStart ? "(start)" : token.Text.Trim();
 foreach (FocusToken token in report.Tokens.OrderByDescending(token => report.Focus[token.Index]).Take(5))
-    Console.WriteLine($"{Name(token),-12} focus {report.Focus[token.Index]:0.00}, surprise {token.Surprise:0.0} bits");
+    Console.WriteLine($"{Name(token),-12} focus {report.Focus[token.Index]:0.00}, surprise {token.Surprisal:0.0} bits");
 
 // %%
 var plot = new Plot();

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.ObjectPool;
 using Microsoft.ML;
 using Microsoft.ML.Leap;
@@ -38,7 +39,7 @@ internal sealed class LanguageModel : IDisposable
             for (int i = 0; i < scores.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                scores[i] = TextScore.Of(engine.Predict(new TextRow { Text = texts[i] }));
+                scores[i] = TextScore.FromRow(engine.Predict(new TextRow { Text = texts[i] }));
             }
 
             return scores;
@@ -58,4 +59,43 @@ internal sealed class LanguageModel : IDisposable
         (_engines as IDisposable)?.Dispose();
         (_pipeline as IDisposable)?.Dispose();
     }
+}
+
+/// <summary>Makes the engines of a pool.</summary>
+internal sealed class PredictionEnginePolicy(MLContext context, ITransformer pipeline)
+    : PooledObjectPolicy<PredictionEngine<TextRow, ScoredText>>
+{
+    // By default an engine disposes its transformer with itself; here all engines share one.
+    private static readonly PredictionEngineOptions Shared = new() { OwnsTransformer = false };
+
+    public override PredictionEngine<TextRow, ScoredText> Create() =>
+        context.Model.CreatePredictionEngine<TextRow, ScoredText>(pipeline, Shared);
+
+    public override bool Return(PredictionEngine<TextRow, ScoredText> obj) => true;
+}
+
+/// <summary>Whether the model computes.</summary>
+internal sealed class ModelHealthCheck(LanguageModel model) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        bool isFinite = model.Score(["health"], cancellationToken)[0].LogLikelihood is not null;
+        return Task.FromResult(isFinite ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("A text's score is not finite."));
+    }
+}
+
+/// <summary>A row that goes into the pipeline.</summary>
+internal sealed class TextRow
+{
+    public string Text { get; set; } = "";
+}
+
+/// <summary>What the pipeline adds to a row.</summary>
+internal sealed class ScoredText
+{
+    public float LogLikelihood { get; set; }
+
+    public int TokenCount { get; set; }
+
+    public float Perplexity { get; set; }
 }

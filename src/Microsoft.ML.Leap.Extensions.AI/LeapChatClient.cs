@@ -14,7 +14,7 @@ namespace Microsoft.ML.Leap;
 /// </remarks>
 public sealed class LeapChatClient : IChatClient
 {
-    private readonly LeapLanguageModelTransformer _model;
+    private readonly LeapLanguageModel _model;
     private readonly LeapChatClientOptions _options;
     private readonly ChatClientMetadata _metadata;
 
@@ -22,7 +22,7 @@ public sealed class LeapChatClient : IChatClient
     /// <param name="model">The model.</param>
     /// <param name="options">How to answer; <see langword="null"/> for the defaults.</param>
     /// <exception cref="ArgumentNullException"><paramref name="model"/> is <see langword="null"/>.</exception>
-    public LeapChatClient(LeapLanguageModelTransformer model, LeapChatClientOptions? options = null)
+    public LeapChatClient(LeapLanguageModel model, LeapChatClientOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         _model = model;

@@ -10,6 +10,6 @@ public static class LeapChatClientExtensions
     /// <param name="options">How to answer; <see langword="null"/> for the defaults.</param>
     /// <returns>The client. It does not dispose the model unless the options say so.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="model"/> is <see langword="null"/>.</exception>
-    public static IChatClient AsIChatClient(this LeapLanguageModelTransformer model, LeapChatClientOptions? options = null) =>
+    public static IChatClient AsIChatClient(this LeapLanguageModel model, LeapChatClientOptions? options = null) =>
         new LeapChatClient(model, options);
 }

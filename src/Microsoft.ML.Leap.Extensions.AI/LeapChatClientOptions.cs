@@ -10,7 +10,7 @@ public sealed record LeapChatClientOptions
     public Func<IEnumerable<ChatMessage>, string> Template { get; init; } = PlainText;
 
     /// <summary>Gets how texts are continued where a call's <see cref="ChatOptions"/> say nothing.</summary>
-    /// <value><see langword="null"/>, the default, for the model's own <see cref="LeapLanguageModelTransformer.DefaultGeneration"/>.</value>
+    /// <value><see langword="null"/>, the default, for the model's own <see cref="LeapLanguageModel.DefaultGeneration"/>.</value>
     public GenerationOptions? Generation { get; init; }
 
     /// <summary>Gets the name that responses give the model.</summary>

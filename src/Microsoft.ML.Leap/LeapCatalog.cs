@@ -81,10 +81,13 @@ public sealed class LeapCatalog
     /// <param name="generatedTextColumnName">The column of continuations; <see langword="null"/> for none.</param>
     /// <param name="generation">How texts are continued; <see langword="null"/> for the defaults of
     /// <see cref="LeapLanguageModelTrainer.Options.Generation"/>.</param>
-    /// <param name="device">"cpu", "cuda" or "cuda:1"; <see langword="null"/> follows the context, then takes a GPU when there is one.</param>
+    /// <param name="device">"cpu", "cuda" or "cuda:1"; <see langword="null"/> follows the context's GPU, if it names one, else takes the
+    /// CPU.</param>
     /// <param name="tokensColumnName">The column of tokens; <see langword="null"/> for none.</param>
     /// <param name="focusWeightsColumnName">The column of what the model focused on; <see langword="null"/> for none. Needs a context of at
     /// least 2 tokens.</param>
+    /// <param name="tokenLogLikelihoodsColumnName">The column of how well each token is predicted; <see langword="null"/> for none.</param>
+    /// <param name="embeddingColumnName">The column of vectors; <see langword="null"/> for none.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">A name is empty, or the model cannot fill a column.</exception>
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
@@ -97,7 +100,9 @@ public sealed class LeapCatalog
         GenerationOptions? generation = null,
         string? device = null,
         string? tokensColumnName = null,
-        string? focusWeightsColumnName = null)
+        string? focusWeightsColumnName = null,
+        string? tokenLogLikelihoodsColumnName = null,
+        string? embeddingColumnName = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         var options = new LeapLanguageModelTrainer.Options
@@ -106,6 +111,8 @@ public sealed class LeapCatalog
             GeneratedTextColumnName = generatedTextColumnName,
             TokensColumnName = tokensColumnName,
             FocusWeightsColumnName = focusWeightsColumnName,
+            TokenLogLikelihoodsColumnName = tokenLogLikelihoodsColumnName,
+            EmbeddingColumnName = embeddingColumnName,
         };
         options.Generation = generation ?? options.Generation;
         options.Validate();
@@ -120,5 +127,19 @@ public sealed class LeapCatalog
             ?? throw new ArgumentOutOfRangeException(parameter, name, $"There is no column '{name}'; has the view been scored by a language model?");
         if (!column.Type.Equals(type))
             throw new ArgumentOutOfRangeException(parameter, name, $"Column '{name}' must hold {type}, but it holds {column.Type}.");
+    }
+}
+
+/// <summary>Adds LEAP language models to <see cref="MLContext"/>.</summary>
+public static class LeapExtensions
+{
+    /// <summary>Gives the catalog of LEAP trainers and operations of a context.</summary>
+    /// <param name="mlContext">The context whose seed, log and device settings apply.</param>
+    /// <returns>The catalog; cheap to make, and bound to <paramref name="mlContext"/>.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="mlContext"/> is <see langword="null"/>.</exception>
+    public static LeapCatalog Leap(this MLContext mlContext)
+    {
+        ArgumentNullException.ThrowIfNull(mlContext);
+        return new LeapCatalog(mlContext);
     }
 }

@@ -37,6 +37,22 @@ public sealed partial class LeapLanguageModelTrainer
         /// of at least 2. In a row of <see cref="ContextLength"/> tokens or more, from the window in which the token is scored.</value>
         public string? FocusWeightsColumnName;
 
+        /// <summary>The column that the transformer adds for how well each token of a row's text was predicted: which part of a row is
+        /// odd.</summary>
+        /// <value><see langword="null"/>, the default, for none; else its name, for example "TokenLogLikelihoods": a variable vector of Single, for
+        /// each token its log-likelihood in nats, at most 0.</value>
+        public string? TokenLogLikelihoodsColumnName;
+
+        /// <summary>The column that the transformer adds for a vector that stands for a row's text, for classifiers, searches and
+        /// clusterings.</summary>
+        /// <value><see langword="null"/>, the default, for none; else its name, for example "Embedding": a vector of <see cref="HiddenSize"/> values
+        /// of Single, as <see cref="LeapLanguageModel.Embed"/> gives it; NaN for a row without text.</value>
+        public string? EmbeddingColumnName;
+
+        /// <summary>How the vectors of a text's tokens become the one of <see cref="EmbeddingColumnName"/>.</summary>
+        /// <value><see cref="EmbeddingPooling.Mean"/> by default.</value>
+        public EmbeddingPooling Embedding = EmbeddingPooling.Mean;
+
         /// <summary>How <see cref="GeneratedTextColumnName"/> continues the texts, and calls that name no options.</summary>
         /// <value>The defaults of <see cref="GenerationOptions"/>, but for <see cref="PositionPolicy.Restart"/>: one long row must not end a
         /// pipeline with an exception.</value>
@@ -178,6 +194,9 @@ public sealed partial class LeapLanguageModelTrainer
             RequireOptionalName(GeneratedTextColumnName, nameof(GeneratedTextColumnName));
             RequireOptionalName(TokensColumnName, nameof(TokensColumnName));
             RequireOptionalName(FocusWeightsColumnName, nameof(FocusWeightsColumnName));
+            RequireOptionalName(TokenLogLikelihoodsColumnName, nameof(TokenLogLikelihoodsColumnName));
+            RequireOptionalName(EmbeddingColumnName, nameof(EmbeddingColumnName));
+            Require(Enum.IsDefined(Embedding), nameof(Embedding), Embedding, "a value of EmbeddingPooling");
             RequireDistinctNames();
             ArgumentNullException.ThrowIfNull(Generation, nameof(Generation));
             Require(Epochs is null or >= 1, nameof(Epochs), Epochs ?? 0, "at least 1");
@@ -213,6 +232,9 @@ public sealed partial class LeapLanguageModelTrainer
             GeneratedTextColumnName = GeneratedTextColumnName,
             TokensColumnName = TokensColumnName,
             FocusWeightsColumnName = FocusWeightsColumnName,
+            TokenLogLikelihoodsColumnName = TokenLogLikelihoodsColumnName,
+            EmbeddingColumnName = EmbeddingColumnName,
+            Embedding = Embedding,
             TokensPerBatch = ScoringTokensPerBatch,
             Generation = Generation,
             GenerationSeed = generationSeed,
@@ -235,7 +257,7 @@ public sealed partial class LeapLanguageModelTrainer
             string?[] all =
             [
                 LogLikelihoodColumnName, TokenCountColumnName, PerplexityColumnName,
-                GeneratedTextColumnName, TokensColumnName, FocusWeightsColumnName,
+                GeneratedTextColumnName, TokensColumnName, FocusWeightsColumnName, TokenLogLikelihoodsColumnName, EmbeddingColumnName,
             ];
             IEnumerable<string> names = all.OfType<string>();
             foreach (IGrouping<string, string> name in names.GroupBy(name => name).Where(group => group.Count() > 1))

@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;
 
@@ -10,7 +9,8 @@ namespace Microsoft.ML.Leap;
 /// those before it, with AdamW (Loshchilov and Hutter 2017), a learning rate that follows <see cref="Options.Schedule"/>, and gradient
 /// clipping. Settings that are left open follow from the amount of text: <see cref="LeapLanguageModelTransformer.Recipe"/> tells
 /// them.</para>
-/// <para>The input is read four times: to measure it, to learn the tokenizer, for the training and for the validation texts.</para>
+/// <para>The input is read once, the part held out for validation included: its texts are kept while they are tokenized, in memory up to
+/// <see cref="Options.MaximumCorpusMemory"/>, and beyond that in a temporary file.</para>
 /// <para>A trainer is immutable; <see cref="Fit(IDataView)"/> may be called again and from several threads, and each call trains a new
 /// model.</para>
 /// </remarks>
@@ -57,11 +57,13 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         Device device = SelectDevice(channel);
         int seed = _options.Seed ?? _host.Rand.Next();
 
-        TrainingRecipe recipe = ChooseRecipe(trainData, validationData is not null);
+        using TrainingTexts texts = TrainingTexts.Read(ReadColumn(trainData), _options.MaximumCorpusMemory, HostSettings.Read(_host).TempFilePath);
+        TrainingRecipe recipe = TrainingRecipe.Choose(_options, texts.Count, texts.ByteCount, validationData is not null);
         DocumentSplit? split = validationData is null && recipe.ValidationFraction > 0 ? Split(recipe, seed) : null;
-        IEnumerable<ReadOnlyMemory<char>> trainingTexts = split is null ? Texts(trainData) : split.Select(Texts(trainData), validation: false);
+        IEnumerable<ReadOnlyMemory<char>> all = texts.Enumerate(_options.CancellationToken);
+        IEnumerable<ReadOnlyMemory<char>> trainingTexts = split is null ? all : split.Select(all, validation: false);
         IEnumerable<ReadOnlyMemory<char>>? validationTexts =
-            validationData is not null ? Texts(validationData) : split?.Select(Texts(trainData), validation: true);
+            validationData is not null ? ReadColumn(validationData).Where(text => !text.IsEmpty) : split?.Select(all, validation: true);
         if (recipe.EarlyStoppingPatience is not null && validationTexts is null)
             throw new InvalidOperationException("EarlyStoppingPatience needs validation data: give some to Fit, or set ValidationFraction.");
 
@@ -69,26 +71,36 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             .Create(trainingTexts, _options.CancellationToken);
         using TokenizedCorpus training = Encode(trainingTexts, tokenizer, "training");
         using TokenizedCorpus? validation = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
+
+        // Not while the training runs: it may take long, and their memory or file is free again.
+        texts.Dispose();
         recipe = recipe.LimitEpochs(_options, training.Ids.Count - 1);
         channel.Info(default, $"Training on {recipe}.");
         BigramCounts counts = BigramCounts.Count(training.Documents, tokenizer);
         LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(recipe, tokenizer.VocabularySize);
         channel.Info(default, $"{config}; {training.Ids.Count - 1} training tokens on {device}.");
 
-        LeapModel model = _options.InitialModel?.CopyNetwork(device, seed) ?? new LeapModel(config, device, seed);
+        LeapModel network = new LeapModel(config, device, seed);
+        GpuScorer? gpu = null;
         try
         {
-            TrainingHistory history = Train(model, tokenizer, training, validation, recipe, seed, channel);
-            var transformer = new LeapLanguageModelTransformer(
-                _host, model, tokenizer, _options.MakeScoringSettings(seed), history, recipe, counts);
+            if (_options.InitialModel is LeapLanguageModelTransformer initial)
+                network.SetWeights(initial.Model.GetParts().Weights);
+            TrainingHistory history = Train(network, tokenizer, training, validation, recipe, seed, channel);
+            ScoringSettings settings = _options.MakeScoringSettings(seed);
+            var model = new LeapLanguageModel(
+                new ModelParts(config, network.GetWeights(), tokenizer, counts), new LeapLanguageModelOptions { Generation = settings.Generation });
+            gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch);
+            var transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
             if (transformer.FindQualityFault(validation ?? training, isHeldOut: validation is not null) is string fault)
                 channel.Warning(default, fault);
             return transformer;
         }
-        catch
+        finally
         {
-            model.Dispose();
-            throw;
+            // A GPU goes on scoring with the network; on the CPU the engine has the weights now.
+            if (gpu is null)
+                network.Dispose();
         }
     }
 
@@ -101,35 +113,23 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         TextColumn.Check(inputSchema, _options.TextColumnName, nameof(inputSchema));
-        var added = new ScoredColumns(_options.MakeScoringSettings(generationSeed: 0)).NamesAndTypes;
+        var added = new ScoredColumns(_options.MakeScoringSettings(generationSeed: 0), HiddenSize).NamesAndTypes;
         IEnumerable<SchemaShape.Column> kept = inputSchema.Where(column => !added.Any(scored => scored.Name == column.Name));
         return new SchemaShape(
             [.. kept, .. added.Select(scored => SchemaColumns.Create(scored.Name, scored.Type))]);
     }
 
+    private int HiddenSize => _options.InitialModel?.Config.HiddenSize ?? _options.MakeConfig(TrainingRecipe.Choose(_options, 0, 0, false), 1).HiddenSize;
+
     private Device SelectDevice(IChannel channel)
     {
-        HostSettings settings = HostSettings.Of(_host);
+        HostSettings settings = HostSettings.Read(_host);
         return DeviceSelector.Select(
             _options.Device, settings.GpuDeviceId, _options.FallbackToCpu ?? settings.FallbackToCpu, message => channel.Warning(default, message));
     }
 
-    // Rows without text are no documents.
-    private IEnumerable<ReadOnlyMemory<char>> Texts(IDataView data) =>
-        TokenizedCorpus.Texts(data, _options.TextColumnName, _options.CancellationToken).Where(text => !text.IsEmpty);
-
-    private TrainingRecipe ChooseRecipe(IDataView data, bool hasValidationData)
-    {
-        int rowCount = 0;
-        long byteCount = 0;
-        foreach (ReadOnlyMemory<char> text in Texts(data))
-        {
-            rowCount++;
-            byteCount += Encoding.UTF8.GetByteCount(text.Span);
-        }
-
-        return TrainingRecipe.Choose(_options, rowCount, byteCount, hasValidationData);
-    }
+    private IEnumerable<ReadOnlyMemory<char>> ReadColumn(IDataView data) =>
+        TokenizedCorpus.Texts(data, _options.TextColumnName, _options.CancellationToken);
 
     private static DocumentSplit Split(TrainingRecipe recipe, int seed) => recipe.RowCount >= 2
         ? new DocumentSplit(recipe.RowCount, recipe.ValidationFraction, seed)
@@ -138,7 +138,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
 
     private TokenizedCorpus Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, string purpose)
     {
-        TokenizedCorpus corpus = TokenizedCorpus.Encode(texts, tokenizer, _options.MaximumCorpusMemory, HostSettings.Of(_host).TempFilePath);
+        TokenizedCorpus corpus = TokenizedCorpus.Encode(texts, tokenizer, _options.MaximumCorpusMemory, HostSettings.Read(_host).TempFilePath);
         if (corpus.DocumentCount > 0)
             return corpus;
         corpus.Dispose();
@@ -163,13 +163,13 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
                 ? null
                 : new CheckpointSettings(
                     folder, _options.CheckpointInterval, _options.KeptCheckpoints, _options.Resume,
-                    target => ModelFiles.Write(target, model, tokenizer)),
+                    target => new ModelParts(model.Config, model.GetWeights(), tokenizer, null).Write(target)),
             IsHostCancelled = () => HostSettings.IsCancelled(_host),
         };
         TokenBlocks? validationBlocks = validation is null ? null : Cut(validation);
         using var loop = new TrainingLoop(model, Cut(training), validationBlocks, settings);
         loop.Run();
-        return new TrainingHistory(loop.Log.Records);
+        return new TrainingHistory(loop.Records);
 
         TokenBlocks Cut(TokenizedCorpus corpus) => _options.Layout == TrainingLayout.Stream
             ? new StreamBlocks(corpus.Ids, model.Config.ContextLength)

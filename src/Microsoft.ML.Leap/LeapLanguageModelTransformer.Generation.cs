@@ -1,138 +1,50 @@
 namespace Microsoft.ML.Leap;
 
-/// <content>Continues texts.</content>
+/// <content>The common calls of <see cref="Model"/>.</content>
 public sealed partial class LeapLanguageModelTransformer
 {
     /// <summary>Gets the options that the model was made with, for calls that name none.</summary>
-    public GenerationOptions DefaultGeneration => _settings.Generation;
+    public GenerationOptions DefaultGeneration => Model.DefaultGeneration;
 
-    /// <summary>Continues a text.</summary>
-    /// <param name="prompt">The text to continue; empty for a text from its beginning.</param>
-    /// <param name="options">How to continue it; <see langword="null"/> for <see cref="DefaultGeneration"/>.</param>
-    /// <param name="cancellationToken">Ends the call early with an exception.</param>
-    /// <returns>The added text, without the prompt.</returns>
-    /// <remarks>The prompt is read in one pass; each further token costs the same, wherever it stands.</remarks>
-    /// <exception cref="ArgumentNullException"><paramref name="prompt"/> is <see langword="null"/>.</exception>
-    /// <exception cref="ArgumentException">An option names a token outside of the vocabulary.</exception>
-    /// <exception cref="InvalidOperationException">The text reaches past the context, and the options say
-    /// <see cref="PositionPolicy.Throw"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    /// <inheritdoc cref="LeapLanguageModel.Generate(string, GenerationOptions, CancellationToken)"/>
     public string Generate(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        Complete(prompt, options, cancellationToken).Text;
+        Model.Generate(prompt, options, cancellationToken);
 
-    /// <summary>Continues a text, and tells its tokens and why it ended.</summary>
-    /// <returns>The added text with its tokens.</returns>
-    /// <inheritdoc cref="Generate"/>
+    /// <inheritdoc cref="LeapLanguageModel.Complete(string, GenerationOptions, CancellationToken)"/>
     public GenerationResult Complete(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        CompleteAll([new GenerationRequest(prompt, options)], cancellationToken)[0];
+        Model.Complete(prompt, options, cancellationToken);
 
-    /// <summary>Continues many texts together, each by its own options.</summary>
-    /// <param name="requests">The texts; in any number, since only some are worked on at a time.</param>
-    /// <param name="cancellationToken">Ends the call early with an exception.</param>
-    /// <returns>A result for each text, in their order: on the CPU, the very text that it gets alone.</returns>
-    /// <exception cref="ArgumentNullException"><paramref name="requests"/>, or one of them or its prompt, is <see langword="null"/>.</exception>
-    /// <exception cref="ArgumentException">An option names a token outside of the vocabulary.</exception>
-    /// <exception cref="InvalidOperationException">A text reaches past the context, and its options say
-    /// <see cref="PositionPolicy.Throw"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public IReadOnlyList<GenerationResult> CompleteAll(IReadOnlyList<GenerationRequest> requests, CancellationToken cancellationToken = default)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(requests);
-        var texts = new (IReadOnlyList<int> Ids, GenerationOptions Options, int Seed)[requests.Count];
-        for (int i = 0; i < texts.Length; i++)
-        {
-            ArgumentNullException.ThrowIfNull(requests[i], nameof(requests));
-            ArgumentNullException.ThrowIfNull(requests[i].Prompt, "prompt");
-            GenerationOptions options = requests[i].Options ?? _settings.Generation;
-            texts[i] = (Tokenizer.Encode(requests[i].Prompt), options, options.Seed ?? Random.Shared.Next());
-        }
+    /// <inheritdoc cref="LeapLanguageModel.CompleteAll(IReadOnlyList{GenerationRequest}, CancellationToken)"/>
+    public IReadOnlyList<GenerationResult> CompleteAll(IReadOnlyList<GenerationRequest> requests, CancellationToken cancellationToken = default) =>
+        Model.CompleteAll(requests, cancellationToken);
 
-        return _evaluator.Generator.Complete(texts, cancellationToken);
-    }
+    /// <inheritdoc cref="LeapLanguageModel.Continue(GenerationState, GenerationOptions, CancellationToken)"/>
+    public GenerationResult Continue(GenerationState state, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.Continue(state, options, cancellationToken);
 
-    /// <summary>Continues a text that was read before, and leaves its state at the end of the continuation.</summary>
-    /// <param name="state">A state of this model. Its <see cref="GenerationState.PositionPolicy"/> holds, not that of the options.</param>
-    /// <param name="options">How to continue it; <see langword="null"/> for <see cref="DefaultGeneration"/>.</param>
-    /// <param name="cancellationToken">Ends the call early with an exception; the state then stands after the last token that was made.</param>
-    /// <returns>The added text with its tokens.</returns>
-    /// <exception cref="ArgumentNullException"><paramref name="state"/> is <see langword="null"/>.</exception>
-    /// <exception cref="ArgumentException">An option names a token outside of the vocabulary.</exception>
-    /// <exception cref="InvalidOperationException">The text reaches past the context, and the state's policy is
-    /// <see cref="PositionPolicy.Throw"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The model or the state is disposed.</exception>
-    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public GenerationResult Continue(GenerationState state, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(state);
-        options ??= _settings.Generation;
-        return _evaluator.Generator.Complete(state, options, options.Seed ?? Random.Shared.Next(), cancellationToken);
-    }
+    /// <inheritdoc cref="LeapLanguageModel.GenerateTokensAsync(string, GenerationOptions, CancellationToken)"/>
+    public IAsyncEnumerable<GeneratedToken> GenerateTokensAsync(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.GenerateTokensAsync(prompt, options, cancellationToken);
 
-    /// <summary>Continues a text, and gives each token as soon as it is there.</summary>
-    /// <returns>The tokens. Their texts, one after another, are the added text: a character that is split over tokens comes with the last of
-    /// them. Each enumeration is a continuation of its own, may be left half-way, and computes on other threads.</returns>
-    /// <inheritdoc cref="Generate"/>
-    public IAsyncEnumerable<GeneratedToken> GenerateTokensAsync(
-        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(prompt);
-        options ??= _settings.Generation;
-        TextGenerator generator = _evaluator.Generator;
-        return generator.Stream(() => generator.Read(Tokenizer.Encode(prompt), options.PositionPolicy), ownsState: true, options, cancellationToken);
-    }
+    /// <inheritdoc cref="LeapLanguageModel.ContinueAsync(GenerationState, GenerationOptions, CancellationToken)"/>
+    public IAsyncEnumerable<GeneratedToken> ContinueAsync(GenerationState state, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.ContinueAsync(state, options, cancellationToken);
 
-    /// <summary>Continues a text that was read before, and gives each token as soon as it is there.</summary>
-    /// <returns>The tokens, as <see cref="GenerateTokensAsync"/> gives them. The state stands after
-    /// the last token that was asked for, and is not disposed.</returns>
-    /// <inheritdoc cref="Continue"/>
-    public IAsyncEnumerable<GeneratedToken> ContinueAsync(
-        GenerationState state, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(state);
-        return _evaluator.Generator.Stream(() => state, ownsState: false, options ?? _settings.Generation, cancellationToken);
-    }
+    /// <inheritdoc cref="LeapLanguageModel.GenerateTextAsync(string, GenerationOptions, CancellationToken)"/>
+    public IAsyncEnumerable<string> GenerateTextAsync(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.GenerateTextAsync(prompt, options, cancellationToken);
 
-    /// <summary>Continues a text, and gives its pieces as soon as they are there.</summary>
-    /// <returns>Pieces of the added text, none of them empty, each of whole characters.</returns>
-    /// <inheritdoc cref="GenerateTokensAsync"/>
-    public IAsyncEnumerable<string> GenerateTextAsync(
-        string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
-        GenerateTokensAsync(prompt, options, cancellationToken).Where(token => token.Text.Length > 0).Select(token => token.Text);
+    /// <inheritdoc cref="LeapLanguageModel.CreateGenerationState(string, PositionPolicy)"/>
+    public GenerationState CreateGenerationState(string prompt = "", PositionPolicy positionPolicy = PositionPolicy.Throw) =>
+        Model.CreateGenerationState(prompt, positionPolicy);
 
-    /// <summary>Reads a text that is to be continued, once or many times.</summary>
-    /// <param name="prompt">The text; empty for a text from its beginning.</param>
-    /// <param name="positionPolicy">What happens where the text reaches past the context.</param>
-    /// <returns>The state after the text; the caller disposes it, before the model.</returns>
-    /// <exception cref="ArgumentNullException"><paramref name="prompt"/> is <see langword="null"/>.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="positionPolicy"/> is none of its values.</exception>
-    /// <exception cref="InvalidOperationException">The text reaches past the context, and the policy is
-    /// <see cref="PositionPolicy.Throw"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    public GenerationState CreateGenerationState(string prompt = "", PositionPolicy positionPolicy = PositionPolicy.Throw)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(prompt);
-        if (!Enum.IsDefined(positionPolicy))
-            throw new ArgumentOutOfRangeException(nameof(positionPolicy), positionPolicy, "positionPolicy must be one of its named values.");
-        return _evaluator.Generator.Read(Tokenizer.Encode(prompt), positionPolicy);
-    }
+    /// <inheritdoc cref="LeapLanguageModel.LoadGenerationState(Stream)"/>
+    public GenerationState LoadGenerationState(Stream stream) =>
+        Model.LoadGenerationState(stream);
 
-    /// <summary>Reads a state that <see cref="GenerationState.Save"/> wrote.</summary>
-    /// <param name="stream">The state, at its first byte. The stream stays open.</param>
-    /// <returns>The state; the caller disposes it, before the model.</returns>
-    /// <exception cref="ArgumentNullException"><paramref name="stream"/> is <see langword="null"/>.</exception>
-    /// <exception cref="FormatException">The stream holds no state, a damaged one, or one of another model or kind of device.</exception>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    public GenerationState LoadGenerationState(Stream stream)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(stream);
-        return _evaluator.Generator.Load(stream);
-    }
+    /// <inheritdoc cref="LeapLanguageModel.Explain(string)"/>
+    public FocusReport Explain(string text) => Model.Explain(text);
+
+    /// <inheritdoc cref="LeapLanguageModel.Explain(string, string)"/>
+    public FocusReport Explain(string prompt, string continuation) => Model.Explain(prompt, continuation);
 }

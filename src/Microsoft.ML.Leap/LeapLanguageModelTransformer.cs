@@ -15,31 +15,35 @@ namespace Microsoft.ML.Leap;
 [TypeFormatterSource(typeof(TransformerDisplay))]
 public sealed partial class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
-    private const int SettingsVersion = 2;
+    private const int SettingsVersion = 3;
     private const int RecipeVersion = 1;
 
     private readonly IHost _host;
-    private readonly LeapModel _model;
     private readonly ScoringSettings _settings;
     private readonly ScoredColumns _columns;
     private readonly TextEvaluator _evaluator;
-    private readonly BigramCounts? _counts;
-    private bool _disposed;
+    private readonly ComputeLosses _computeLosses;
+    private readonly GpuScorer? _gpu;
 
+    /// <param name="environment">Where messages go.</param>
+    /// <param name="model">The model, which the transformer owns.</param>
+    /// <param name="settings">How it is used.</param>
+    /// <param name="gpu">What scores on a GPU, which the transformer owns; null where the engine scores.</param>
+    /// <param name="history">How the training went.</param>
+    /// <param name="recipe">What the trainer chose.</param>
     internal LeapLanguageModelTransformer(
-        IHostEnvironment environment, LeapModel model, LeapTokenizer tokenizer, ScoringSettings settings, TrainingHistory? history = null,
-        TrainingRecipe? recipe = null, BigramCounts? counts = null)
+        IHostEnvironment environment, LeapLanguageModel model, ScoringSettings settings, GpuScorer? gpu = null, TrainingHistory? history = null,
+        TrainingRecipe? recipe = null)
     {
         _host = environment.Register(nameof(LeapLanguageModelTransformer));
-        _model = model;
-        _model.eval();
         _settings = settings;
-        _columns = new ScoredColumns(settings, tokenizer.GetTokenText);
-        _evaluator = new TextEvaluator(model, tokenizer, settings, counts);
-        Tokenizer = tokenizer;
+        _gpu = gpu;
+        _computeLosses = gpu is null ? (blocks, _) => BlockLosses.Compute(model.Network, blocks) : gpu.ComputeLosses;
+        _columns = new ScoredColumns(settings, model.Config.HiddenSize, model.Tokenizer.GetTokenText);
+        _evaluator = new TextEvaluator(model, settings, _computeLosses);
+        Model = model;
         History = history ?? new TrainingHistory([]);
         Recipe = recipe;
-        _counts = counts;
     }
 
     /// <summary>Loads what <see cref="ICanSaveModel.Save"/> wrote.</summary>
@@ -50,26 +54,20 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         IHostEnvironment environment, IModelSource source, ScoringSettings settings, string? device)
     {
         IHost host = environment.Register(nameof(LeapLanguageModelTransformer));
-        using IChannel channel = host.Start("Loading");
-        HostSettings wishes = HostSettings.Of(host);
-        var selected = DeviceSelector.Select(device, wishes.GpuDeviceId, wishes.FallbackToCpu, message => channel.Warning(default, message));
         TrainingHistory? history = source.Contains(HistoryCsv.FileName)
             ? new TrainingHistory(source.Read(HistoryCsv.FileName, HistoryCsv.Read))
             : null;
         TrainingRecipe? recipe = source.Contains(ModelFileNames.Recipe)
             ? source.Read(ModelFileNames.Recipe, stream => SettingsJson.Read<TrainingRecipe>(stream, RecipeVersion, ModelFileNames.Recipe))
             : null;
+        ModelParts parts = ModelParts.Read(source);
+        settings.RequireFits(parts.Config);
 
-        BigramCounts? counts = source.Contains(BigramCounts.FileName) ? source.Read(BigramCounts.FileName, BigramCounts.Read) : null;
-
-        // Last of the files, so that a damaged one cannot leave a network behind.
-        (LeapModel model, LeapTokenizer tokenizer) = ModelFiles.Read(source, selected);
+        var model = new LeapLanguageModel(parts, new LeapLanguageModelOptions { Generation = settings.Generation });
         try
         {
-            settings.RequireFits(model.Config);
-            if (counts is not null && counts.VocabularySize != tokenizer.VocabularySize)
-                throw new FormatException($"{BigramCounts.FileName}: the counts are of {counts.VocabularySize} token ids, but the tokenizer has {tokenizer.VocabularySize}.");
-            return new LeapLanguageModelTransformer(environment, model, tokenizer, settings, history, recipe, counts);
+            return new LeapLanguageModelTransformer(
+                environment, model, settings, GpuScorer.CreateIfAskedFor(host, parts, device, settings.TokensPerBatch), history, recipe);
         }
         catch
         {
@@ -78,11 +76,15 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         }
     }
 
+    /// <summary>Gets the model by itself: it scores, continues, explains and embeds texts without ML.NET.</summary>
+    /// <remarks>It is disposed with the transformer.</remarks>
+    public LeapLanguageModel Model { get; }
+
     /// <summary>Gets the shape of the network.</summary>
-    public LeapConfig Config => _model.Config;
+    public LeapConfig Config => Model.Config;
 
     /// <summary>Gets the tokenizer.</summary>
-    public LeapTokenizer Tokenizer { get; }
+    public LeapTokenizer Tokenizer => Model.Tokenizer;
 
     /// <summary>Gets how the training went. It is saved with the model by ML.NET, and not by <see cref="SavePretrained"/>.</summary>
     public TrainingHistory History { get; }
@@ -98,18 +100,8 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
 
     internal IEnumerable<(string Name, DataViewType Type)> OutputColumns => _columns.NamesAndTypes;
 
-    /// <summary>Gets where the weights live; null of a disposed model.</summary>
-    internal string? DeviceName => _disposed ? null : _model.Device.ToString();
-
-    /// <summary>Makes a network of its own with this model's weights.</summary>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    internal LeapModel CopyNetwork(TorchSharp.torch.Device device, int seed)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        var copy = new LeapModel(Config, device, seed);
-        copy.CopyWeightsFrom(_model);
-        return copy;
-    }
+    /// <summary>Gets where rows are scored; null of a disposed model.</summary>
+    internal string? DeviceName => Model.IsDisposed ? null : _gpu?.DeviceName ?? "cpu";
 
     /// <summary>Compares the network with counting, on documents of a corpus.</summary>
     /// <param name="corpus">The corpus, of which the first documents are scored.</param>
@@ -123,11 +115,11 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         for (long tokens = 0; rows.Count < corpus.DocumentCount && tokens < MostTokens; tokens += rows[^1].Length)
             rows.Add(corpus.Read(rows.Count)[..^1]);
         rows.RemoveAll(ids => ids.Contains(Tokenizer.EndOfTextId) || ids.Length == 0);
-        if (rows.Count == 0 || History.Records.Count == 0 || _counts is null || Recipe is null)
+        if (rows.Count == 0 || History.Records.Count == 0 || Model.Counts is null || Recipe is null)
             return null;
 
         double loss = -_evaluator.Score(rows).Sum(score => (double)score.LogLikelihood);
-        BaselineScore counted = rows.Aggregate(default(BaselineScore), (sum, ids) => sum + _counts.Score(ids, Tokenizer.EndOfTextId));
+        BaselineScore counted = rows.Aggregate(default(BaselineScore), (sum, ids) => sum + Model.Counts.Score(ids, Tokenizer.EndOfTextId));
         if (!isHeldOut)
             counted = counted with { BigramLogLikelihood = double.NegativeInfinity };
         return QualityCheck.Warning(Math.Exp(loss / counted.TokenCount), counted, History, Recipe, Tokenizer.VocabularySize);
@@ -154,7 +146,7 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
     public IDataView Transform(IDataView input)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(Model.IsDisposed, this);
         ArgumentNullException.ThrowIfNull(input);
         TextColumn.Check(input.Schema, _settings.TextColumnName, nameof(input));
         return new ScoredDataView(input, _evaluator, _columns, _settings.TextColumnName, WarnOnce());
@@ -168,40 +160,10 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(Model.IsDisposed, this);
         ArgumentNullException.ThrowIfNull(inputSchema);
         TextColumn.Check(inputSchema, _settings.TextColumnName, nameof(inputSchema));
         return new ScoringRowMapper(inputSchema, _evaluator, _columns, _settings.TextColumnName, WarnOnce());
-    }
-
-    /// <summary>Tells what the model focuses on in a text, and how well it predicts each token.</summary>
-    /// <param name="text">The text; less than <see cref="LeapConfig.ContextLength"/> tokens. An empty one gives a report of the end-of-text start
-    /// alone.</param>
-    /// <returns>The report. One pass of the network.</returns>
-    /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
-    /// <exception cref="ArgumentException">The text has <see cref="LeapConfig.ContextLength"/> tokens or more.</exception>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    public FocusReport Explain(string text)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(text);
-        return FocusReader.Explain(_model, Tokenizer, string.Empty, text, nameof(text));
-    }
-
-    /// <summary>Tells what the model focuses on in a prompt and a continuation while it predicts the continuation.</summary>
-    /// <param name="prompt">The prompt.</param>
-    /// <param name="continuation">What follows it, as <see cref="Generate"/> returns it; both together of less than
-    /// <see cref="LeapConfig.ContextLength"/> tokens. They are tokenized apart, so that a token belongs to one of them.</param>
-    /// <returns>The report; its aggregates count only the positions from which the continuation is predicted. One pass of the network.</returns>
-    /// <exception cref="ArgumentNullException">A text is <see langword="null"/>.</exception>
-    /// <exception cref="ArgumentException">The texts have <see cref="LeapConfig.ContextLength"/> tokens or more.</exception>
-    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    public FocusReport Explain(string prompt, string continuation)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        ArgumentNullException.ThrowIfNull(prompt);
-        ArgumentNullException.ThrowIfNull(continuation);
-        return FocusReader.Explain(_model, Tokenizer, prompt, continuation, nameof(continuation));
     }
 
     /// <summary>Measures how well the model predicts the texts of a view.</summary>
@@ -229,7 +191,7 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
     [SuppressMessage("ApiDesign", "RS0026", Justification = "The overloads' first parameters share no type that a call could leave open.")]
     public LanguageModelMetrics Evaluate(IDataView data, EvaluationOptions options, CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(Model.IsDisposed, this);
         ArgumentNullException.ThrowIfNull(data);
         TextColumn.Check(data.Schema, _settings.TextColumnName, nameof(data));
         return EvaluateTexts(TokenizedCorpus.Texts(data, _settings.TextColumnName, cancellationToken), options, cancellationToken);
@@ -248,7 +210,7 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
     public LanguageModelMetrics Evaluate(
         IEnumerable<string> documents, EvaluationOptions options, CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(Model.IsDisposed, this);
         ArgumentNullException.ThrowIfNull(documents);
         return EvaluateTexts(documents.Select(document => document.AsMemory()), options, cancellationToken);
     }
@@ -260,19 +222,16 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
     public void SavePretrained(string folder)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(Model.IsDisposed, this);
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        ModelFolder.Save(folder, target => ModelFiles.Write(target, _model, Tokenizer));
+        Model.Save(folder);
     }
 
     /// <summary>Frees the network. Views and mappers of this model must not be read any more.</summary>
     public void Dispose()
     {
-        if (_disposed)
-            return;
-        _disposed = true;
-        _evaluator.Dispose();
-        _model.Dispose();
+        Model.Dispose();
+        _gpu?.Dispose();
     }
 
     /// <inheritdoc/>
@@ -281,15 +240,15 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(Model.IsDisposed, this);
         ModelZip.Save(ctx, target =>
         {
-            ModelFiles.Write(target, _model, Tokenizer);
+            Model.GetParts().Write(target);
+            if (Model.Counts is BigramCounts counts)
+                target.Write(BigramCounts.FileName, counts.Write);
             target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
             if (History.Records.Count > 0)
                 target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
-            if (_counts is not null)
-                target.Write(BigramCounts.FileName, _counts.Write);
             if (Recipe is not null)
                 target.Write(ModelFileNames.Recipe, stream => SettingsJson.Write(stream, RecipeVersion, Recipe));
         });
@@ -299,7 +258,7 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         IEnumerable<ReadOnlyMemory<char>> texts, EvaluationOptions options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return new CorpusEvaluator(_model, Tokenizer, _counts, options, _settings.TokensPerBatch, cancellationToken).Evaluate(texts);
+        return new CorpusEvaluator(Model.Network, _computeLosses, Tokenizer, Model.Counts, options, cancellationToken).Evaluate(texts);
     }
 
     private Action WarnOnce()

@@ -45,6 +45,15 @@ internal static class TinyModel
         return context.Leap().LanguageModel(options).Fit(View(context, Texts));
     }
 
+    /// <summary>Makes a torch network of its own with a model's weights, in evaluation.</summary>
+    public static LeapModel CopyNetwork(LeapLanguageModelTransformer model)
+    {
+        var network = new LeapModel(model.Config, TorchSharp.torch.CPU, seed: 0);
+        network.SetWeights(model.Model.GetParts().Weights);
+        network.eval();
+        return network;
+    }
+
     public static ScoredRowView[] Rows(MLContext context, IDataView scored) =>
         [.. context.Data.CreateEnumerable<ScoredRowView>(scored, reuseRowObject: false)];
 }

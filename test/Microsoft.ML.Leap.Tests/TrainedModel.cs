@@ -34,7 +34,7 @@ public static class TrainedModel
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
-        float[] logits = Network.forward(tensor(ids.Select(id => (long)id).ToArray(), [1, ids.Length]), null).data<float>().ToArray();
+        float[] logits = Network.forward(tensor(ids.Select(id => (long)id).ToArray(), [1, ids.Length])).data<float>().ToArray();
         return [.. logits.Chunk(Network.Config.VocabularySize).Select(row =>
         {
             double total = Math.Log(row.Sum(value => Math.Exp(value)));
@@ -48,22 +48,5 @@ public static class TrainedModel
         return Enumerable.Range(scoredFrom, ids.Length - scoredFrom).Sum(i => rows[i - 1][ids[i]]);
     }
 
-    private static LeapModel ReadNetwork()
-    {
-        string folder = Directory.CreateTempSubdirectory().FullName;
-        Transformer.SavePretrained(folder);
-        IReadOnlyDictionary<string, Tensor> weights = SafeTensors.Load(Path.Combine(folder, "model.safetensors"));
-        Directory.Delete(folder, recursive: true);
-        var network = new LeapModel(Transformer.Config, CPU, 0);
-        network.eval();
-        using (no_grad())
-        {
-            foreach ((string name, var weight) in network.Weights)
-                weight.copy_(weights[name]);
-        }
-
-        foreach (Tensor weight in weights.Values)
-            weight.Dispose();
-        return network;
-    }
+    private static LeapModel ReadNetwork() => TinyModel.CopyNetwork(Transformer);
 }

@@ -19,3 +19,34 @@ internal sealed class EarlyStopping(TrainingSettings settings, TrainingState sta
         state.IsStoppedEarly = state.EvaluationsWithoutImprovement >= patience;
     }
 }
+
+/// <summary>Counts and reports steps that were skipped because their loss or gradient is not finite, and stops a run that takes
+/// none any more.</summary>
+internal sealed class SkippedStepGuard(TrainingSettings settings, TrainingState state)
+{
+    public void Count(StepResult result)
+    {
+        if (result.IsTaken)
+        {
+            state.SkippedInARow = 0;
+            return;
+        }
+
+        state.SkippedSteps++;
+        state.SkippedInARow++;
+        settings.Warn?.Invoke($"Step {state.Step} is skipped: its loss is {result.Loss}, its gradient norm {result.GradientNorm}.");
+        if (state.SkippedInARow >= settings.MaximumSkippedSteps)
+            throw Failure($"{state.SkippedInARow} steps in a row, up to step {state.Step}");
+    }
+
+    /// <summary>At the end of a run.</summary>
+    public void RequireSomeTaken()
+    {
+        if (state.Step > 0 && state.SkippedSteps == state.Step)
+            throw Failure($"all {state.Step} steps");
+    }
+
+    private static InvalidOperationException Failure(string steps) => new(
+        $"The training loss or its gradient is not a finite number in {steps}; the weights were not changed by them. " +
+        "Use a lower LearningRate, or a lower RescaleValue.");
+}

@@ -25,13 +25,13 @@ internal static class LanguageModelLoss
         using Tensor hidden = Hidden(model, inputs, documents);
         using Tensor rows = hidden.flatten(0, 1);
         using Tensor flat = targets.flatten();
-        var form = new LinearCrossEntropyForm(UsesBFloat16: model.training && model.TrainsInBFloat16);
+        var form = new LinearCrossEntropyLayout(UsesBFloat16: model.training && model.TrainsInBFloat16);
         return LinearCrossEntropy.Mean(rows, model.HeadWeight, model.HeadBias, flat, targetCount, form);
     }
 
     /// <summary>Computes what the output layer sees of sequences, or of packed documents.</summary>
     public static Tensor Hidden(LanguageModelNetwork model, Tensor inputs, PackedDocuments? documents) =>
-        documents is null ? model.Hidden(inputs, null) : model.HiddenOfPacked(inputs, documents);
+        documents is null ? model.Hidden(inputs) : model.HiddenOfPacked(inputs, documents);
 
     /// <summary>Mean over every target of every block, each counted once, in single precision and without dropout or gradients.</summary>
     /// <param name="model">The network.</param>

@@ -11,7 +11,7 @@ internal static class RunFingerprint
 {
     private const int BlocksAtOnce = 64;
 
-    public static Dictionary<string, string> Of(LeapConfig config, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
+    public static Dictionary<string, string> Compute(LeapConfig config, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
     {
         FormattableString[] numbers =
         [

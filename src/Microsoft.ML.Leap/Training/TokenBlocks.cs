@@ -29,7 +29,7 @@ internal abstract class TokenBlocks(TokenStore ids, long targetCount)
         int[] lengths = new int[blocks.Length];
         for (int i = 0; i < lengths.Length; i++)
             lengths[i] = blocks[i].Length;
-        PackedDocuments documents = PackedDocuments.Of(lengths);
+        PackedDocuments documents = PackedDocuments.Create(lengths);
         long[] inputs = new long[documents.Starts.Length];
         long[] targets = new long[documents.Starts.Length];
         int[] read = new int[documents.Longest + 1];

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
@@ -54,4 +55,50 @@ internal abstract class TokenStore(long count, int idSize) : IDisposable
 
     /// <summary>Reads bytes of the packed ids, in the machine's own order.</summary>
     protected abstract void ReadBytes(long offset, Span<byte> destination);
+}
+
+/// <summary>Token ids in memory, in chunks of <see cref="TokenStoreBuilder.ChunkBytes"/>.</summary>
+internal sealed class MemoryTokenStore(long count, int idSize, IReadOnlyList<byte[]> chunks) : TokenStore(count, idSize)
+{
+    public override void Dispose()
+    {
+    }
+
+    protected override void ReadBytes(long offset, Span<byte> destination)
+    {
+        while (!destination.IsEmpty)
+        {
+            (long chunk, long start) = Math.DivRem(offset, TokenStoreBuilder.ChunkBytes);
+            int size = Math.Min(destination.Length, TokenStoreBuilder.ChunkBytes - (int)start);
+            chunks[(int)chunk].AsSpan((int)start, size).CopyTo(destination);
+            destination = destination[size..];
+            offset += size;
+        }
+    }
+}
+
+/// <summary>Token ids in a memory-mapped file: the system keeps as much of it in memory as there is room.</summary>
+internal sealed class MappedTokenStore : TokenStore
+{
+    private readonly MemoryMappedFile _file;
+    private readonly MemoryMappedViewAccessor _view;
+
+    /// <param name="count">Number of ids.</param>
+    /// <param name="idSize">Bytes of one id.</param>
+    /// <param name="stream">The file, which closes with the store.</param>
+    public MappedTokenStore(long count, int idSize, FileStream stream)
+        : base(count, idSize)
+    {
+        _file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+        _view = _file.CreateViewAccessor(0, count * idSize, MemoryMappedFileAccess.Read);
+    }
+
+    public override void Dispose()
+    {
+        _view.Dispose();
+        _file.Dispose();
+    }
+
+    protected override void ReadBytes(long offset, Span<byte> destination) =>
+        _view.SafeMemoryMappedViewHandle.ReadSpan((ulong)(_view.PointerOffset + offset), destination);
 }

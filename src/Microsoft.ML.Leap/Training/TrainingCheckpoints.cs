@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,7 +10,10 @@ internal sealed class TrainingCheckpoints
 {
     private const string OptimizerFile = "optimizer.safetensors";
     private const string StateFile = "training.json";
+
+    // The loss of each step, which version 0.1 kept.
     private const string LossLog = "loss_log";
+
     private const int Version = 1;
 
     private readonly CheckpointSettings _settings;
@@ -47,45 +51,35 @@ internal sealed class TrainingCheckpoints
 
     /// <summary>Reads the rest of the checkpoint that <see cref="ReadState"/> read.</summary>
     /// <exception cref="FormatException">It is corrupt.</exception>
-    public void ReadRest(TrainingState state, LanguageModelNetwork model, AdamWOptimizer optimizer, BestWeights best, TrainingLog log)
+    public void ReadRest(TrainingState state, LanguageModelNetwork model, AdamWOptimizer optimizer, BestWeights best, List<TrainingRecord> records)
     {
         string path = _folder.PathOf(state.Step);
         ReadWeights(path, model.Weights.ToDictionary(entry => entry.Name, entry => (Tensor)entry.Weight));
-        Load(path, source => source.Read(OptimizerFile, stream => ReadOptimizer(stream, optimizer, log, state.Step)));
-        log.Records.AddRange(Load(path, source => source.Read(HistoryCsv.FileName, HistoryCsv.Read)));
+        Load(path, source => source.Read(OptimizerFile, stream => ReadOptimizer(stream, optimizer)));
+        records.AddRange(Load(path, source => source.Read(HistoryCsv.FileName, HistoryCsv.Read)));
         optimizer.StepCount = state.Step - state.SkippedSteps;
         if (state.BestStep is long bestStep && Directory.Exists(_folder.PathOf(bestStep)))
             ReadWeights(_folder.PathOf(bestStep), best.Tensors);
     }
 
-    public bool IsDue(TrainingState state, long stepsAnEpoch) => _settings.Interval.IsDue(state.Step, stepsAnEpoch, _sinceLast.Elapsed);
+    public bool IsDue(TrainingState state, long stepsPerEpoch) => _settings.Interval.IsDue(state.Step, stepsPerEpoch, _sinceLast.Elapsed);
 
-    public void Save(TrainingState state, AdamWOptimizer optimizer, TrainingLog log)
+    public void Save(TrainingState state, AdamWOptimizer optimizer, IReadOnlyList<TrainingRecord> records)
     {
         _folder.Write(state.Step, target =>
         {
             _settings.WriteModel(target);
-            target.Write(OptimizerFile, stream => WriteOptimizer(stream, optimizer, log));
-            target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, log.Records));
+            target.Write(OptimizerFile, stream => TensorFiles.Write(stream, optimizer.State));
+            target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, records));
             target.Write(StateFile, stream => SettingsJson.Write(stream, Version, new Content(state, _fingerprint)));
         });
         _folder.Prune(_settings.Kept, state.BestStep);
         _sinceLast.Restart();
     }
 
-    private static void WriteOptimizer(Stream stream, AdamWOptimizer optimizer, TrainingLog log)
+    private static bool ReadOptimizer(Stream stream, AdamWOptimizer optimizer)
     {
-        using Tensor losses = tensor(log.Losses.ToArray());
-        SafeTensorsWriter.Write(stream, [.. optimizer.State, KeyValuePair.Create(LossLog, losses)]);
-    }
-
-    private static bool ReadOptimizer(Stream stream, AdamWOptimizer optimizer, TrainingLog log, long steps)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor losses = zeros([steps], ScalarType.Float64);
-        var destinations = new Dictionary<string, Tensor>(optimizer.State, StringComparer.Ordinal) { [LossLog] = losses };
-        ReadTensors(stream, OptimizerFile, destinations, requireFinite: false);
-        log.Losses.AddRange(losses.data<double>().ToArray());
+        ReadTensors(stream, OptimizerFile, optimizer.State.ToDictionary(StringComparer.Ordinal), requireFinite: false);
         return true;
     }
 
@@ -102,14 +96,73 @@ internal sealed class TrainingCheckpoints
     private static void ReadTensors(Stream stream, string name, IReadOnlyDictionary<string, Tensor> destinations, bool requireFinite)
     {
         var reader = new SafeTensorsReader(stream, stream.Length, name);
-        string? fault = Checkpoint.FindFault(
-            destinations.ToDictionary(pair => pair.Key, pair => pair.Value.shape), reader.Tensors.ToDictionary(info => info.Name, info => info.Shape));
-        if (fault is not null)
+        Dictionary<string, long[]> found = reader.Tensors.Where(info => info.Name != LossLog).ToDictionary(info => info.Name, info => info.Shape);
+        if (Checkpoint.FindFault(destinations.ToDictionary(pair => pair.Key, pair => pair.Value.shape), found) is string fault)
             throw new FormatException($"{name}: {fault}");
-        reader.ReadTensors(info => destinations[info.Name], requireFinite);
+        using DisposeScope scope = NewDisposeScope();
+        TensorFiles.ReadInto(reader, info => info.Name == LossLog ? zeros(info.Shape, ScalarType.Float64) : destinations[info.Name], requireFinite);
     }
 
     private static T Load<T>(string path, Func<IModelSource, T> load) => ModelFolder.Load(path, load);
 
     private sealed record Content(TrainingState State, Dictionary<string, string> Fingerprint);
 }
+
+/// <summary>A folder of checkpoints, one a subfolder named by its step. A checkpoint is written under a temporary name and renamed, so
+/// that one with a final name is whole.</summary>
+internal sealed class CheckpointFolder(string folder)
+{
+    private const string Prefix = "step-";
+    private const string TemporarySuffix = ".tmp";
+
+    /// <summary>Gets the steps of the checkpoints, least first.</summary>
+    public IReadOnlyList<long> Steps => !Directory.Exists(folder)
+        ? []
+        : [.. Directory.EnumerateDirectories(folder, Prefix + "*").Select(StepOf).OfType<long>().Order()];
+
+    public string PathOf(long step) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D10}"));
+
+    /// <summary>Writes the checkpoint of a step, if there is none.</summary>
+    public void Write(long step, Action<IModelTarget> write)
+    {
+        string path = PathOf(step);
+        if (Directory.Exists(path))
+            return;
+        string temporary = path + TemporarySuffix;
+        DeleteIfExists(temporary);
+        ModelFolder.Save(temporary, write);
+        Directory.Move(temporary, path);
+    }
+
+    /// <summary>Deletes all but the latest checkpoints and the best one, and what killed runs left half-written.</summary>
+    public void Prune(int kept, long? best)
+    {
+        foreach (long step in Steps.SkipLast(kept).Where(step => step != best))
+        {
+            // Renamed first: a half-deleted checkpoint must not look like a whole one.
+            string temporary = PathOf(step) + TemporarySuffix;
+            DeleteIfExists(temporary);
+            Directory.Move(PathOf(step), temporary);
+        }
+
+        foreach (string temporary in Directory.EnumerateDirectories(folder, $"{Prefix}*{TemporarySuffix}").ToArray())
+            Directory.Delete(temporary, recursive: true);
+    }
+
+    private static void DeleteIfExists(string path)
+    {
+        if (Directory.Exists(path))
+            Directory.Delete(path, recursive: true);
+    }
+
+    private static long? StepOf(string path) =>
+        long.TryParse(Path.GetFileName(path.AsSpan())[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? step : null;
+}
+
+/// <summary>Where and when a run writes checkpoints.</summary>
+/// <param name="Folder">The folder.</param>
+/// <param name="Interval">How often.</param>
+/// <param name="Kept">How many are kept, beside the best.</param>
+/// <param name="Resume">Whether the run goes on from the latest.</param>
+/// <param name="WriteModel">Writes the model's files: at least the weights.</param>
+internal sealed record CheckpointSettings(string Folder, TrainingInterval Interval, int Kept, bool Resume, Action<IModelTarget> WriteModel);

@@ -13,13 +13,13 @@ internal sealed class TrainingLoop : IDisposable
     private readonly BestWeights _best;
     private readonly TrainingCheckpoints? _checkpoints;
     private readonly TrainingState _state;
-    private readonly TrainingLog _log = new();
+    private readonly List<TrainingRecord> _records = [];
     private readonly LearningRatePlan _rates;
     private readonly SkippedStepGuard _guard;
     private readonly EarlyStopping _earlyStopping;
     private readonly Stopwatch _watch = new();
     private readonly TimeForecast _forecast;
-    private readonly long _stepsAnEpoch;
+    private readonly long _stepsPerEpoch;
     private readonly long _stepCount;
     private TokenBlock[][] _batches = [];
     private long _batchesEpoch = -1;
@@ -32,20 +32,20 @@ internal sealed class TrainingLoop : IDisposable
         _settings = settings;
         _checkpoints = settings.Checkpoints is not CheckpointSettings wanted
             ? null
-            : new TrainingCheckpoints(wanted, RunFingerprint.Of(model.Config, training, validation, settings));
+            : new TrainingCheckpoints(wanted, RunFingerprint.Compute(model.Config, training, validation, settings));
         _state = _checkpoints?.ReadState() ?? new TrainingState();
         _stepper = new TrainingStep(model, training, settings);
         _best = new BestWeights(model.Weights);
-        _stepsAnEpoch = (training.BatchCount(settings.BatchSize) + settings.GradientAccumulation - 1) / settings.GradientAccumulation;
-        _stepCount = settings.MaximumSteps ?? settings.Epochs * _stepsAnEpoch;
+        _stepsPerEpoch = (training.BatchCount(settings.BatchSize) + settings.GradientAccumulation - 1) / settings.GradientAccumulation;
+        _stepCount = settings.MaximumSteps ?? settings.Epochs * _stepsPerEpoch;
         _rates = new LearningRatePlan(settings, _stepCount);
         _forecast = new TimeForecast(settings, _stepCount, training);
         _guard = new SkippedStepGuard(settings, _state);
         _earlyStopping = new EarlyStopping(settings, _state);
     }
 
-    /// <summary>Gets what the run has recorded so far.</summary>
-    public TrainingLog Log => _log;
+    /// <summary>Gets a record of each evaluation so far.</summary>
+    public IReadOnlyList<TrainingRecord> Records => _records;
 
     /// <summary>Gets the time of the run so far, evaluations included, and that before the checkpoint it went on from.</summary>
     public TimeSpan Elapsed => _state.Elapsed;
@@ -65,7 +65,7 @@ internal sealed class TrainingLoop : IDisposable
         _model.train();
         if (_state.Step > 0)
         {
-            _checkpoints!.ReadRest(_state, _model, _stepper.Optimizer, _best, _log);
+            _checkpoints!.ReadRest(_state, _model, _stepper.Optimizer, _best, _records);
             _settings.Inform?.Invoke($"The training goes on from the checkpoint of step {_state.Step} of {_stepCount}.");
         }
 
@@ -99,11 +99,11 @@ internal sealed class TrainingLoop : IDisposable
         _settings.ThrowIfCancelled();
         TrainingProgress progress = Step();
         TimeSpan before = _watch.Elapsed;
-        if (IsOver || _settings.EvaluationInterval.IsDue(_state.Step, _stepsAnEpoch, TimeSpan.Zero))
+        if (IsOver || _settings.EvaluationInterval.IsDue(_state.Step, _stepsPerEpoch, TimeSpan.Zero))
             progress = Evaluate(progress);
         bool isBest = _settings.KeepBestModel && _state.BestStep == _state.Step;
-        if (_checkpoints is not null && (IsOver || isBest || _checkpoints.IsDue(_state, _stepsAnEpoch)))
-            _checkpoints.Save(_state, _stepper.Optimizer, _log);
+        if (_checkpoints is not null && (IsOver || isBest || _checkpoints.IsDue(_state, _stepsPerEpoch)))
+            _checkpoints.Save(_state, _stepper.Optimizer, _records);
         _state.Elapsed += _watch.Elapsed - before;
         _settings.Report?.Invoke(progress with { Elapsed = _state.Elapsed });
     }
@@ -118,7 +118,6 @@ internal sealed class TrainingLoop : IDisposable
         _state.Stepping += _watch.Elapsed - before;
         _state.Tokens += result.Tokens;
         _forecast.Observe(_state.Step, _watch.Elapsed - before);
-        _log.Losses.Add(result.Loss);
         _guard.Count(result);
         if (result.IsTaken)
         {
@@ -131,7 +130,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private ReadOnlySpan<TokenBlock[]> NextBatches()
     {
-        (long epoch, long stepInEpoch) = Math.DivRem(_state.Step, _stepsAnEpoch);
+        (long epoch, long stepInEpoch) = Math.DivRem(_state.Step, _stepsPerEpoch);
         if (epoch != _batchesEpoch)
             _batches = _training.Shuffle(_settings.Seed, epoch, _settings.BatchSize);
         _batchesEpoch = epoch;
@@ -142,7 +141,7 @@ internal sealed class TrainingLoop : IDisposable
     private TrainingProgress Evaluate(TrainingProgress progress)
     {
         double? loss = _validation is null ? null : Validate(_validation);
-        _log.Records.Add(new TrainingRecord
+        _records.Add(new TrainingRecord
         {
             Epoch = progress.Epoch,
             Step = _state.Step,
@@ -178,8 +177,8 @@ internal sealed class TrainingLoop : IDisposable
     {
         return new TrainingProgress
         {
-            Epoch = (int)((_state.Step - 1) / _stepsAnEpoch) + 1,
-            EpochCount = (int)((_stepCount + _stepsAnEpoch - 1) / _stepsAnEpoch),
+            Epoch = (int)((_state.Step - 1) / _stepsPerEpoch) + 1,
+            EpochCount = (int)((_stepCount + _stepsPerEpoch - 1) / _stepsPerEpoch),
             Step = _state.Step,
             StepCount = _stepCount,
             SkippedSteps = _state.SkippedSteps,

@@ -47,15 +47,15 @@ public class DriftCommandTests
     {
         using LeapModel model = DriftNetwork.Create(2, 12, 2, 40, seed: 1);
         using var exact = new DoubleNetwork(model);
-        using var network = new RecurrentNetwork(model);
-        using RecurrentState state = network.CreateState();
+        using var network = new LeapNetwork(model.Config, model.GetWeights());
+        using NetworkState state = network.CreateState();
         using var scope = TorchSharp.torch.NewDisposeScope();
         float[] means = new float[12];
         int[] ids = [1, 2, 3, 4, 5, 6, 7];
         exact.Read(ids);
         network.Read([1, 2, 3, 4, 5, 6, 8], state, new float[12]);
 
-        StateMeans.Write((RawRecurrentState)state, model.Config, 0, means);
+        StateMeans.Write(state, model.Config, 0, means);
         var errors = default(ErrorRange);
         errors.Add(exact.Means(0, 6), means);
 

@@ -45,12 +45,12 @@ public class FaithfulnessCommandTests
     [TestMethod]
     public void Interval_OfSamples_IsTheMeanAndItsStandardErrors()
     {
-        var interval = Interval.Of([1, 2, 3, 4]);
+        var interval = Interval.FromSamples([1, 2, 3, 4]);
         Assert.AreEqual(2.5, interval.Mean);
         double half = 1.96 * Math.Sqrt(5.0 / 3 / 4);
         Assert.AreEqual(2.5 - half, interval.Low, 1e-12);
         Assert.AreEqual(2.5 + half, interval.High, 1e-12);
-        Assert.ThrowsExactly<ArgumentException>(() => Interval.Of([1]));
+        Assert.ThrowsExactly<ArgumentException>(() => Interval.FromSamples([1]));
     }
 
     [TestMethod]
@@ -80,7 +80,7 @@ public class FaithfulnessCommandTests
     public void MeanShare_OfFirstTokens_EqualsTheReportsShares()
     {
         int[] ids = [TrainedModel.Transformer.Tokenizer.EndOfTextId, .. TrainedModel.Transformer.Tokenizer.Encode("the cat sat")];
-        double[] actual = FocusRanking.MeanShare(TrainedModel.Network, new DeletionCase(ids, 3, 8));
+        double[] actual = FocusRanking.MeanShare(TrainedModel.Transformer.Model.Network, new DeletionCase(ids, 3, 8));
 
         FocusReport report = TrainedModel.Transformer.Explain("the cat sat");
         for (int j = 1; j <= 3; j++)

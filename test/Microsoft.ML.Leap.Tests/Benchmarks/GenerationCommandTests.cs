@@ -29,7 +29,7 @@ public class GenerationCommandTests
         foreach (string key in keys)
             Assert.IsTrue((double)json[key]! > 0, key);
         var config = new LeapConfig(50, 16, 32, 2, 2, usePositionEmbeddings: false);
-        using RecurrentState state = RecurrentState.Create(config, TorchSharp.torch.CPU);
+        using var state = new NetworkState(config);
         Assert.AreEqual(state.SizeInBytes, (long)json["stateBytes"]!);
     }
 }

@@ -53,7 +53,7 @@ public class Gpt2ModelTests
         using Gpt2Model model = Strong(Config());
         Tensor ids = Ids(2, 33);
 
-        double[] actual = Doubles(model.call(ids, null));
+        double[] actual = Doubles(model.call(ids));
 
         var naive = new NaiveGpt2(model.Config, WeightsOf(model));
         double[] expected = [.. Enumerable.Range(0, 2).SelectMany(b => naive.Logits(ids[b].data<long>().ToArray()).SelectMany(row => row))];
@@ -97,18 +97,10 @@ public class Gpt2ModelTests
         Tensor changed = ids.clone();
         changed.narrow(1, 25, 15).add_(1).remainder_(Vocabulary);
 
-        Tensor difference = (model.call(ids, null) - model.call(changed, null)).abs();
+        Tensor difference = (model.call(ids) - model.call(changed)).abs();
 
         Assert.AreEqual(0f, difference.narrow(1, 0, 25).max().item<float>());
         Assert.AreNotEqual(0f, difference.narrow(1, 25, 15).max().item<float>());
-    }
-
-    [TestMethod]
-    public void Hidden_WithAMask_IsRefused()
-    {
-        using DisposeScope scope = NewDisposeScope();
-        using var model = new Gpt2Model(Config(), CPU, 1);
-        Assert.ThrowsExactly<NotSupportedException>(() => model.Hidden(Ids(1, 4), ones([1, 4], ScalarType.Bool)));
     }
 
     [TestMethod]

@@ -22,8 +22,9 @@ public class Gpt2StepTests
         var random = new Random(1);
         int[] ids = [.. Enumerable.Range(0, length).Select(_ => random.Next(Vocabulary))];
         using var noGradients = no_grad();
-        float[] expected = model.call(tensor([.. ids.Select(id => (long)id)], [1, length]), null).data<float>().ToArray();
-        using var step = new Gpt2Step(new Gpt2Weights(model), length);
+        float[] expected = model.call(tensor([.. ids.Select(id => (long)id)], [1, length])).data<float>().ToArray();
+        using var weights = new Gpt2Weights(model);
+        using var step = new Gpt2Step(weights, length);
         using var cache = new KeyValueCache(model.Config, length);
         float[] hidden = new float[hiddenSize];
         float[] logits = new float[Vocabulary];

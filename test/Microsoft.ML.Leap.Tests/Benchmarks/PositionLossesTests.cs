@@ -12,18 +12,17 @@ public class PositionLossesTests
         int[] ids = [.. Enumerable.Range(0, 60).Select(i => i * i % 23)];
         var config = new LeapConfig(23, 16, 8, 3, 2, initializerRange: 0.4);
         using var model = new LeapModel(config, CPU, 2);
-        model.eval();
-        using var network = new RecurrentNetwork(model);
+        using var network = new LeapNetwork(config, model.GetWeights());
 
-        Assert.AreEqual(Stepwise(PositionPolicy.Restart), PositionLosses.Restarting(model, ids), 1e-5);
-        Assert.AreEqual(Stepwise(PositionPolicy.Clamp), PositionLosses.Endless(model, ids), 1e-5);
-        Assert.AreNotEqual(PositionLosses.Blocks(model, ids), PositionLosses.Restarting(model, ids), 1e-3);
+        Assert.AreEqual(Stepwise(PositionPolicy.Restart), PositionLosses.Restarting(network, ids), 1e-5);
+        Assert.AreEqual(Stepwise(PositionPolicy.Clamp), PositionLosses.Endless(network, ids), 1e-5);
+        Assert.AreNotEqual(PositionLosses.Blocks(network, ids), PositionLosses.Restarting(network, ids), 1e-3);
 
         double Stepwise(PositionPolicy policy)
         {
             List<int> context = [];
             double sum = 0;
-            using RecurrentState state = network.CreateState();
+            using NetworkState state = network.CreateState();
             float[] hidden = new float[config.HiddenSize];
             float[] logits = new float[config.VocabularySize];
             for (int i = 0; i < ids.Length - 1; i++)

@@ -20,7 +20,7 @@ public class TrainingReportTests
         var shape = new TrainingShape { UsesBFloat16 = usesBFloat16 };
         TrainingRound[] rounds = [Round(1), Round(2), Round(10)];
 
-        TrainingReport report = TrainingReport.Of(MachineFacts.Collect(), shape, rounds, Facts());
+        TrainingReport report = TrainingReport.FromRounds(MachineFacts.Collect(), shape, rounds, Facts());
 
         Assert.AreEqual(4096 / 2.0, report.TokensPerSecondLeap);
         Assert.AreEqual(4096 / 6.0, report.TokensPerSecondGpt2, 1e-9);
@@ -29,7 +29,7 @@ public class TrainingReportTests
         Assert.AreEqual(20, report.RatioToNaive, 1e-9);
         Assert.AreEqual(100, report.MatmulGflopsFloat32);
         Assert.AreEqual(400, report.MatmulGflopsBFloat16);
-        Assert.AreEqual(ProductWork.OperationsAStep(shape) / (rate * 1e9) / 2, report.LimitFraction, 1e-9);
+        Assert.AreEqual(ProductWork.OperationsPerStep(shape) / (rate * 1e9) / 2, report.LimitFraction, 1e-9);
         Assert.AreEqual((1, 3, 4, 2), (report.PeakMegabytesLeap, report.PeakMegabytesNaiveTunedAllocator, report.PeakMegabytesNaive, report.PeakMegabytesGpt2));
         Assert.AreEqual(2000, report.StepMillisecondsLeap, 1e-9);
         Assert.AreEqual(200, report.OtherMilliseconds, 1e-9);

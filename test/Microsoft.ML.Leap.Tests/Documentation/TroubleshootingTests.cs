@@ -20,7 +20,9 @@ public partial class TroubleshootingTests
     // What the package's public surface cannot bring about.
     private static readonly string[] Internal =
     [
-        "The text has ended.", "Expected a contiguous", "Expected ids of shape", "The mask's shape", "The network has no tensor",
+        "The text has ended.", "Expected a contiguous", "Expected ids of shape", "A matrix of", " sequences, but ", " has no tokens.",
+        "is of a network of another shape.", "A network of this shape has", "of … values is missing.", " must have … values, but has ",
+        "The type holds no floating-point numbers.",
         "Expected the name of a file", "The tensors of a stream can be read only once.", "The destination of tensor",
         "A safetensors file holds tensors of", "A tensor cannot be named", "Two tensors are named", "The settings are null.",
         "A search for special literals found none", "computes no packed documents.", "Packed documents are for the fused attention.",

@@ -111,7 +111,7 @@ public class FocusColumnsTests
         using LeapLanguageModelTransformer model = TinyModel.Fit(Context, options => options.ContextLength = 1);
         using var folder = new TemporaryFolder();
         model.SavePretrained(folder.Path);
-        using var state = new TorchState(TinyModel.WeightCount);
+        using var state = new TorchState();
         StringAssert.Contains(
             Assert.ThrowsExactly<ArgumentException>(
                 () => Context.Leap().LoadPretrained(folder.Path, device: "cpu", focusWeightsColumnName: "F")).Message,
@@ -144,36 +144,30 @@ public class FocusColumnsTests
     // A window that begins within a row: its first token stands where the start would.
     private static float[] NaiveWindow(string text)
     {
-        using var noGradients = TorchSharp.torch.no_grad();
-        using var scope = TorchSharp.torch.NewDisposeScope();
-        using var capture = new FocusCapture();
+        LeapConfig config = s_model.Config;
         long[] ids = [.. s_model.Tokenizer.Encode(text).Select(id => (long)id)];
-        using LeapModel network = s_model.CopyNetwork(TorchSharp.torch.CPU, seed: 0);
-        network.eval();
-        network.Hidden(TorchSharp.torch.tensor(ids, [1, ids.Length]), null, capture);
-        float[] focus = new float[ids.Length];
-        foreach (LayerFocus layer in capture.Layers)
+        var naive = new NaiveLeap(config, s_model.Model.GetParts().Weights.ToDictionary(pair => pair.Key, pair => Array.ConvertAll(pair.Value, value => (double)value)));
+        naive.Logits(ids);
+        double[] focus = new double[ids.Length];
+        for (int h = 0; h < naive.Heads.Count; h++)
         {
-            float[] weights = layer.Weights.contiguous().data<float>().ToArray();
-            float[] gates = layer.Gates.contiguous().data<float>().ToArray();
-            int heads = weights.Length / ids.Length;
-            for (int k = 0; k < weights.Length; k++)
+            (double[] weights, double[] gates) = naive.Heads[h];
+            int window = config.WindowSizes[h / config.HeadCount];
+            for (int j = 0; j < ids.Length; j++)
             {
-                (int j, int head) = (k / heads, k % heads);
                 double sum = 0;
                 int count = 0;
-                for (int i = j; i < Math.Min(ids.Length, j + layer.Window); i++, count++)
+                for (int i = j; i < Math.Min(ids.Length, j + window); i++, count++)
                 {
-                    int first = Math.Max(0, i - layer.Window + 1);
-                    double total = Enumerable.Range(first, i - first + 1).Sum(t => (double)weights[t * heads + head]);
-                    sum += gates[i * heads + head] * (i - first + 1) * weights[k] / total;
+                    int first = Math.Max(0, i - window + 1);
+                    sum += gates[i] * (i - first + 1) * weights[j] / weights[first..(i + 1)].Sum();
                 }
 
-                focus[j] += (float)(sum / count / heads / capture.Layers.Count);
+                focus[j] += sum / count / naive.Heads.Count;
             }
         }
 
-        return focus;
+        return Array.ConvertAll(focus, value => (float)value);
     }
 
     private static void AssertClose(float[] expected, float[] actual)

@@ -55,7 +55,7 @@ public class FocusPageTests : BrowserTest
         await AssertPaintedAsync(page, [.. shares.Select(share => (float)share)], isWithStart: true);
         ILocator details = page.Locator("#details");
         await Expect(details).ToContainTextAsync($"gate {report.GetGates(1, 1)[position]:0.00}");
-        await Expect(details).ToContainTextAsync($"surprise {report.Tokens[position].Surprise:0.0} bits");
+        await Expect(details).ToContainTextAsync($"surprise {report.Tokens[position].Surprisal:0.0} bits");
         await Expect(details).ToContainTextAsync($"{100 * shares.Max():0.0} %");
         Assert.IsEmpty(faults, string.Join('\n', faults));
     }

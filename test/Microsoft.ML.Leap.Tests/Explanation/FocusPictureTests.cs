@@ -41,7 +41,7 @@ public partial class FocusPictureTests
         for (int i = 1; i < tokens.Count; i++)
         {
             Assert.AreEqual(Report.Focus[i] / greatest, double.Parse(tokens[i].Groups[2].Value), 1e-4);
-            Assert.AreEqual(Report.Tokens[i].Surprise, double.Parse(tokens[i].Groups[3].Value), 0.051);
+            Assert.AreEqual(Report.Tokens[i].Surprisal, double.Parse(tokens[i].Groups[3].Value), 0.051);
             Assert.AreEqual(Report.Tokens[i].IsContinuation, tokens[i].Groups[1].Value.Contains("continuation", StringComparison.Ordinal));
         }
     }
@@ -88,7 +88,7 @@ public partial class FocusPictureTests
     public void ToString_Report_NamesTheMostFocused()
     {
         FocusToken most = Report.Tokens.Skip(1).MaxBy(token => Report.Focus[token.Index])!;
-        StringAssert.StartsWith(Report.ToString(), $"focus of 15 tokens in 2 layers of 2 heads; most on '{FocusDisplay.Of(Report, most)}' {Report.Focus[most.Index]:0.00}, ");
+        StringAssert.StartsWith(Report.ToString(), $"focus of 15 tokens in 2 layers of 2 heads; most on '{FocusDisplay.Describe(Report, most)}' {Report.Focus[most.Index]:0.00}, ");
         Assert.AreEqual("focus of 1 tokens in 2 layers of 2 heads", HostileModel.Transformer.Explain("").ToString());
     }
 

@@ -18,7 +18,7 @@ public class FocusReportTests
         var naive = new NaiveLeap(Model.Config, TrainedModel.Network.Weights.ToDictionary(
             entry => entry.Name, entry => entry.Weight.data<float>().Select(value => (double)value).ToArray()));
         long[] ids = [Model.Tokenizer.EndOfTextId, .. Model.Tokenizer.Encode(Text).Select(id => (long)id)];
-        naive.Logits(ids, [.. ids.Select(_ => true)]);
+        naive.Logits(ids);
 
         CollectionAssert.AreEqual(ids, report.Tokens.Select(token => (long)token.Id).ToArray());
         CollectionAssert.AreEqual(Model.Config.WindowSizes.ToArray(), report.WindowSizes.ToArray());
@@ -66,11 +66,11 @@ public class FocusReportTests
         int[] ids = [.. report.Tokens.Select(token => token.Id)];
         double[][] naive = TrainedModel.NaiveLogProbabilities(ids[..^1]);
 
-        Assert.IsTrue(report.Tokens[0].IsStart && double.IsNaN(report.Tokens[0].LogLikelihood) && double.IsNaN(report.Tokens[0].Surprise));
+        Assert.IsTrue(report.Tokens[0].IsStart && double.IsNaN(report.Tokens[0].LogLikelihood) && double.IsNaN(report.Tokens[0].Surprisal));
         for (int i = 1; i < ids.Length; i++)
         {
             Assert.AreEqual(naive[i - 1][ids[i]], report.Tokens[i].LogLikelihood, 1e-4);
-            Assert.AreEqual(Math.Pow(2, -report.Tokens[i].Surprise), Math.Exp(report.Tokens[i].LogLikelihood), 1e-9);
+            Assert.AreEqual(Math.Pow(2, -report.Tokens[i].Surprisal), Math.Exp(report.Tokens[i].LogLikelihood), 1e-9);
         }
 
         Assert.AreEqual(TrainedModel.Score(Text)[0].LogLikelihood, report.Tokens.Skip(1).Sum(token => token.LogLikelihood), 1e-3);
@@ -170,7 +170,7 @@ public class FocusReportTests
         {
             Assert.AreEqual(report.GetWeights(layers[i], heads[i])[tokens[i]], weights[i]);
             Assert.AreEqual(report.GetFocus(layers[i], heads[i])[tokens[i]], focus[i]);
-            Assert.AreEqual((float)report.Tokens[tokens[i]].Surprise, surprise[i]);
+            Assert.AreEqual((float)report.Tokens[tokens[i]].Surprisal, surprise[i]);
         }
 
         CollectionAssert.AreEqual(
@@ -187,7 +187,7 @@ public class FocusReportTests
         Assert.AreEqual("a\ufffd<é>", (string?)json["text"]);
         Assert.IsNull(json["tokens"]![0]!["logLikelihood"]);
         Assert.HasCount(report.Tokens.Count, json["tokens"]!.AsArray());
-        Assert.AreEqual(report.Tokens[2].Surprise, (double)json["tokens"]![2]!["surprise"]!);
+        Assert.AreEqual(report.Tokens[2].Surprisal, (double)json["tokens"]![2]!["surprise"]!);
         Assert.AreEqual(report.GetWeights(1, 0)[3], (float)json["layers"]![1]!["heads"]![0]!["weights"]![3]!);
         Assert.AreEqual(report.GetFocus(1)[3], (float)json["layers"]![1]!["focus"]![3]!);
         Assert.AreEqual(16, (int)json["layers"]![1]!["window"]!);

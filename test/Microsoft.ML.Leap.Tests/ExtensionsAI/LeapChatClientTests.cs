@@ -17,7 +17,7 @@ public class LeapChatClientTests
 
     private static readonly ChatMessage[] Conversation = [new(ChatRole.System, "the"), new(ChatRole.User, "cat")];
 
-    private static LeapLanguageModelTransformer Model => TrainedModel.Transformer;
+    private static LeapLanguageModel Model => TrainedModel.Transformer.Model;
 
     [TestMethod]
     public async Task GetResponseAsync_Conversation_IsContinued()
@@ -119,7 +119,7 @@ public class LeapChatClientTests
     {
         using var client = new LeapChatClient(Model, Restarting with { ModelId = "mine" });
         Assert.AreEqual("mine", ((ChatClientMetadata)client.GetService(typeof(ChatClientMetadata))!).DefaultModelId);
-        Assert.AreSame(Model, client.GetService(typeof(LeapLanguageModelTransformer)));
+        Assert.AreSame(Model, client.GetService(typeof(LeapLanguageModel)));
         Assert.AreSame(client, client.GetService(typeof(IChatClient)));
         Assert.IsNull(client.GetService(typeof(string)));
         Assert.IsNull(client.GetService(typeof(IChatClient), "key"));
@@ -128,7 +128,7 @@ public class LeapChatClientTests
     [TestMethod]
     public void Dispose_OwnedModel_IsDisposed()
     {
-        LeapLanguageModelTransformer model = TinyModel.Fit(new MLContext(1), options => options.Epochs = 1);
+        LeapLanguageModel model = TinyModel.Fit(new MLContext(1), options => options.Epochs = 1).Model;
         new LeapChatClient(model).Dispose();
         model.Generate("a");
         new LeapChatClient(model, new LeapChatClientOptions { OwnsModel = true }).Dispose();
@@ -154,7 +154,7 @@ public class LeapChatClientTests
         Assert.AreEqual(first, (await client.GetResponseAsync("the")).Text);
         Assert.AreNotEqual(first, (await client.GetResponseAsync("a dog")).Text);
         Assert.IsNotEmpty(log.Lines);
-        Assert.AreSame(Model, client.GetService<LeapLanguageModelTransformer>());
+        Assert.AreSame(Model, client.GetService<LeapLanguageModel>());
     }
 
     private sealed class LogLines : ILoggerProvider, ILogger

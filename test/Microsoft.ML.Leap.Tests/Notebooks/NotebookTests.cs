@@ -123,6 +123,24 @@ public partial class NotebookTests
     }
 
     [TestMethod]
+    public async Task Embed_TinySettings_ComparesThreeWays()
+    {
+        IReadOnlyList<CellOutput> outputs = await RunAsync(
+            "06-Embed", "trainingTexts = 500; labelCounts = [5]; draws = 1; testTexts = 20; epochs = 1;");
+
+        foreach (string way in new[] { "embedding", "FeaturizeText", "both" })
+            Assert.IsGreaterThan(0, Number($@"5 labels per class, {way} +([\d.]+) %", outputs));
+        StringAssert.Contains(Text(outputs), " won");
+    }
+
+    [TestMethod]
+    public void StoredOutputs_OfEmbed_SayWhoWon()
+    {
+        CellOutput[] outputs = [.. NotebookFile.ReadOutputs(Path.Combine(Folder, "06-Embed.ipynb")).SelectMany(cell => cell)];
+        StringAssert.Contains(Text(outputs), "100 labels per class: FeaturizeText won");
+    }
+
+    [TestMethod]
     [DataRow("01-Train", "unseen texts")]
     [DataRow("02-Score", "rows that do not belong")]
     [DataRow("03-Generate", "a state of")]

@@ -105,7 +105,7 @@ public class WebApiTests
     [TestMethod]
     public async Task Generate_StreamLeftByItsClient_EndsTheWorkAndFreesItsMemory()
     {
-        using var torch = new TorchState(TinyModel.WeightCount);
+        using var torch = new TorchState();
         await using RunningWebApi api = await StartWithFewPlacesAsync();
         for (int i = 0; i < 6; i++)
         {

@@ -22,7 +22,7 @@ public class CarriedEvaluationTests
         using LeapModel whole = Lengthen(model, stream.Length, length);
         var options = new EvaluationOptions
         {
-            Mode = EvaluationMode.Carried,
+            Mode = EvaluationMode.Streaming,
             EndOfText = EndOfTextHandling.Scored,
             BlockLength = length,
             PositionBucketSize = length,
@@ -46,7 +46,7 @@ public class CarriedEvaluationTests
         // Otherwise the test above would not show that anything is carried.
         string[] documents = [string.Concat(TinyModel.Texts)];
         LanguageModelMetrics disjoint = TrainedModel.Transformer.Evaluate(documents, new EvaluationOptions());
-        LanguageModelMetrics carried = TrainedModel.Transformer.Evaluate(documents, new EvaluationOptions { Mode = EvaluationMode.Carried });
+        LanguageModelMetrics carried = TrainedModel.Transformer.Evaluate(documents, new EvaluationOptions { Mode = EvaluationMode.Streaming });
         Assert.AreEqual(disjoint.TokenCount, carried.TokenCount);
         Assert.AreNotEqual(disjoint.CrossEntropy, carried.CrossEntropy, 1e-5);
     }
@@ -54,7 +54,7 @@ public class CarriedEvaluationTests
     // The same network in a context as long as the text; learned positions begin anew in each block.
     private static LeapModel Lengthen(LeapLanguageModelTransformer model, int context, int blockLength)
     {
-        using LeapModel network = model.CopyNetwork(CPU, 0);
+        using LeapModel network = TinyModel.CopyNetwork(model);
         LeapConfig config = network.Config;
         var longer = new LeapModel(
             new LeapConfig(
@@ -76,7 +76,7 @@ public class CarriedEvaluationTests
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
         Tensor ids = tensor(stream.Select(id => (long)id).ToArray());
-        Tensor logits = model.forward(ids[..^1].unsqueeze(0), null)[0].to(ScalarType.Float64);
+        Tensor logits = model.forward(ids[..^1].unsqueeze(0))[0].to(ScalarType.Float64);
         return (logits.logsumexp(1) - logits.gather(1, ids[1..].unsqueeze(1)).squeeze(1)).sum().item<double>();
     }
 }

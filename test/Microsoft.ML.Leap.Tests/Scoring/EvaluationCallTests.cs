@@ -11,7 +11,7 @@ public class EvaluationCallTests
     [TestMethod]
     [DataRow(EvaluationMode.Disjoint)]
     [DataRow(EvaluationMode.Strided)]
-    [DataRow(EvaluationMode.Carried)]
+    [DataRow(EvaluationMode.Streaming)]
     public void Evaluate_OneLongStream_TakesConstantMemory(EvaluationMode mode)
     {
         // Blocks of 16 tokens are too small to share among threads.
@@ -37,7 +37,7 @@ public class EvaluationCallTests
     [TestMethod]
     [DataRow(EvaluationMode.Disjoint)]
     [DataRow(EvaluationMode.Strided)]
-    [DataRow(EvaluationMode.Carried)]
+    [DataRow(EvaluationMode.Streaming)]
     public void Evaluate_AnyMode_LeavesTorchAndTheReadersTensorsAlone(EvaluationMode mode)
     {
         LeapLanguageModelTransformer model = TrainedModel.Transformer;
@@ -62,7 +62,7 @@ public class EvaluationCallTests
 
     [TestMethod]
     [DataRow(EvaluationMode.Disjoint)]
-    [DataRow(EvaluationMode.Carried)]
+    [DataRow(EvaluationMode.Streaming)]
     public void Evaluate_CancelledWhileReading_ThrowsAndLeavesTorchAlone(EvaluationMode mode)
     {
         LeapLanguageModelTransformer model = TrainedModel.Transformer;
@@ -99,7 +99,7 @@ public class EvaluationCallTests
     [TestMethod]
     [DataRow(EvaluationMode.Disjoint)]
     [DataRow(EvaluationMode.Strided)]
-    [DataRow(EvaluationMode.Carried)]
+    [DataRow(EvaluationMode.Streaming)]
     public void Evaluate_ManyThreads_AgreeWithOne(EvaluationMode mode)
     {
         double expected = TrainedModel.Transformer.Evaluate(TinyModel.Texts, Joined with { Mode = mode }).LogLikelihood;
@@ -114,11 +114,11 @@ public class EvaluationCallTests
         AssertRefused<ArgumentOutOfRangeException>(new() { Mode = EvaluationMode.Strided, BlockLength = 4, Stride = 5 }, "Stride");
         AssertRefused<ArgumentException>(new() { Stride = 5 }, "Stride");
         AssertRefused<ArgumentException>(new() { DocumentsPerStream = 5 }, "DocumentsPerStream");
-        AssertRefused<ArgumentException>(new() { BlocksShareBorders = false, Mode = EvaluationMode.Carried }, "BlocksShareBorders");
-        AssertRefused<ArgumentException>(new() { BlocksShareBorders = false, BlockLength = 1 }, "BlockLength");
+        AssertRefused<ArgumentException>(new() { PredictBlockStarts = false, Mode = EvaluationMode.Streaming }, "PredictBlockStarts");
+        AssertRefused<ArgumentException>(new() { PredictBlockStarts = false, BlockLength = 1 }, "BlockLength");
         AssertRefused<ArgumentException>(new() { ShiftLastBlock = true, DropRemainder = true }, "DropRemainder");
-        AssertRefused<ArgumentException>(new() { ShiftLastBlock = true, BlocksShareBorders = false }, "BlocksShareBorders");
-        AssertRefused<ArgumentException>(new() { ShiftLastBlock = true, Mode = EvaluationMode.Carried }, "Carried");
+        AssertRefused<ArgumentException>(new() { ShiftLastBlock = true, PredictBlockStarts = false }, "PredictBlockStarts");
+        AssertRefused<ArgumentException>(new() { ShiftLastBlock = true, Mode = EvaluationMode.Streaming }, "Streaming");
     }
 
     [TestMethod]

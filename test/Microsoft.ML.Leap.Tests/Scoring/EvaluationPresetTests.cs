@@ -35,7 +35,7 @@ public class EvaluationPresetTests
         File.WriteAllText(path, string.Join('\n', lines));
         using LeapLanguageModelTransformer model = TinyModel.Fit(
             TrainedModel.Context, options => options.Tokenizer = TokenizerOptions.Bytes(endTokenAfterEachLine: true));
-        using LeapModel network = model.CopyNetwork(TorchSharp.torch.CPU, 0);
+        using LeapModel network = TinyModel.CopyNetwork(model);
         using TokenStore ids = Wikitext2Corpus.Pack(path, model.Tokenizer, Context);
         StreamBlocks blocks = StreamBlocks.Separate(ids, Context);
         double expected = LanguageModelLoss.Evaluate(network, blocks, batchSize: 32, () => { });

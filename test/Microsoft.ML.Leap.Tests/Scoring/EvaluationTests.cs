@@ -70,7 +70,7 @@ public class EvaluationTests
             EndOfText = EndOfTextHandling.Scored,
             DocumentsPerStream = 3,
             BlockLength = 10,
-            BlocksShareBorders = false,
+            PredictBlockStarts = false,
             DropRemainder = true,
         };
         var expected = Documents.Chunk(3)

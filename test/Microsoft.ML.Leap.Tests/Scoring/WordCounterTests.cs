@@ -19,20 +19,20 @@ public class WordCounterTests
     public void Count_Text_AgreesWithPython(string text, long words, long pieces)
     {
         Assert.AreEqual(words, WordCounter.Count(text, WordCountRule.Words));
-        Assert.AreEqual(pieces, WordCounter.Count(text, WordCountRule.PiecesOfSplit));
+        Assert.AreEqual(pieces, WordCounter.Count(text, WordCountRule.PythonSplit));
     }
 
     [TestMethod]
     public void Count_SeparatorsOfAscii_AreWhiteSpaceToPythonAlone()
     {
         Assert.AreEqual(1, WordCounter.Count("a\u001cb\u001f", WordCountRule.Words));
-        Assert.AreEqual(3, WordCounter.Count("a\u001cb\u001f", WordCountRule.PiecesOfSplit));
+        Assert.AreEqual(3, WordCounter.Count("a\u001cb\u001f", WordCountRule.PythonSplit));
     }
 
     [TestMethod]
     public void Count_EmptyText_IsZero()
     {
         Assert.AreEqual(0, WordCounter.Count("", WordCountRule.Words));
-        Assert.AreEqual(0, WordCounter.Count("", WordCountRule.PiecesOfSplit));
+        Assert.AreEqual(0, WordCounter.Count("", WordCountRule.PythonSplit));
     }
 }

@@ -17,7 +17,7 @@ public class TokenSpansTests
         foreach (string text in (string[])[.. TokenizerFixture.HardTexts, "the <unk> cat 😀", "a\ud800b"])
         {
             IReadOnlyList<int> ids = tokenizer.Encode(text);
-            (int Start, int Length)[] spans = TokenSpans.Of(tokenizer, text, ids);
+            (int Start, int Length)[] spans = TokenSpans.Find(tokenizer, text, ids);
 
             Assert.HasCount(ids.Count, spans);
             int end = 0;
@@ -40,7 +40,7 @@ public class TokenSpansTests
     {
         LeapTokenizer tokenizer = TokenizerOptions.Bytes().Create([], CancellationToken.None);
         CollectionAssert.AreEqual(
-            new[] { (0, 1), (1, 2), (3, 0), (3, 0), (3, 0), (3, 1) }, TokenSpans.Of(tokenizer, "a😀b", tokenizer.Encode("a😀b")));
+            new[] { (0, 1), (1, 2), (3, 0), (3, 0), (3, 0), (3, 1) }, TokenSpans.Find(tokenizer, "a😀b", tokenizer.Encode("a😀b")));
     }
 
     [TestMethod]
@@ -52,7 +52,7 @@ public class TokenSpansTests
         // "ab", unknown, "ab", "c"
         const string text = "ab xyz  abc";
         IReadOnlyList<int> ids = tokenizer.Encode(text);
-        string[] parts = [.. TokenSpans.Of(tokenizer, text, ids).Select(span => text.Substring(span.Start, span.Length))];
+        string[] parts = [.. TokenSpans.Find(tokenizer, text, ids).Select(span => text.Substring(span.Start, span.Length))];
 
         Assert.AreEqual(text, string.Concat(parts));
         Assert.AreEqual("ab", parts[0]);

@@ -57,7 +57,7 @@ public class AdamWOptimizerTests
         Tensor[] Start() => [linspace(-1, 2, count), linspace(1, -1, count), linspace(0, 3, count)];
         Tensor[] plain = Start(), fused = Start(), single = Start();
 
-        step.Plain(plain[0], gradient, plain[1], plain[2]);
+        step.Reference(plain[0], gradient, plain[1], plain[2]);
         step.Apply(fused[0], gradient, fused[1], fused[2]);
         using (new ThreadCount(1))
             step.Apply(single[0], gradient, single[1], single[2]);

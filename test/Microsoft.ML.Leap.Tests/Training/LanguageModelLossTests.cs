@@ -63,7 +63,7 @@ public class LanguageModelLossTests
             using var scope = NewDisposeScope();
             long[] inputs = [.. Ids.Skip(start).Take(Math.Min(length, Ids.Length - 1 - start)).Select(id => (long)id)];
             using var noGradients = no_grad();
-            float[] logits = model.forward(tensor(inputs, [1, inputs.Length]), null).data<float>().ToArray();
+            float[] logits = model.forward(tensor(inputs, [1, inputs.Length])).data<float>().ToArray();
             for (int i = 0; i < inputs.Length; i++)
             {
                 double[] row = [.. logits.Skip(i * 11).Take(11).Select(value => (double)value)];

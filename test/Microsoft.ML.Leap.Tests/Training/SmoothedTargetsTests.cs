@@ -105,7 +105,7 @@ public class SmoothedTargetsTests
             using var noGradients = no_grad();
             using var scope = TorchSharp.torch.NewDisposeScope();
             float[] logProbabilities = model.forward(
-                tensor(ids[..^1].Select(id => (long)id).ToArray(), [1, block.Length]), null).log_softmax(-1).data<float>().ToArray();
+                tensor(ids[..^1].Select(id => (long)id).ToArray(), [1, block.Length])).log_softmax(-1).data<float>().ToArray();
             for (int i = 0; i < block.Length; i++)
             {
                 for (int id = 0; id < Tokenizer.VocabularySize; id++)

@@ -1,0 +1,226 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Serialization;
+using QuickStart;
+using Spectre.Console;
+
+namespace Microsoft.ML.Leap.Benchmarks;
+
+/// <summary>The verb "recipes": models of one text, trained with nothing set, beside what a user could take instead.</summary>
+internal static class RecipesCommand
+{
+    public static System.CommandLine.Command Create()
+    {
+        var data = new Option<FileInfo>("--data")
+        {
+            Description = "Text in UTF-8, a document per line; unpacked where its name ends with .gz",
+            Required = true,
+        };
+        data.AcceptExistingOnly();
+        Option<int?> train = PositiveOption.Checked(new Option<int?>("--train") { Description = "Rows to train on; by default all that are not held out" });
+        var seconds = new Option<double?>("--seconds") { Description = "LEAP's time budget; by default none is set" };
+        seconds.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double?>() is double value && !(value > 0 && double.IsFinite(value)))
+                result.AddError("--seconds must be over 0 and finite.");
+        });
+        var leapOnly = new Option<bool>("--leap-only") { Description = "Leave out the two slow contestants, version 0.1 and the original's recipe" };
+        var json = new Option<string?>("--json") { Description = "File for the result" };
+        var command = new System.CommandLine.Command("recipes", "Compare the default with n-grams and compressors on a text.")
+        {
+            data, train, seconds, leapOnly, json,
+        };
+        command.SetAction(result => ReadableErrors.Run(() =>
+        {
+            RecipesReport report = RecipesBenchmark.Run(
+                HeldOutRows.Read(result.GetRequiredValue(data).FullName, result.GetValue(train)),
+                result.GetValue(seconds) is double budget ? TimeSpan.FromSeconds(budget) : null,
+                result.GetValue(leapOnly));
+            Print(report);
+            if (result.GetValue(json) is string path)
+                JsonReport.Write(path, report);
+        }));
+        return command;
+    }
+
+    private static void Print(RecipesReport report)
+    {
+        AnsiConsole.MarkupLineInterpolated($"{report.TrainingRows:N0} rows of {report.TrainingBytes:N0} bytes; {report.HeldOutRows:N0} held-out rows of {report.HeldOutBytes:N0} bytes.");
+        AnsiConsole.WriteLine($"LEAP chose: {report.Chosen}");
+        var table = new Table().AddColumn("contestant").AddColumn(new TableColumn("bits per byte").RightAligned()).AddColumn(new TableColumn("seconds").RightAligned());
+        foreach ((string name, double? bits, double? time) in report.Rows.OrderBy(row => row.BitsPerByte ?? double.MaxValue))
+            table.AddRow(name, Number(bits, "0.000"), Number(time, "0.0"));
+        AnsiConsole.Write(table);
+    }
+
+    private static string Number(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "none";
+}
+
+/// <summary>The distinct lines of a file in an order of a fixed seed: the first ones held out, those after them to train on.</summary>
+internal sealed record HeldOutRows(string[] Training, string[] HeldOut)
+{
+    private const int MostHeldOut = 1000;
+
+    public long TrainingBytes => Bytes(Training);
+
+    public long HeldOutBytes => Bytes(HeldOut);
+
+    /// <param name="path">The file.</param>
+    /// <param name="trainingRows">How many rows to train on at most; <see langword="null"/> for all.</param>
+    /// <exception cref="InvalidDataException">It has too few lines.</exception>
+    public static HeldOutRows Read(string path, int? trainingRows)
+    {
+        string[] lines = [.. TextFile.ReadLines(path).Select(line => line.TrimEnd('\r')).Where(line => !string.IsNullOrWhiteSpace(line)).Distinct(StringComparer.Ordinal)];
+        if (lines.Length < 8)
+            throw new InvalidDataException($"'{path}' has {lines.Length} different lines; at least 8 are needed.");
+        new Random(1).Shuffle(lines);
+        int heldOut = Math.Min(MostHeldOut, lines.Length / 4);
+        return new HeldOutRows([.. lines.Skip(heldOut).Take(trainingRows ?? int.MaxValue)], lines[..heldOut]);
+    }
+
+    private static long Bytes(string[] rows) => rows.Sum(row => (long)Encoding.UTF8.GetByteCount(row));
+}
+
+/// <summary>What the verb "recipes" found: bits per byte of the held-out rows, their line ends left out.</summary>
+internal sealed record RecipesReport
+{
+    public required int TrainingRows { get; init; }
+    public required long TrainingBytes { get; init; }
+    public required int HeldOutRows { get; init; }
+    public required long HeldOutBytes { get; init; }
+
+    public required double BitsPerByteLeap { get; init; }
+    public double? BitsPerByteVersion01 { get; init; }
+    public double? BitsPerByteOriginal { get; init; }
+
+    /// <summary>Over LEAP's token ids, as the bigram and the 5-gram of tokens.</summary>
+    public required double BitsPerByteUnigram { get; init; }
+
+    public required double BitsPerByteBigram { get; init; }
+    public required double BitsPerByteNgramOfTokens { get; init; }
+    public required double BitsPerByteNgramOfBytes { get; init; }
+
+    /// <summary>The better of the 5-gram of tokens and the 8-gram of bytes.</summary>
+    public double BitsPerByteNgram => Math.Min(BitsPerByteNgramOfTokens, BitsPerByteNgramOfBytes);
+
+    /// <summary>Null where the program is absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public required double? BitsPerByteXz { get; init; }
+
+    /// <summary>The better of the orders 8 and 16; null where 7z is absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
+    public required double? BitsPerBytePpmd { get; init; }
+
+    public required double SecondsLeap { get; init; }
+    public double? SecondsVersion01 { get; init; }
+    public double? SecondsOriginal { get; init; }
+    public required TrainingRecipe Chosen { get; init; }
+
+    [JsonIgnore]
+    public IEnumerable<(string Name, double? BitsPerByte, double? Seconds)> Rows =>
+    [
+        ("LEAP, nothing set", BitsPerByteLeap, SecondsLeap), ("LEAP as version 0.1", BitsPerByteVersion01, SecondsVersion01),
+        ("LEAP, the original's recipe", BitsPerByteOriginal, SecondsOriginal), ("unigram of LEAP's tokens", BitsPerByteUnigram, null),
+        ("bigram of LEAP's tokens", BitsPerByteBigram, null), ("5-gram of LEAP's tokens", BitsPerByteNgramOfTokens, null),
+        ("8-gram of bytes", BitsPerByteNgramOfBytes, null), ("xz -9e", BitsPerByteXz, null), ("PPMd", BitsPerBytePpmd, null),
+    ];
+}
+
+/// <summary>Trains the contestants on the same rows, and scores the same held-out ones.</summary>
+internal static class RecipesBenchmark
+{
+    public static RecipesReport Run(HeldOutRows rows, TimeSpan? budget, bool leapOnly)
+    {
+        (LeapLanguageModelTransformer leap, double bits, double seconds) = Train(rows, new() { TimeBudget = budget });
+        using LeapLanguageModelTransformer model = leap;
+        (double Bits, double Seconds)? version01 = leapOnly ? null : Measure(rows, Version01());
+        (double Bits, double Seconds)? original = leapOnly ? null : Measure(rows, Original());
+        LeapTokenizer tokenizer = model.Tokenizer;
+        return new RecipesReport
+        {
+            TrainingRows = rows.Training.Length,
+            TrainingBytes = rows.TrainingBytes,
+            HeldOutRows = rows.HeldOut.Length,
+            HeldOutBytes = rows.HeldOutBytes,
+            BitsPerByteLeap = bits,
+            SecondsLeap = seconds,
+            BitsPerByteVersion01 = version01?.Bits,
+            SecondsVersion01 = version01?.Seconds,
+            BitsPerByteOriginal = original?.Bits,
+            SecondsOriginal = original?.Seconds,
+            BitsPerByteUnigram = Count(rows, new NGramModel(1, tokenizer.VocabularySize), tokenizer.Encode),
+            BitsPerByteBigram = Count(rows, new NGramModel(2, tokenizer.VocabularySize), tokenizer.Encode),
+            BitsPerByteNgramOfTokens = Count(rows, new NGramModel(5, tokenizer.VocabularySize), tokenizer.Encode),
+            BitsPerByteNgramOfBytes = Count(rows, new NGramModel(8, 256), text => Array.ConvertAll(Encoding.UTF8.GetBytes(text), b => (int)b)),
+            BitsPerByteXz = Compressor.BitsPerByte(rows.Training, rows.HeldOut, Compressor.Xz),
+            BitsPerBytePpmd = new[] { Compressor.Ppmd(8), Compressor.Ppmd(16) }.Min(ppmd => Compressor.BitsPerByte(rows.Training, rows.HeldOut, ppmd)),
+            Chosen = model.Recipe!,
+        };
+    }
+
+    /// <summary>What version 0.1 had by default.</summary>
+    private static LeapLanguageModelTrainer.Options Version01() => new()
+    {
+        Tokenizer = TokenizerOptions.ByteLevelBpe(8192),
+        HiddenSize = 128,
+        ContextLength = 256,
+        UsePositionEmbeddings = true,
+        LayerCount = 6,
+        HeadCount = 4,
+        Dropout = 0.1,
+        Epochs = 5,
+        BatchSize = 8,
+        Layout = TrainingLayout.Stream,
+        LearningRate = 5e-4,
+        WarmupRatio = 0,
+        TargetSmoothing = 0,
+        ValidationFraction = 0,
+        Seed = 1,
+    };
+
+    // The verb "wikitext2" with a learned tokenizer, in the time that the default may take for such texts: 25 epochs of the longest are many.
+    private static LeapLanguageModelTrainer.Options Original()
+    {
+        LeapLanguageModelTrainer.Options options = Version01();
+        options.ContextLength = 2048;
+        options.BatchSize = 2;
+        options.Epochs = 25;
+        options.DecayAllWeights = true;
+        options.TimeBudget = TimeSpan.FromMinutes(3);
+        return options;
+    }
+
+    private static (double Bits, double Seconds) Measure(HeldOutRows rows, LeapLanguageModelTrainer.Options options)
+    {
+        (LeapLanguageModelTransformer model, double bits, double seconds) = Train(rows, options);
+        model.Dispose();
+        return (bits, seconds);
+    }
+
+    private static (LeapLanguageModelTransformer Model, double Bits, double Seconds) Train(HeldOutRows rows, LeapLanguageModelTrainer.Options options)
+    {
+        var context = new MLContext(seed: 1);
+        var progress = new ConsoleProgress();
+        options.Progress = progress.Report;
+        context.Log += (_, e) =>
+        {
+            if (e.Kind == Runtime.ChannelMessageKind.Warning || e.Message.Contains("will take", StringComparison.Ordinal))
+                Console.WriteLine(e.Message);
+        };
+        long start = Stopwatch.GetTimestamp();
+        LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(View(rows.Training));
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return (model, model.Evaluate(View(rows.HeldOut)).BitsPerByte, seconds);
+
+        IDataView View(string[] texts) => context.Data.LoadFromEnumerable(texts.Select(text => new Document { Text = text }));
+    }
+
+    private static double Count(HeldOutRows rows, NGramModel model, Func<string, IReadOnlyList<int>> encode)
+    {
+        foreach (string row in rows.Training)
+            model.Add(encode(row));
+        return -rows.HeldOut.Sum(row => model.LogLikelihood(encode(row))) / Math.Log(2) / rows.HeldOutBytes;
+    }
+}

@@ -1,0 +1,194 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>What one layer's heads focused on in one sequence; arrays are [head][token].</summary>
+internal sealed record FocusLayer(int Window, float[][] Weights, float[][] Gates, float[][] Focus);
+
+/// <summary>Reads texts and tells what the network focused on. Thread-safe.</summary>
+internal static class FocusReader
+{
+    /// <summary>Explains a text, or a continuation of a prompt; the start and all tokens are read, so that each has its weights.</summary>
+    /// <exception cref="ArgumentException">The text has more tokens than the network can read at once.</exception>
+    public static FocusReport Explain(LeapNetwork network, LeapTokenizer tokenizer, string prompt, string text, string parameter)
+    {
+        List<int> ids = [tokenizer.EndOfTextId];
+        tokenizer.Encode(prompt, ids);
+        int promptCount = ids.Count - 1;
+        tokenizer.Encode(text, ids);
+        RequireFits(ids.Count - 1, network.Config.ContextLength, parameter);
+
+        // With a prompt, what predicts the continuation: from the prompt's last token to the last but one.
+        int firstLooking = prompt.Length == 0 ? 0 : promptCount;
+        int lastLooking = prompt.Length == 0 || ids.Count - 1 == promptCount ? ids.Count - 1 : ids.Count - 2;
+        (FocusLayer[] layers, double[] losses) = Read(network, [.. ids], firstLooking, lastLooking);
+        (int Start, int Length)[] spans = [.. TokenSpans.Find(tokenizer, prompt, ids.GetRange(1, promptCount)),
+            .. TokenSpans.Find(tokenizer, text, ids[(promptCount + 1)..]).Select(span => (prompt.Length + span.Start, span.Length))];
+        FocusToken[] tokens = [.. ids.Select((id, i) => new FocusToken
+        {
+            Index = i,
+            Id = id,
+            Text = tokenizer.GetTokenText(id),
+            Start = i == 0 ? 0 : spans[i - 1].Start,
+            Length = i == 0 ? 0 : spans[i - 1].Length,
+            LogLikelihood = i == 0 ? double.NaN : -losses[i - 1],
+            IsContinuation = prompt.Length > 0 && i > promptCount,
+        })];
+        return new FocusReport(prompt + text, Array.AsReadOnly(tokens), layers, promptCount);
+    }
+
+    /// <summary>Runs the network over a sequence.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="ids">The sequence, the start included.</param>
+    /// <param name="firstLooking">The first position that counts for the aggregates.</param>
+    /// <param name="lastLooking">The last one.</param>
+    /// <returns>The layers, and the loss of each token after the start in nats.</returns>
+    public static unsafe (FocusLayer[] Layers, double[] Losses) Read(LeapNetwork network, int[] ids, int firstLooking, int lastLooking)
+    {
+        double[] losses = new double[ids.Length - 1];
+        var capture = new FocusCapture(network.Config, [ids.Length]);
+        network.Forward(
+            [ids],
+            null,
+            (_, first, count, hidden) =>
+            {
+                int predicted = Math.Min(count, losses.Length - first);
+                if (predicted > 0)
+                    network.Losses(hidden, predicted, ids.AsSpan(first + 1, predicted), losses.AsSpan(first, predicted));
+            },
+            capture.Add);
+        return (capture.GetLayers(0, firstLooking, lastLooking), losses);
+    }
+
+    /// <summary>Gives the tokens of rows their focus over all layers and heads: one value per token.</summary>
+    /// <remarks>Rows are read in the windows of <see cref="ScoringWindow"/>, one token shorter, because here the last token is read too. A
+    /// token's focus is from the window in which it would be scored; positions outside that window do not count.</remarks>
+    public static unsafe float[][] ScoreTokens(LeapNetwork network, IReadOnlyList<IReadOnlyList<int>> rows, int endOfTextId)
+    {
+        const int chunkWindows = 64;
+        float[][] focus = [.. rows.Select(ids => new float[ids.Count])];
+        IEnumerable<ScoringWindow> windows = Enumerable.Range(0, rows.Count)
+            .SelectMany(row => ScoringWindow.Cover(row, rows[row].Count, network.Config.ContextLength - 1));
+        foreach (ScoringWindow[] chunk in windows.Chunk(chunkWindows))
+        {
+            int[][] sequences = [.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId).Ids)];
+            var capture = new FocusCapture(network.Config, [.. sequences.Select(ids => ids.Length)]);
+            network.Forward([.. sequences.Select(ids => (ReadOnlyMemory<int>)ids)], null, (_, _, _, _) => { }, capture.Add);
+            for (int i = 0; i < chunk.Length; i++)
+            {
+                FocusLayer[] layers = capture.GetLayers(i, 0, sequences[i].Length - 1);
+                for (int t = chunk[i].FirstScored; t < chunk[i].End; t++)
+                    focus[chunk[i].Row][t] = (float)layers.Average(layer => layer.Focus.Average(head => (double)head[t - chunk[i].Start + 1]));
+            }
+        }
+
+        return focus;
+    }
+
+    private static void RequireFits(int tokenCount, int contextLength, string parameter)
+    {
+        if (tokenCount < contextLength)
+            return;
+        throw new ArgumentException(
+            $"The text has {tokenCount} tokens, but this model can explain at most {contextLength - 1}: its context of {contextLength} " +
+            "less the end-of-text start. Explain a part of the text, or train with a larger ContextLength.",
+            parameter);
+    }
+
+    /// <summary>Collects the focus weights and gates of sequences in one pass. Not thread-safe.</summary>
+    private sealed unsafe class FocusCapture
+    {
+        private readonly LeapConfig _config;
+
+        // [sequence][layer][head][token].
+        private readonly (float[] Weights, float[] Gates)[][][] _heads;
+
+        public FocusCapture(LeapConfig config, int[] lengths)
+        {
+            _config = config;
+            _heads = [.. lengths.Select(length => Enumerable.Range(0, config.LayerCount).Select(
+                _ => Enumerable.Range(0, config.HeadCount).Select(_ => (new float[length], new float[length])).ToArray()).ToArray())];
+        }
+
+        public void Add(int layer, int sequence, int first, int count, in LayerValues values)
+        {
+            for (int h = 0; h < _config.HeadCount; h++)
+            {
+                (float[] ownWeights, float[] ownGates) = _heads[sequence][layer][h];
+                for (int i = 0; i < count; i++)
+                {
+                    ownWeights[first + i] = values.Focus[i * _config.HeadCount + h];
+                    ownGates[first + i] = values.Gates[i * _config.HeadCount + h];
+                }
+            }
+        }
+
+        public FocusLayer[] GetLayers(int sequence, int firstLooking, int lastLooking) => [.. _heads[sequence].Select((heads, layer) => new FocusLayer(
+            _config.WindowSizes[layer],
+            [.. heads.Select(head => head.Weights)],
+            [.. heads.Select(head => head.Gates)],
+            [.. heads.Select(head => FocusAggregate.Compute(head.Weights, head.Gates, _config.WindowSizes[layer], firstLooking, lastLooking))]))];
+    }
+}
+
+/// <summary>One number for a token's focus in a head: how much of what the head let through came from the token, as a multiple of an even
+/// part.</summary>
+/// <remarks>
+/// <para><c>focus_j = mean over the positions i that see j of  a_i * c_i * f_j / S_i</c>, where <c>f_j / S_i</c> is the token's share of
+/// window i, <c>S_i</c> the window's sum of f, <c>c_i</c> its number of tokens, and <c>a_i</c> the position's gate.</para>
+/// <para>Times c_i, because a share alone compares windows of different sizes: the first tokens of a text and the layers with narrow windows
+/// would win by that alone. Times a_i, because what a closed gate keeps out reaches no output.</para>
+/// </remarks>
+internal static class FocusAggregate
+{
+    /// <summary>Aggregates a head.</summary>
+    /// <param name="weights">f of each token.</param>
+    /// <param name="gates">a of each position.</param>
+    /// <param name="window">Tokens of the layer's window.</param>
+    /// <param name="firstLooking">The first position that counts as looking.</param>
+    /// <param name="lastLooking">The last one.</param>
+    /// <returns>One number per token; 0 for a token that no such position sees.</returns>
+    public static float[] Compute(float[] weights, float[] gates, int window, int firstLooking, int lastLooking)
+    {
+        int length = weights.Length;
+        double[] sums = SumWindows([.. weights.Select(weight => (double)weight)], window);
+        double[] looking = new double[length];
+        for (int i = firstLooking; i <= lastLooking; i++)
+            looking[i] = gates[i] * (double)Math.Min(i + 1, window) / sums[i];
+        Array.Reverse(looking);
+        double[] future = SumWindows(looking, window);
+        float[] focus = new float[length];
+        for (int j = 0; j < length; j++)
+        {
+            // The positions that see j: from j on, as many as the window has.
+            long seenBy = Math.Min(lastLooking, j + (long)window - 1) - Math.Max(firstLooking, j) + 1;
+            focus[j] = seenBy <= 0 ? 0 : (float)(weights[j] * future[length - 1 - j] / seenBy);
+        }
+
+        return focus;
+    }
+
+    // Blocks of the window's length: the running sum of this block and the suffix sums of the one before it, so that nothing is subtracted
+    // (van Herk 1992, Gil and Werman 1993).
+    private static double[] SumWindows(double[] values, int window)
+    {
+        double[] sums = new double[values.Length];
+        double[] suffixes = [];
+        for (int start = 0; start < values.Length; start += window)
+        {
+            int count = Math.Min(window, values.Length - start);
+            double prefix = 0;
+            for (int i = 0; i < count; i++)
+            {
+                prefix += values[start + i];
+                sums[start + i] = prefix + (i + 1 < suffixes.Length ? suffixes[i + 1] : 0);
+            }
+
+            if (count < window)
+                break;
+            suffixes = values.AsSpan(start, count).ToArray();
+            for (int i = count - 2; i >= 0; i--)
+                suffixes[i] += suffixes[i + 1];
+        }
+
+        return sums;
+    }
+}

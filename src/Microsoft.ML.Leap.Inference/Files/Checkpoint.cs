@@ -1,0 +1,222 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>The weights of a network as a safetensors file; the names are those of the Python original.</summary>
+/// <remarks>Matrices may be stored smaller: as bfloat16, or as 8-bit whole numbers beside a tensor of one scale per row, whose name ends
+/// with <see cref="ScaleSuffix"/>. All else stays in single precision.</remarks>
+internal static class Checkpoint
+{
+    /// <summary>The token embeddings, [V, d], which are the output matrix too.</summary>
+    public const string WordEmbedding = "word_embedding.weight";
+
+    /// <summary>The output matrix under a name of its own. The original may store it, equal to the embeddings; this package never does.</summary>
+    public const string TiedOutput = "proj_logits.weight";
+
+    /// <summary>What follows the name of a matrix of 8-bit numbers in the name of its scales.</summary>
+    public const string ScaleSuffix = ".scale";
+
+    /// <summary>Names every tensor of a network and gives its shape.</summary>
+    public static Dictionary<string, long[]> GetExpectedShapes(LeapConfig config)
+    {
+        long d = config.HiddenSize;
+        long inner = 4 * d;
+        var shapes = new Dictionary<string, long[]>(StringComparer.Ordinal)
+        {
+            [WordEmbedding] = [config.VocabularySize, d],
+            ["proj_logits.bias"] = [config.VocabularySize],
+            ["last_norm.weight"] = [d],
+            ["last_norm.bias"] = [d],
+        };
+        if (config.UsePositionEmbeddings)
+            shapes["leap_model.position_embeddings.weight"] = [config.ContextLength, d];
+        for (int l = 0; l < config.LayerCount; l++)
+        {
+            string block = $"leap_model.decoders.{l}.";
+            foreach (string norm in (ReadOnlySpan<string>)["pre_norm", "boom_norm"])
+            {
+                shapes[$"{block}{norm}.weight"] = [d];
+                shapes[$"{block}{norm}.bias"] = [d];
+            }
+
+            shapes[block + "projections.weight"] = [4 * d, d];
+            shapes[block + "boom.weight"] = [inner, d];
+            shapes[block + "unboom.weight"] = [d, inner];
+        }
+
+        return shapes;
+    }
+
+    /// <summary>Writes a network's weights.</summary>
+    /// <param name="stream">Where to. It stays open.</param>
+    /// <param name="config">The network's shape.</param>
+    /// <param name="weights">The weights by name, each in row-major order.</param>
+    /// <param name="format">How matrices are stored.</param>
+    /// <exception cref="ArgumentException">The weights are not those that a network of this shape has.</exception>
+    public static void Write(
+        Stream stream, LeapConfig config, IReadOnlyDictionary<string, float[]> weights, WeightFormat format = WeightFormat.Float32)
+    {
+        List<SafeTensor> tensors = [];
+        foreach ((string name, long[] shape) in GetExpectedShapes(config))
+        {
+            long count = shape.Aggregate(1L, (product, dimension) => product * dimension);
+            if (!weights.TryGetValue(name, out float[]? values) || values.Length != count)
+                throw new ArgumentException($"The weights '{name}' must be {count} numbers.", nameof(weights));
+            tensors.AddRange(CreateTensors(name, shape, values, shape.Length == 2 ? format : WeightFormat.Float32));
+        }
+
+        SafeTensorsWriter.Write(stream, tensors);
+    }
+
+    /// <summary>Reads a network's weights, converted to single precision. The header is compared with the configuration first, so that a
+    /// configuration that promises more than the file holds costs nothing.</summary>
+    /// <param name="stream">The file, at its first byte. It stays open.</param>
+    /// <param name="length">The file's length in bytes.</param>
+    /// <param name="config">The network's shape.</param>
+    /// <param name="source">What messages call the file.</param>
+    /// <exception cref="FormatException">The file is malformed or truncated, its tensors are not those of such a network, a weight is not finite,
+    /// or the tied matrix is stored twice and differently.</exception>
+    public static Dictionary<string, float[]> Read(Stream stream, long length, LeapConfig config, string source = ModelFileNames.Weights)
+    {
+        var reader = new SafeTensorsReader(stream, length, source);
+        RequireExpected(reader.Tensors, config, source);
+        var weights = new Dictionary<string, float[]>(StringComparer.Ordinal);
+        reader.ReadTensors((info, start, bytes) =>
+        {
+            if (start == 0)
+                weights[info.Name] = new float[info.Count];
+            Span<float> values = weights[info.Name].AsSpan((int)start, bytes.Length / info.Type.GetSize());
+            if (info.Type == SafeTensorsType.Int8)
+            {
+                ReadOnlySpan<sbyte> numbers = MemoryMarshal.Cast<byte, sbyte>(bytes);
+                for (int i = 0; i < values.Length; i++)
+                    values[i] = numbers[i];
+                return;
+            }
+
+            // After the conversion: a double can be finite and too large for single precision.
+            info.Type.ToSingle(bytes, values);
+            if (values.ContainsAnyExceptInRange(float.MinValue, float.MaxValue) || values.Contains(float.NaN))
+                throw reader.CreateNotFiniteException(info);
+        });
+
+        foreach (SafeTensorInfo info in reader.Tensors.Where(info => info.Type == SafeTensorsType.Int8))
+            Int8Rows.Scale(weights[info.Name], RemoveScales(weights, info.Name));
+        if (weights.Remove(TiedOutput, out float[]? tied) && !tied.AsSpan().SequenceEqual(weights[WordEmbedding]))
+            throw new FormatException($"{source}: tensor '{TiedOutput}' must equal '{WordEmbedding}', to which it is tied, but differs.");
+        return weights;
+    }
+
+    /// <summary>Compares what there is with what must be.</summary>
+    /// <returns>The first difference in words; <see langword="null"/> for none.</returns>
+    public static string? FindFault(Dictionary<string, long[]> expected, Dictionary<string, long[]> got)
+    {
+        foreach ((string name, long[] shape) in expected)
+        {
+            if (!got.TryGetValue(name, out long[]? actual))
+                return $"Tensor '{name}' of shape [{string.Join(", ", shape)}] is missing.";
+            if (!shape.AsSpan().SequenceEqual(actual))
+                return $"Tensor '{name}' must have the shape [{string.Join(", ", shape)}], but has [{string.Join(", ", actual)}].";
+        }
+
+        foreach (string name in got.Keys)
+        {
+            if (!expected.ContainsKey(name))
+                return $"Tensor '{name}' does not belong to a network of this configuration.";
+        }
+
+        return null;
+    }
+
+    private static void RequireExpected(IReadOnlyList<SafeTensorInfo> tensors, LeapConfig config, string source)
+    {
+        Dictionary<string, long[]> got = tensors.ToDictionary(info => info.Name, info => info.Shape, StringComparer.Ordinal);
+        Dictionary<string, long[]> expected = GetExpectedShapes(config);
+        if (got.ContainsKey(TiedOutput))
+            expected[TiedOutput] = expected[WordEmbedding];
+        foreach (SafeTensorInfo info in tensors.Where(info => info.Type == SafeTensorsType.Int8 && info.Shape.Length == 2))
+        {
+            if (expected.TryGetValue(info.Name, out long[]? shape))
+                expected[info.Name + ScaleSuffix] = [shape[0]];
+        }
+
+        if (FindFault(expected, got) is string fault)
+            throw new FormatException($"{source}: {fault}");
+        foreach (SafeTensorInfo info in tensors)
+        {
+            if (!info.Type.IsFloat() && !(info.Type == SafeTensorsType.Int8 && got.ContainsKey(info.Name + ScaleSuffix)))
+            {
+                throw new FormatException(
+                    $"{source}: tensor '{info.Name}' must hold floating-point numbers, but holds {info.Type.GetName()}.");
+            }
+
+            if (info.Count > Array.MaxLength)
+                throw new FormatException($"{source}: tensor '{info.Name}' has {info.Count} values, more than {Array.MaxLength}.");
+        }
+    }
+
+    private static float[] RemoveScales(Dictionary<string, float[]> weights, string name)
+    {
+        weights.Remove(name + ScaleSuffix, out float[]? scales);
+        return scales!;
+    }
+
+    private static IEnumerable<SafeTensor> CreateTensors(string name, long[] shape, float[] values, WeightFormat format)
+    {
+        switch (format)
+        {
+            case WeightFormat.BFloat16:
+                return [new SafeTensor(name, SafeTensorsType.BFloat16, shape, stream => WriteBFloat16(stream, values))];
+            case WeightFormat.Int8:
+                float[] scales = new float[shape[0]];
+                sbyte[] numbers = Int8Rows.Quantize(values, scales);
+                return
+                [
+                    new SafeTensor(name, SafeTensorsType.Int8, shape, stream => stream.Write(MemoryMarshal.AsBytes(numbers.AsSpan()))),
+                    new SafeTensor(name + ScaleSuffix, SafeTensorsType.Float32, [shape[0]], stream => WriteSingles(stream, scales)),
+                ];
+            default:
+                return [new SafeTensor(name, SafeTensorsType.Float32, shape, stream => WriteSingles(stream, values))];
+        }
+    }
+
+    private static void WriteSingles(Stream stream, float[] values)
+    {
+        const int pieceLength = 1 << 18;
+        byte[] piece = new byte[Math.Min(pieceLength, values.Length) * sizeof(float)];
+        for (int start = 0; start < values.Length; start += pieceLength)
+        {
+            int count = Math.Min(pieceLength, values.Length - start);
+            for (int i = 0; i < count; i++)
+                BinaryPrimitives.WriteSingleLittleEndian(piece.AsSpan(i * sizeof(float)), values[start + i]);
+            stream.Write(piece, 0, count * sizeof(float));
+        }
+    }
+
+    private static void WriteBFloat16(Stream stream, float[] values)
+    {
+        byte[] bytes = new byte[values.Length * sizeof(ushort)];
+        for (int i = 0; i < values.Length; i++)
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)), BFloat16Bits.Round(values[i]));
+        stream.Write(bytes);
+    }
+}
+
+/// <summary>Tells networks apart: SHA-256 of their shape and weights.</summary>
+internal static class ModelFingerprint
+{
+    public static byte[] Compute(LeapConfig config, IReadOnlyDictionary<string, float[]> weights)
+    {
+        using var hash = System.Security.Cryptography.IncrementalHash.CreateHash(System.Security.Cryptography.HashAlgorithmName.SHA256);
+        using (var shape = new MemoryStream())
+        {
+            ConfigJson.Write(shape, config);
+            hash.AppendData(shape.ToArray());
+        }
+
+        foreach (string name in Checkpoint.GetExpectedShapes(config).Keys)
+            hash.AppendData(MemoryMarshal.AsBytes(weights[name].AsSpan()));
+        return hash.GetHashAndReset();
+    }
+}

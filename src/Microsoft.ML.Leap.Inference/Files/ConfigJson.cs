@@ -1,0 +1,181 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>A <see cref="LeapConfig"/> as <c>config.json</c>, in the keys of the Python original.</summary>
+internal static class ConfigJson
+{
+    /// <summary>The value of <c>model_type</c>.</summary>
+    public const string ModelType = "LeapForCausalLM";
+
+    /// <summary>The longest file that is read, in bytes.</summary>
+    public const int MaximumLength = 1 << 20;
+
+    // Far above any use, and low enough that no count of parameters or bytes overflows 64 bits.
+    private const int MaximumHiddenSize = 1 << 20;
+    private const int MaximumLayerCount = 1 << 12;
+
+    // The original's default, the size of T5's vocabulary.
+    private const int DefaultVocabularySize = 32_100;
+
+    private static readonly JsonWriterOptions _indented = new() { Indented = true, NewLine = "\n" };
+
+    private static readonly JsonDocumentOptions _strict = new() { AllowDuplicateProperties = false };
+
+    /// <summary>Writes the file.</summary>
+    public static void Write(Stream stream, LeapConfig config)
+    {
+        using var json = new Utf8JsonWriter(stream, _indented);
+        json.WriteStartObject();
+        json.WriteString("model_type", ModelType);
+        json.WriteNumber("hidden_size", config.HiddenSize);
+        json.WriteNumber("vocab_size", config.VocabularySize);
+        json.WriteNumber("n_positions", config.ContextLength);
+        json.WriteNumber("n_heads", config.HeadCount);
+        json.WriteNumber("n_layer", config.LayerCount);
+        json.WriteBoolean("use_local_att", config.UseLocalAttention);
+        json.WriteStartArray("window_sizes");
+        foreach (int window in config.WindowSizes)
+            json.WriteNumberValue(window);
+        json.WriteEndArray();
+        json.WriteNumber("rescale_value", config.RescaleValue);
+        json.WriteNumber("hidden_dropout_prob", config.Dropout);
+        json.WriteNumber("initializer_range", config.InitializerRange);
+
+        // A key that the original does not know, for a network that it does not have.
+        if (!config.UsePositionEmbeddings)
+            json.WriteBoolean("use_position_embeddings", false);
+        json.WriteEndObject();
+    }
+
+    /// <summary>Reads the file. Keys that the original does not know are ignored; absent ones take the original's defaults.</summary>
+    /// <param name="stream">The file, at its first byte. It stays open.</param>
+    /// <param name="source">What messages call the file.</param>
+    /// <exception cref="FormatException">The file is not JSON, or describes no network that can be.</exception>
+    public static LeapConfig Read(Stream stream, string source = ModelFileNames.Config)
+    {
+        byte[] bytes = BoundedReader.ReadAll(stream, MaximumLength, source);
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(bytes, _strict);
+            return Parse(new JsonFields(document.RootElement, source));
+        }
+        catch (JsonException e)
+        {
+            throw new FormatException($"{source}: the file is not well-formed JSON: {e.Message}", e);
+        }
+        catch (ArgumentException e)
+        {
+            throw new FormatException($"{source}: {e.Message}", e);
+        }
+    }
+
+    private static LeapConfig Parse(JsonFields json)
+    {
+        string modelType = json.String("model_type", ModelType);
+        if (modelType != ModelType)
+            throw json.Fault("model_type", $"\"{ModelType}\"", $"\"{modelType}\"");
+
+        int contextLength = json.Integer("n_positions", 2048);
+        bool useLocalAttention = json.Boolean("use_local_att", true);
+        int[]? windows = json.IntegersOrNull("window_sizes", MaximumLayerCount);
+
+        // The original fills the list in even where it does not use it.
+        if (!useLocalAttention && windows is not null && windows.All(window => window >= contextLength))
+            windows = null;
+        return new LeapConfig(
+            json.Integer("vocab_size", DefaultVocabularySize),
+            json.Integer("hidden_size", 128, MaximumHiddenSize),
+            contextLength,
+            json.Integer("n_layer", 6, MaximumLayerCount),
+            json.Integer("n_heads", 4),
+            useLocalAttention,
+            windows,
+            json.Number("rescale_value", 8),
+            json.Number("hidden_dropout_prob", 0.1),
+            json.Number("initializer_range", 0.02),
+            json.Boolean("use_position_embeddings", true));
+    }
+}
+
+/// <summary>Reads the fields of a JSON object, saying of a wrong one what was expected and what was got.</summary>
+internal sealed class JsonFields
+{
+    private readonly JsonElement _object;
+    private readonly string _source;
+
+    /// <exception cref="FormatException"><paramref name="element"/> is not an object.</exception>
+    public JsonFields(JsonElement element, string source)
+    {
+        if (element.ValueKind != JsonValueKind.Object)
+            throw new FormatException($"{source}: expected a JSON object, but got {Describe(element)}.");
+        _object = element;
+        _source = source;
+    }
+
+    public int Integer(string name, int defaultValue, int maximum = int.MaxValue) =>
+        _object.TryGetProperty(name, out JsonElement value) ? Integer(name, value, maximum) : defaultValue;
+
+    public double Number(string name, double defaultValue)
+    {
+        if (!_object.TryGetProperty(name, out JsonElement value))
+            return defaultValue;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number)
+            ? number
+            : throw Fault(name, "a number", Describe(value));
+    }
+
+    public bool Boolean(string name, bool defaultValue)
+    {
+        if (!_object.TryGetProperty(name, out JsonElement value))
+            return defaultValue;
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : throw Fault(name, "true or false", Describe(value));
+    }
+
+    public string String(string name, string defaultValue)
+    {
+        if (!_object.TryGetProperty(name, out JsonElement value))
+            return defaultValue;
+        return value.ValueKind == JsonValueKind.String ? Text(name, value) : throw Fault(name, "a string", Describe(value));
+    }
+
+    public int[]? IntegersOrNull(string name, int maximumCount)
+    {
+        if (!_object.TryGetProperty(name, out JsonElement value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() > maximumCount)
+            throw Fault(name, $"null or an array of at most {maximumCount} whole numbers", Describe(value));
+        return [.. value.EnumerateArray().Select(item => Integer(name, item, int.MaxValue))];
+    }
+
+    public FormatException Fault(string name, string expected, string got) =>
+        new($"{_source}: {name} must be {expected}, but is {got}.");
+
+    private int Integer(string name, JsonElement value, int maximum)
+    {
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number <= maximum
+            ? number
+            : throw Fault(name, $"a whole number of at most {maximum}", Describe(value));
+    }
+
+    private string Text(string name, JsonElement value)
+    {
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new FormatException($"{_source}: {name} is not valid Unicode.", e);
+        }
+    }
+
+    private static string Describe(JsonElement value)
+    {
+        const int longest = 40;
+        string text = value.GetRawText();
+        return text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest), "...");
+    }
+}

@@ -1,0 +1,127 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>What is drawn for one continuation, token by token. Not thread-safe.</summary>
+internal sealed class GenerationRun
+{
+    private readonly LeapTokenizer _tokenizer;
+    private readonly GenerationOptions _options;
+    private readonly TokenSampler _sampler;
+    private readonly LogProbabilities _logProbabilities = new();
+    private readonly StreamedText _text;
+    private readonly RecentTokens _recent;
+    private readonly int[] _enders;
+    private int _count;
+
+    /// <param name="tokenizer">The model's.</param>
+    /// <param name="options">How to continue.</param>
+    /// <param name="seed">Decides the draws.</param>
+    /// <param name="promptIds">What the continuation follows, or the last part of it.</param>
+    /// <exception cref="ArgumentException">The options name a token outside of the vocabulary.</exception>
+    public GenerationRun(LeapTokenizer tokenizer, GenerationOptions options, int seed, ReadOnlySpan<int> promptIds)
+    {
+        _tokenizer = tokenizer;
+        _options = options;
+        RequireKnown(options.LogitBias.Keys, nameof(options.LogitBias));
+        RequireKnown(options.BannedTokens, nameof(options.BannedTokens));
+        RequireKnown(options.StopTokens, nameof(options.StopTokens));
+        _sampler = new TokenSampler(options, seed);
+        _text = new StreamedText(tokenizer, options.StopStrings, promptIds.IsEmpty);
+        _recent = new RecentTokens(Math.Max(1, options.PenaltyWindow));
+        _recent.Add(promptIds);
+        _enders = [tokenizer.EndOfTextId, .. options.StopTokens];
+        if (options.MaximumNewTokens == 0)
+            FinishReason = GenerationFinishReason.MaximumNewTokens;
+    }
+
+    /// <summary>Gets why the text ended; null while it goes on.</summary>
+    public GenerationFinishReason? FinishReason { get; private set; }
+
+    public bool IsFinished => FinishReason is not null;
+
+    /// <summary>Draws the next token.</summary>
+    /// <param name="logits">The model's; a checkpoint's vocabulary may be padded beyond the tokenizer's ids.</param>
+    /// <exception cref="InvalidOperationException">The text has ended, or no token can be drawn.</exception>
+    public GeneratedToken Advance(ReadOnlySpan<float> logits)
+    {
+        if (IsFinished)
+            throw new InvalidOperationException("The text has ended.");
+
+        logits = logits[.._tokenizer.VocabularySize];
+        bool mayEnd = _count >= _options.MinimumNewTokens;
+        int id = _sampler.Draw(logits, _recent.Last(_recent.Count), mayEnd ? [] : _enders);
+        _recent.Add([id]);
+        _count++;
+
+        bool isEnder = _enders.Contains(id);
+        string text = isEnder ? string.Empty : _text.Add(id, _count >= _options.MinimumNewTokens);
+        FinishReason = Reason(id, isEnder);
+        if (IsFinished)
+            text += _text.Complete();
+
+        double logSum = _logProbabilities.LogSum(logits);
+        return new GeneratedToken(id, text, logits[id] - logSum, Alternatives(logits, logSum), FinishReason);
+    }
+
+    private GenerationFinishReason? Reason(int id, bool isEnder)
+    {
+        if (id == _tokenizer.EndOfTextId)
+            return GenerationFinishReason.EndOfText;
+        if (isEnder)
+            return GenerationFinishReason.StopToken;
+        if (_text.IsStopped)
+            return GenerationFinishReason.StopString;
+        return _count >= _options.MaximumNewTokens ? GenerationFinishReason.MaximumNewTokens : null;
+    }
+
+    private TokenLogProbability[] Alternatives(ReadOnlySpan<float> logits, double logSum)
+    {
+        int[] best = LogProbabilities.Best(logits, _options.LogProbabilityCount);
+        var alternatives = new TokenLogProbability[best.Length];
+        for (int i = 0; i < best.Length; i++)
+            alternatives[i] = new TokenLogProbability(best[i], _tokenizer.GetTokenText(best[i]), logits[best[i]] - logSum);
+        return alternatives;
+    }
+
+    private void RequireKnown(IEnumerable<int> ids, string option)
+    {
+        foreach (int id in ids)
+        {
+            if ((uint)id >= (uint)_tokenizer.VocabularySize)
+                throw new ArgumentException($"{option} names the token {id}, but ids are at least 0 and below {_tokenizer.VocabularySize}.", option);
+        }
+    }
+}
+
+/// <summary>The last ids of a text, as many as there is room for.</summary>
+internal sealed class RecentTokens(int capacity)
+{
+    private readonly int[] _ids = new int[capacity];
+    private long _added;
+
+    public int Count => (int)Math.Min(_added, capacity);
+
+    public int SizeInBytes => capacity * sizeof(int);
+
+    public void Add(ReadOnlySpan<int> ids)
+    {
+        foreach (int id in ids)
+            _ids[_added++ % capacity] = id;
+    }
+
+    public void Clear() => _added = 0;
+
+    public void CopyFrom(RecentTokens other)
+    {
+        other._ids.CopyTo(_ids, 0);
+        _added = other._added;
+    }
+
+    /// <summary>Gives the last <paramref name="count"/> ids, in their order.</summary>
+    public int[] Last(int count)
+    {
+        int[] ids = new int[count];
+        for (int i = 0; i < count; i++)
+            ids[i] = _ids[(_added - count + i) % capacity];
+        return ids;
+    }
+}

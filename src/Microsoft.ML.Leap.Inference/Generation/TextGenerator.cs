@@ -1,0 +1,164 @@
+using System.Runtime.CompilerServices;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>Continues texts token by token, each token at the same cost. Thread-safe.</summary>
+internal sealed class TextGenerator(LeapNetwork network, LeapTokenizer tokenizer)
+{
+    // Texts that are continued together: more gain little, and each needs logits of its own.
+    private const int TextsAtOnce = 32;
+
+    /// <summary>Reads a prompt after an end-of-text token, as documents began in training.</summary>
+    public GenerationState Read(IReadOnlyList<int> promptIds, PositionPolicy policy)
+    {
+        var state = new GenerationState(network, tokenizer, policy);
+        try
+        {
+            state.Read([.. promptIds]);
+            return state;
+        }
+        catch
+        {
+            state.Dispose();
+            throw;
+        }
+    }
+
+    public GenerationState Load(Stream stream) => GenerationState.Load(stream, network, tokenizer);
+
+    /// <summary>Continues one text, and leaves its state at the end of it.</summary>
+    public GenerationResult Complete(GenerationState state, GenerationOptions options, int seed, CancellationToken cancellationToken)
+    {
+        int promptTokens = (int)Math.Min(int.MaxValue, state.TextTokenCount);
+        Continuation continuation = Start(state, options, seed);
+        List<GeneratedToken> tokens = [];
+        while (!continuation.IsFinished)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            tokens.AddRange(Continuation.Advance(network, [continuation]));
+        }
+
+        return Result(tokens, promptTokens, continuation);
+    }
+
+    /// <summary>Continues many texts, some at a time: where one ends, the next begins.</summary>
+    public GenerationResult[] Complete(IReadOnlyList<(IReadOnlyList<int> Ids, GenerationOptions Options, int Seed)> texts, CancellationToken cancellationToken)
+    {
+        var results = new GenerationResult[texts.Count];
+        List<Job> active = [];
+        int next = 0;
+        try
+        {
+            while (next < texts.Count || active.Count > 0)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                for (; active.Count < TextsAtOnce && next < texts.Count; next++)
+                    active.Add(StartJob(next, texts[next].Ids, texts[next].Options, texts[next].Seed));
+                foreach (Job job in active.Where(job => job.Continuation.IsFinished))
+                {
+                    results[job.Index] = Result(job.Tokens, texts[job.Index].Ids.Count, job.Continuation);
+                    job.State.Dispose();
+                }
+
+                active.RemoveAll(job => job.Continuation.IsFinished);
+                if (active.Count > 0)
+                    Advance(active);
+            }
+        }
+        finally
+        {
+            foreach (Job job in active)
+                job.State.Dispose();
+        }
+
+        return results;
+    }
+
+    /// <summary>Continues a text as its tokens are asked for. Nothing of the caller's thread is held between them.</summary>
+    /// <param name="read">Gives the state, on another thread.</param>
+    /// <param name="ownsState">Whether to dispose the state at the end.</param>
+    /// <param name="options">How to continue.</param>
+    /// <param name="cancellationToken">Ends the stream with an exception.</param>
+    public async IAsyncEnumerable<GeneratedToken> Stream(
+        Func<GenerationState> read,
+        bool ownsState,
+        GenerationOptions options,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        GenerationState state = await Task.Run(read, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Continuation continuation = Start(state, options, options.Seed ?? Random.Shared.Next());
+            while (!continuation.IsFinished)
+            {
+                GeneratedToken[] tokens = await Task.Run(() => Continuation.Advance(network, [continuation]), cancellationToken).ConfigureAwait(false);
+                yield return tokens[0];
+            }
+        }
+        finally
+        {
+            if (ownsState)
+                state.Dispose();
+        }
+    }
+
+    private Continuation Start(GenerationState state, GenerationOptions options, int seed) =>
+        new(state, new GenerationRun(tokenizer, options, seed, state.RecentIds()), network.Config.VocabularySize);
+
+    private Job StartJob(int index, IReadOnlyList<int> ids, GenerationOptions options, int seed)
+    {
+        GenerationState state = Read(ids, options.PositionPolicy);
+        try
+        {
+            return new Job(index, state, Start(state, options, seed), []);
+        }
+        catch
+        {
+            state.Dispose();
+            throw;
+        }
+    }
+
+    private void Advance(List<Job> active)
+    {
+        GeneratedToken[] tokens = Continuation.Advance(network, [.. active.Select(job => job.Continuation)]);
+        for (int i = 0; i < tokens.Length; i++)
+            active[i].Tokens.Add(tokens[i]);
+    }
+
+    private static GenerationResult Result(List<GeneratedToken> tokens, int promptTokens, Continuation continuation) =>
+        new(string.Concat(tokens.Select(token => token.Text)), tokens, promptTokens, continuation.FinishReason);
+
+    private sealed record Job(int Index, GenerationState State, Continuation Continuation, List<GeneratedToken> Tokens);
+}
+
+/// <summary>A text that is being continued: where the network stands, and what is drawn from it.</summary>
+internal sealed class Continuation(GenerationState state, GenerationRun run, int vocabularySize)
+{
+    private readonly float[] _logits = new float[vocabularySize];
+
+    public bool IsFinished => run.IsFinished;
+
+    public GenerationFinishReason FinishReason => run.FinishReason!.Value;
+
+    /// <summary>Adds a token to each of several continuations of one network. What each gets does not depend on the others.</summary>
+    public static GeneratedToken[] Advance(LeapNetwork network, IReadOnlyList<Continuation> continuations)
+    {
+        float[][] hidden = GenerationState.Advance([.. continuations.Select(continuation => continuation.State)]);
+        network.Logits(hidden, [.. continuations.Select(continuation => continuation._logits)]);
+        var tokens = new GeneratedToken[continuations.Count];
+        Parallel.For(0, tokens.Length, new ParallelOptions { MaxDegreeOfParallelism = network.ThreadCount }, i => tokens[i] = continuations[i].Draw());
+        return tokens;
+    }
+
+    private GenerationState State => state;
+
+    // The end of a text is no part of it: whoever goes on with the state goes on with the text.
+    private GeneratedToken Draw()
+    {
+        GeneratedToken token = run.Advance(_logits);
+        if (token.FinishReason != GenerationFinishReason.EndOfText)
+            state.Append(token.Id);
+        return token;
+    }
+}

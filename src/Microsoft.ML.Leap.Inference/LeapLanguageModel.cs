@@ -1,0 +1,225 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>A trained LEAP language model, ready to use: scores, continues, explains and embeds texts.</summary>
+/// <remarks>
+/// <para>Scores: each token of a text is predicted once, the first from an end-of-text start; the end of the text is not predicted. A text
+/// of more than <see cref="LeapConfig.ContextLength"/> tokens is read in windows that advance by half a context and count their second
+/// half, so that a token has at least half a context before it.</para>
+/// <para>Thread-safe, except for <see cref="Dispose"/>: many threads share one model's weights. Holds native memory until disposed.</para>
+/// </remarks>
+/// <example><code>using LeapLanguageModel model = LeapLanguageModel.Load("model.zip");
+/// Console.WriteLine(model.Score("The cat sat on the mat.").Perplexity);</code></example>
+public sealed partial class LeapLanguageModel : IDisposable
+{
+    private const int ChunkTexts = 512;
+
+    private readonly TextScorer _scorer;
+    private readonly TextGenerator _generator;
+    private bool _disposed;
+
+    internal LeapLanguageModel(ModelParts parts, LeapLanguageModelOptions? options = null)
+    {
+        options ??= new LeapLanguageModelOptions();
+        Network = new LeapNetwork(parts.Config, parts.Weights, options.WeightFormat, options.ThreadCount ?? 0);
+        Tokenizer = parts.Tokenizer;
+        Counts = parts.Counts;
+        DefaultGeneration = options.Generation;
+        _scorer = new TextScorer((blocks, _) => BlockLosses.Compute(Network, blocks), Config.ContextLength, Tokenizer.EndOfTextId);
+        _generator = new TextGenerator(Network, Tokenizer);
+    }
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="path">A zip that <c>mlContext.Model.Save</c> wrote, of a model or of a pipeline with one; or a folder with
+    /// <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's files, as <see cref="Save"/> and the original Python project write
+    /// it.</param>
+    /// <param name="options">How to hold and compute it; <see langword="null"/> for the defaults.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is <see langword="null"/> or empty.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file or folder, or a file is missing from the folder.</exception>
+    /// <exception cref="FormatException">A file is corrupt, the files do not fit together, or the zip holds no such model.</exception>
+    /// <exception cref="InvalidOperationException">The zip holds several such models.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "A path and a stream are never confused.")]
+    public static LeapLanguageModel Load(string path, LeapLanguageModelOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (Directory.Exists(path))
+            return ModelFolder.Load(path, source => new LeapLanguageModel(ModelParts.Read(source), options));
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no file or folder '{path}' to load a model from.", path);
+        using FileStream stream = File.OpenRead(path);
+        return Load(stream, options);
+    }
+
+    /// <summary>Loads a model from a zip that <c>mlContext.Model.Save</c> wrote, of a model or of a pipeline with one.</summary>
+    /// <param name="stream">The zip, seekable. It stays open.</param>
+    /// <param name="options">How to hold and compute the model; <see langword="null"/> for the defaults.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="stream"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException"><paramref name="stream"/> cannot seek.</exception>
+    /// <exception cref="FormatException">The stream is corrupt, or holds no such model.</exception>
+    /// <exception cref="InvalidOperationException">The zip holds several such models.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "A path and a stream are never confused.")]
+    public static LeapLanguageModel Load(Stream stream, LeapLanguageModelOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        if (!stream.CanSeek)
+            throw new ArgumentException("The stream must be able to seek, as a file or memory can: a zip is read from its end.", nameof(stream));
+        return ModelZipReader.Read(stream, source => new LeapLanguageModel(ModelParts.Read(source), options));
+    }
+
+    /// <summary>Gets the shape of the network.</summary>
+    public LeapConfig Config => Network.Config;
+
+    /// <summary>Gets the tokenizer.</summary>
+    public LeapTokenizer Tokenizer { get; }
+
+    /// <summary>Gets how the matrices are held in memory.</summary>
+    public WeightFormat WeightFormat => Network.Format;
+
+    /// <summary>Gets the bytes of memory that the weights take.</summary>
+    public long SizeInBytes => Network.SizeInBytes;
+
+    internal LeapNetwork Network { get; }
+
+    internal BigramCounts? Counts { get; }
+
+    internal TextGenerator Generator => _generator;
+
+    internal bool IsDisposed => _disposed;
+
+    /// <summary>Scores a text: how well the model predicts it.</summary>
+    /// <param name="text">The text.</param>
+    /// <returns>Its log-likelihood, number of tokens and perplexity.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public TextScore Score(string text)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(text);
+        return _scorer.Score([Tokenizer.Encode(text)])[0];
+    }
+
+    /// <summary>Scores many texts, some hundred at a time, as their scores are asked for.</summary>
+    /// <param name="texts">The texts; read once, as a stream.</param>
+    /// <returns>A score for each text, in their order: the very one that <see cref="Score"/> gives.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="texts"/>, or one of them, is <see langword="null"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public IEnumerable<TextScore> ScoreAll(IEnumerable<string> texts)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(texts);
+        return texts.Chunk(ChunkTexts).SelectMany(chunk =>
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _scorer.Score([.. chunk.Select(text => Tokenizer.Encode(text ?? throw new ArgumentNullException(nameof(texts))))]);
+        });
+    }
+
+    /// <summary>Gives each token of a text its log-likelihood.</summary>
+    /// <param name="text">The text.</param>
+    /// <returns>Nats, at most 0, one per token of <see cref="LeapTokenizer.Encode(string)"/>; their sum is the text's.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public float[] ScoreTokens(string text)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(text);
+        return _scorer.ScoreTokens([Tokenizer.Encode(text)])[0];
+    }
+
+    /// <summary>Turns a text into a vector: what the network knows of it, for a classifier, a search or a clustering.</summary>
+    /// <param name="text">The text. One without tokens gives NaN.</param>
+    /// <param name="options">Which layer, and how its vectors become one; <see langword="null"/> for the mean of the last layer's.</param>
+    /// <returns>A vector of <see cref="LeapConfig.HiddenSize"/> values.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The network has no such layer.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public float[] Embed(string text, EmbeddingOptions? options = null)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(text);
+        return TextEmbedder.Embed(Network, [Tokenizer.Encode(text)], Tokenizer.EndOfTextId, options ?? new EmbeddingOptions())[0];
+    }
+
+    /// <summary>Tells what the model focuses on in a text, and how well it predicts each token.</summary>
+    /// <param name="text">The text; less than <see cref="LeapConfig.ContextLength"/> tokens. An empty one gives a report of the end-of-text start
+    /// alone.</param>
+    /// <returns>The report. One pass of the network.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">The text has <see cref="LeapConfig.ContextLength"/> tokens or more.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public FocusReport Explain(string text)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(text);
+        return FocusReader.Explain(Network, Tokenizer, string.Empty, text, nameof(text));
+    }
+
+    /// <summary>Tells what the model focuses on in a prompt and a continuation while it predicts the continuation.</summary>
+    /// <param name="prompt">The prompt.</param>
+    /// <param name="continuation">What follows it, as <see cref="Generate"/> returns it; both together of less than
+    /// <see cref="LeapConfig.ContextLength"/> tokens. They are tokenized apart, so that a token belongs to one of them.</param>
+    /// <returns>The report; its aggregates count only the positions from which the continuation is predicted. One pass of the network.</returns>
+    /// <exception cref="ArgumentNullException">A text is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">The texts have <see cref="LeapConfig.ContextLength"/> tokens or more.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public FocusReport Explain(string prompt, string continuation)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(prompt);
+        ArgumentNullException.ThrowIfNull(continuation);
+        return FocusReader.Explain(Network, Tokenizer, prompt, continuation, nameof(continuation));
+    }
+
+    /// <summary>Measures how well the model predicts documents.</summary>
+    /// <param name="documents">The documents, read once, one after another: memory does not grow with their number.</param>
+    /// <param name="options">The protocol; <see langword="null"/> for the defaults of <see cref="EvaluationOptions"/>.</param>
+    /// <param name="cancellationToken">Ends the call between two batches or documents, with an exception.</param>
+    /// <returns>The metrics over all documents. An empty text has no tokens, words and bytes.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="documents"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A length in <paramref name="options"/> is greater than the model's
+    /// context.</exception>
+    /// <exception cref="ArgumentException">The options do not fit together.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    public LanguageModelMetrics Evaluate(
+        IEnumerable<string> documents, EvaluationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(documents);
+        return new CorpusEvaluator(
+            Network, (blocks, _) => BlockLosses.Compute(Network, blocks), Tokenizer, Counts, options ?? new EvaluationOptions(), cancellationToken)
+            .Evaluate(documents.Select(document => document.AsMemory()));
+    }
+
+    /// <summary>Writes the model to a folder in the layout of Hugging Face: <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's
+    /// files.</summary>
+    /// <param name="folder">The folder, made when absent; files of those names in it are replaced once the new ones are complete.</param>
+    /// <param name="format">How the matrices are stored: what is not <see cref="WeightFormat.Float32"/> makes a smaller file of rounded
+    /// weights.</param>
+    /// <exception cref="ArgumentException"><paramref name="folder"/> is <see langword="null"/> or empty.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="format"/> is none of its names.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public void Save(string folder, WeightFormat format = WeightFormat.Float32)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (!Enum.IsDefined(format))
+            throw new ArgumentOutOfRangeException(nameof(format), format, "format must be one of its named values.");
+        ModelFolder.Save(folder, target => GetParts().Write(target, format));
+    }
+
+    /// <summary>Frees the weights. What is still computing ends first; what comes after throws.</summary>
+    public void Dispose()
+    {
+        _disposed = true;
+        Network.Dispose();
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Config}; {Tokenizer}{(_disposed ? "; disposed" : "")}";
+
+    internal ModelParts GetParts() => new(Config, Network.GetWeights(), Tokenizer, Counts);
+}

@@ -1,0 +1,216 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>LEAP attention: each head's mean of the values in the window, weighted by each token's focus, gated by the query.</summary>
+/// <remarks>
+/// <code>
+/// s = (RescaleValue / e) * sum_e(norm(F1) * norm(F2))        f = exp(s)
+/// M = sum over the window of f U / sum over the window of f
+/// a = sigmoid(sum_e(Q * M) / sqrt(e))                        the output is a * M
+/// </code>
+/// with <c>norm(y) = (y - mean(y)) / (std(y) + 1e-5)</c> over a head's e values.
+/// </remarks>
+internal sealed unsafe class LeapAttention(LeapConfig config)
+{
+    private const float Epsilon = 1e-5f;
+
+    // Focus logits and gates that are computed at once: exponentials come cheaper by the vector. Few enough tokens that what is read of them
+    // stays in the nearest cache until it is read again.
+    private const int TileValues = 64;
+
+    private const int C1 = 0, C2 = 1, Input = 2, Mean = 3, RowCount = 4;
+
+    private readonly int _hiddenSize = config.HiddenSize;
+    private readonly int _headCount = config.HeadCount;
+    private readonly int _headSize = config.HeadSize;
+    private readonly int _rowSize = SlidingSumsLayout.GetRowSize(config.HeadSize);
+    private readonly float _focusScale = (float)(config.RescaleValue / config.HeadSize);
+    private readonly float _gateScale = (float)(1 / Math.Sqrt(config.HeadSize));
+
+    /// <summary>Attends: some heads of one sequence.</summary>
+    /// <param name="firstHead">The first head.</param>
+    /// <param name="headCount">How many heads. All of a token's lie side by side, so that many at a time are read faster than each apart.</param>
+    /// <param name="count">Tokens.</param>
+    /// <param name="projections">The parts Q, F1, F2 and U side by side, each of all heads: [count, 4 d].</param>
+    /// <param name="layout">The layout of the sums over the window.</param>
+    /// <param name="sums">The sums that the sequence's first head goes on from, followed by the other heads', and takes along; null where the
+    /// sequence begins and ends here.</param>
+    /// <param name="output">[count, d].</param>
+    /// <param name="focus">f of all heads, [count, H].</param>
+    /// <param name="gates">a of all heads, [count, H].</param>
+    public void Run(
+        int firstHead, int headCount, int count, float* projections, SlidingSumsLayout layout, byte* sums, float* output, float* focus, float* gates)
+    {
+        // A window that the sequence does not fill is all that came before.
+        if (sums is null && layout.Window >= count)
+            layout = layout with { Window = 0 };
+        switch (_rowSize)
+        {
+            case 32:
+                Run<RowSize32>(firstHead, headCount, count, projections, layout, sums, output, focus, gates);
+                break;
+            case 64:
+                Run<RowSize64>(firstHead, headCount, count, projections, layout, sums, output, focus, gates);
+                break;
+            default:
+                Run<AnyRowSize>(firstHead, headCount, count, projections, layout, sums, output, focus, gates);
+                break;
+        }
+    }
+
+    [MethodImpl(HotLoop.Options)]
+    private void Run<TSize>(
+        int firstHead, int headCount, int count, float* projections, SlidingSumsLayout layout, byte* memory, float* output, float* focus, float* gates)
+        where TSize : IRowSize
+    {
+        var sums = new SlidingSums<TSize>[headCount];
+        for (int head = 0; head < headCount; head++)
+        {
+            sums[head] = new SlidingSums<TSize>(layout);
+            if (memory is null)
+                sums[head].Clear();
+            else
+                sums[head].Continue(memory + (firstHead + head) * layout.Bytes);
+        }
+
+        float* memoryOfRows = stackalloc float[RowCount * _rowSize];
+        new Span<float>(memoryOfRows, RowCount * _rowSize).Clear();
+        var rows = new Rows<TSize>(memoryOfRows, _headSize, _rowSize);
+        int tileLength = Math.Max(1, TileValues / headCount);
+        float* tile = stackalloc float[tileLength * headCount];
+
+        int d = _hiddenSize;
+        float* Q = projections + firstHead * _headSize;
+        output += firstHead * _headSize;
+        focus += firstHead;
+        gates += firstHead;
+        for (int start = 0; start < count; start += tileLength)
+        {
+            int n = Math.Min(tileLength, count - start);
+            float* value = tile;
+            for (int i = 0; i < n; i++)
+            {
+                float* F1 = Q + (4L * i + 1) * d;
+                for (int head = 0; head < headCount; head++, F1 += _headSize)
+                    *value++ = FocusLogit(rows, F1, F1 + d);
+            }
+
+            VectorMath.Exp(tile, n * headCount);
+
+            value = tile;
+            for (int i = 0; i < n; i++)
+            {
+                float* q = Q + 4L * i * d;
+                float* result = output + (long)i * d;
+                for (int head = 0; head < headCount; head++, q += _headSize, result += _headSize)
+                {
+                    float f = *value;
+                    focus[i * _headCount + head] = f;
+                    SlidingSums<TSize> window = sums[head];
+                    window.Add(rows.Read(q + 3 * d, Input), f, f);
+                    float* M = rows[Mean];
+                    window.Write(1 / window.Number, M);
+                    rows.Write(M, result);
+                    *value++ = rows.Dot(rows.Read(q, Input), M) * _gateScale;
+                }
+            }
+
+            VectorMath.Sigmoid(tile, n * headCount);
+
+            value = tile;
+            for (int i = 0; i < n; i++)
+            {
+                for (int head = 0; head < headCount; head++)
+                {
+                    float a = *value++;
+                    gates[i * _headCount + head] = a;
+                    rows.Multiply(output + (long)i * d + head * _headSize, a);
+                }
+            }
+
+            Q += 4L * n * d;
+            output += (long)n * d;
+            focus += n * _headCount;
+            gates += n * _headCount;
+        }
+
+        foreach (SlidingSums<TSize> window in sums)
+            window.Dispose();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private float FocusLogit<TSize>(Rows<TSize> rows, float* F1, float* F2)
+        where TSize : IRowSize
+    {
+        float deviations = (rows.Center(F1, rows[C1]) + Epsilon) * (rows.Center(F2, rows[C2]) + Epsilon);
+        return rows.Dot(rows[C1], rows[C2]) / deviations * _focusScale;
+    }
+
+    /// <summary>Rows of one head's size, followed by zeros up to a whole number of SIMD vectors, and the arithmetic on them.</summary>
+    private readonly struct Rows<TSize>(float* memory, int headSize, int rowSize)
+        where TSize : IRowSize
+    {
+        private int RowSize => TSize.Known == 0 ? rowSize : TSize.Known;
+
+        public float* this[int row] => memory + row * RowSize;
+
+        /// <summary>Returns a token's values where they are, or with zeros after them in <paramref name="row"/>.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public float* Read(float* source, int row)
+        {
+            if (headSize == RowSize)
+                return source;
+            Buffer.MemoryCopy(source, this[row], headSize * sizeof(float), headSize * sizeof(float));
+            return this[row];
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Write(float* row, float* target)
+        {
+            int k = 0;
+            for (; k <= headSize - Vector<float>.Count; k += Vector<float>.Count)
+                Vector.Store(Vector.Load(row + k), target + k);
+            for (; k < headSize; k++)
+                target[k] = row[k];
+        }
+
+        /// <summary>Writes values less their mean.</summary>
+        /// <returns>Their standard deviation, the unbiased one.</returns>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public float Center(float* source, float* centered)
+        {
+            float* row = Read(source, Input);
+            Vector<float> sum = Vector<float>.Zero;
+            for (int k = 0; k < RowSize; k += Vector<float>.Count)
+                sum += Vector.Load(row + k);
+            float mean = Vector.Sum(sum) / headSize;
+            for (int k = 0; k < RowSize; k += Vector<float>.Count)
+                Vector.Store(Vector.Load(row + k) - new Vector<float>(mean), centered + k);
+            for (int k = headSize; k < RowSize; k++)
+                centered[k] = 0;
+            return MathF.Sqrt(Dot(centered, centered) / (headSize - 1));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public float Dot(float* a, float* b)
+        {
+            Vector<float> sum = Vector<float>.Zero;
+            for (int k = 0; k < RowSize; k += Vector<float>.Count)
+                sum += Vector.Load(a + k) * Vector.Load(b + k);
+            return Vector.Sum(sum);
+        }
+
+        /// <summary>Multiplies a token's values.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Multiply(float* values, float factor)
+        {
+            int k = 0;
+            for (; k <= headSize - Vector<float>.Count; k += Vector<float>.Count)
+                Vector.Store(Vector.Load(values + k) * factor, values + k);
+            for (; k < headSize; k++)
+                values[k] *= factor;
+        }
+    }
+}

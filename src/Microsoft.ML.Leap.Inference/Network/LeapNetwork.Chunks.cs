@@ -1,0 +1,114 @@
+namespace Microsoft.ML.Leap;
+
+/// <content>How calls share the weights and the memory, and how sequences become chunks.</content>
+internal sealed unsafe partial class LeapNetwork
+{
+    private void Require(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<NetworkState>? states)
+    {
+        if (states is not null && states.Count != sequences.Count)
+            throw new ArgumentException($"There are {sequences.Count} sequences, but {states.Count} states.", nameof(states));
+        for (int i = 0; i < sequences.Count; i++)
+        {
+            if (sequences[i].IsEmpty)
+                throw new ArgumentException($"Sequence {i} has no tokens.", nameof(sequences));
+            if (states is not null && !states[i].Fits(Config))
+                throw new ArgumentException($"State {i} is of a network of another shape.", nameof(states));
+            foreach (int id in sequences[i].Span)
+            {
+                if ((uint)id >= (uint)Config.VocabularySize)
+                    throw new ArgumentOutOfRangeException(nameof(sequences), id, $"Token ids must be at least 0 and below {Config.VocabularySize}.");
+            }
+        }
+    }
+
+    // Cuts sequences into chunks of bounded length. One that is longer goes on from chunk to chunk by its state, or by one of its own.
+    private void ForEachChunk(IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<NetworkState>? states, Action<Scratch> body)
+    {
+        Scratch? scratch = null;
+        NetworkState? carried = null;
+        try
+        {
+            for (int sequence = 0, token = 0; sequence < sequences.Count;)
+            {
+                int left = 0;
+                for (int i = sequence; i < sequences.Count && left < _chunkLength; i++)
+                    left += sequences[i].Length - (i == sequence ? token : 0);
+                scratch ??= RentScratch(Math.Min(left, _chunkLength));
+                scratch.Clear();
+                while (sequence < sequences.Count && scratch.Count < scratch.Capacity)
+                {
+                    int length = sequences[sequence].Length;
+                    int count = Math.Min(length - token, scratch.Capacity - scratch.Count);
+
+                    // A sequence that fits in a chunk is not cut.
+                    if (count < length - token && token == 0 && length <= scratch.Capacity)
+                        break;
+                    NetworkState? state = states?[sequence];
+                    if (state is null && count < length)
+                        state = carried ??= CreateState();
+                    scratch.Add(sequence, token, sequences[sequence].Span.Slice(token, count), state, Config.ContextLength);
+                    token += count;
+                    if (token < length)
+                        break;
+                    sequence++;
+                    token = 0;
+                    if (carried is not null)
+                        break;
+                }
+
+                body(scratch);
+                if (token == 0)
+                {
+                    carried?.Dispose();
+                    carried = null;
+                }
+            }
+        }
+        finally
+        {
+            carried?.Dispose();
+            if (scratch is not null)
+                _idle.Add(scratch);
+        }
+    }
+
+    // Memory on loan for one call. What is too small is not kept.
+    private Scratch RentScratch(int tokens)
+    {
+        if (_idle.TryTake(out Scratch? idle))
+        {
+            if (idle.Capacity >= tokens)
+                return idle;
+            idle.Dispose();
+        }
+
+        return new Scratch(Config, tokens);
+    }
+
+    private Use BeginUse()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
+        for (int users = _users; ;)
+        {
+            ObjectDisposedException.ThrowIf(users == 0, this);
+            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users)
+                return new Use(this);
+            users = seen;
+        }
+    }
+
+    private void EndUse()
+    {
+        if (Interlocked.Decrement(ref _users) != 0)
+            return;
+        _weights.Dispose();
+        while (_idle.TryTake(out Scratch? scratch))
+            scratch.Dispose();
+    }
+
+    private readonly struct Use(LeapNetwork network) : IDisposable
+    {
+        public void Dispose() => network.EndUse();
+    }
+}

@@ -1,0 +1,140 @@
+using System.Runtime.InteropServices;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>How often each token followed each other in the training texts: enough to say what a unigram and a bigram model would make of
+/// other texts. Immutable, and therefore thread-safe.</summary>
+/// <remarks>Counts the documents' tokens without the end-of-text tokens, after which a document starts.</remarks>
+internal sealed class BigramCounts
+{
+    /// <summary>The file's name.</summary>
+    public const string FileName = "bigrams.bin";
+
+    // Bounds the size: later text changes such simple models little.
+    private const long MostTokens = 4_000_000;
+    private const int MaximumFileLength = 1 << 26;
+    private const byte Version = 1;
+
+    private readonly (int Previous, int Id, int Count)[] _counts;
+    private readonly Lazy<NGramModel> _unigram;
+    private readonly Lazy<NGramModel> _bigram;
+
+    private BigramCounts(int vocabularySize, (int Previous, int Id, int Count)[] counts)
+    {
+        VocabularySize = vocabularySize;
+        _counts = counts;
+        _unigram = new(() => NGramModel.FromBigrams(1, vocabularySize, counts));
+        _bigram = new(() => NGramModel.FromBigrams(2, vocabularySize, counts));
+    }
+
+    /// <summary>Gets the number of token ids.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>Counts documents, or the first ones of many.</summary>
+    /// <param name="documents">Their token ids.</param>
+    /// <param name="tokenizer">Their tokenizer.</param>
+    public static BigramCounts Count(IEnumerable<int[]> documents, LeapTokenizer tokenizer)
+    {
+        var counts = new Dictionary<(int Previous, int Id), int>();
+        long tokens = 0;
+        foreach (int[] document in documents)
+        {
+            if (tokens >= MostTokens)
+                break;
+            int previous = NGramModel.StartId;
+            foreach (int id in document)
+            {
+                bool isEnd = id == tokenizer.EndOfTextId;
+                if (!isEnd)
+                    CollectionsMarshal.GetValueRefOrAddDefault(counts, (previous, id), out _)++;
+                previous = isEnd ? NGramModel.StartId : id;
+                tokens++;
+            }
+        }
+
+        return new BigramCounts(
+            tokenizer.VocabularySize, [.. counts.Select(pair => (pair.Key.Previous, pair.Key.Id, pair.Value)).Order()]);
+    }
+
+    /// <summary>Gives the log-likelihoods of a document under both models, in nats, and the number of tokens that count.</summary>
+    public BaselineScore Score(IReadOnlyList<int> ids, int endOfTextId)
+    {
+        var sum = new BaselineScore(0, 0, 0);
+        for (int start = 0; start < ids.Count;)
+        {
+            int end = start;
+            while (end < ids.Count && ids[end] != endOfTextId)
+                end++;
+            int[] part = [.. ids.Skip(start).Take(end - start)];
+            sum += new BaselineScore(_unigram.Value.LogLikelihood(part), _bigram.Value.LogLikelihood(part), part.Length);
+            start = end + 1;
+        }
+
+        return sum;
+    }
+
+    /// <summary>Writes the counts, in order, as differences of their pairs in seven bits a byte.</summary>
+    public void Write(Stream stream)
+    {
+        using var writer = new BinaryWriter(stream, System.Text.Encoding.UTF8, leaveOpen: true);
+        writer.Write(Version);
+        writer.Write7BitEncodedInt(VocabularySize);
+        writer.Write7BitEncodedInt(_counts.Length);
+        long last = 0;
+        foreach ((int previous, int id, int count) in _counts)
+        {
+            long pair = (long)(previous + 1) * VocabularySize + id;
+            writer.Write7BitEncodedInt64(pair - last);
+            writer.Write7BitEncodedInt(count);
+            last = pair;
+        }
+    }
+
+    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
+    /// <exception cref="FormatException">The file is corrupt.</exception>
+    public static BigramCounts Read(Stream stream)
+    {
+        byte[] bytes = BoundedReader.ReadAll(stream, MaximumFileLength, FileName);
+        using var reader = new BinaryReader(new MemoryStream(bytes));
+        try
+        {
+            if (reader.ReadByte() is var version && version != Version)
+                throw new FormatException($"{FileName}: the counts are of version {version}, which this version of Microsoft.ML.Leap does not know.");
+            int vocabularySize = reader.Read7BitEncodedInt();
+            int length = reader.Read7BitEncodedInt();
+
+            // A count takes two bytes at least.
+            if (vocabularySize < 1 || length < 0 || length > bytes.Length / 2)
+                throw new FormatException($"{FileName}: {length} counts of {vocabularySize} token ids cannot be in {bytes.Length} bytes.");
+            var counts = new (int Previous, int Id, int Count)[length];
+            long pair = 0;
+            for (int i = 0; i < length; i++)
+            {
+                long difference = reader.Read7BitEncodedInt64();
+                int count = reader.Read7BitEncodedInt();
+                if (difference < (i == 0 ? 0 : 1) || difference > ((long)vocabularySize + 1) * vocabularySize - 1 - pair || count < 1)
+                    throw new FormatException($"{FileName}: count {i} is damaged.");
+                pair += difference;
+                counts[i] = ((int)(pair / vocabularySize) - 1, (int)(pair % vocabularySize), count);
+            }
+
+            return new BigramCounts(vocabularySize, counts);
+        }
+        catch (EndOfStreamException e)
+        {
+            throw new FormatException($"{FileName}: the file ends early.", e);
+        }
+    }
+}
+
+/// <summary>What a unigram and a bigram model make of texts.</summary>
+internal readonly record struct BaselineScore(double UnigramLogLikelihood, double BigramLogLikelihood, long TokenCount)
+{
+    public double UnigramPerplexity => Math.Exp(-UnigramLogLikelihood / TokenCount);
+
+    public double BigramPerplexity => Math.Exp(-BigramLogLikelihood / TokenCount);
+
+    public static BaselineScore operator +(BaselineScore left, BaselineScore right) => new(
+        left.UnigramLogLikelihood + right.UnigramLogLikelihood, left.BigramLogLikelihood + right.BigramLogLikelihood,
+        left.TokenCount + right.TokenCount);
+}

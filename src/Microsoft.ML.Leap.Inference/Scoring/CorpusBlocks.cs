@@ -1,0 +1,137 @@
+using System.Text;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>Reads a corpus as blocks: one document at a time is in memory.</summary>
+internal sealed class CorpusBlocks(LeapTokenizer tokenizer, EvaluationOptions options, BlockPlan plan, BigramCounts? counts)
+{
+    private readonly bool _isSeparate = options.EndOfText == EndOfTextHandling.SeparateDocuments;
+
+    /// <summary>Gets the counts of what has been read.</summary>
+    public CorpusCounts Counts { get; } = new(options.WordCount);
+
+    /// <summary>Gets what the counted models make of what has been read; <see langword="null"/> where there are none.</summary>
+    public BaselineScore? Baseline { get; private set; }
+
+    /// <summary>Reads the blocks of all documents, in order.</summary>
+    public IEnumerable<EvaluationBlock> Read(IEnumerable<ReadOnlyMemory<char>> texts, CancellationToken cancellationToken)
+    {
+        var cutter = new BlockCutter(plan);
+        List<int> ids = [];
+        long read = 0;
+        foreach (ReadOnlyMemory<char> text in texts)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            ids.Clear();
+            Encode(text, ids);
+            Counts.Add(text.Span, ids.Count);
+            Baseline = counts is null ? null : (Baseline ?? default) + counts.Score(ids, tokenizer.EndOfTextId);
+            read++;
+            foreach (int id in ids)
+            {
+                if (cutter.Add(id) is EvaluationBlock block)
+                    yield return block;
+            }
+
+            if ((_isSeparate || read % options.DocumentsPerStream == 0) && cutter.End() is EvaluationBlock end)
+                yield return end;
+        }
+
+        if (cutter.End() is EvaluationBlock last)
+            yield return last;
+    }
+
+    private void Encode(ReadOnlyMemory<char> text, List<int> ids)
+    {
+        if (options.PrepareText is Func<string, string> prepare)
+        {
+            string prepared = prepare(text.ToString());
+            text = prepared?.AsMemory() ?? throw new InvalidOperationException("EvaluationOptions.PrepareText returned null for a text.");
+        }
+
+        if (_isSeparate)
+            tokenizer.Encode(text.Span, ids);
+        else
+            tokenizer.EncodeInStream(text.Span, ids);
+    }
+}
+
+/// <summary>Ids that are read in one pass: all but the last are read, and at each position from <paramref name="FirstScored"/> on the id
+/// that follows is predicted and counts.</summary>
+/// <param name="Ids">At least 2 ids.</param>
+/// <param name="FirstScored">The first position that counts.</param>
+/// <param name="StartsStream">Whether nothing of the stream comes before.</param>
+internal readonly record struct EvaluationBlock(int[] Ids, int FirstScored, bool StartsStream)
+{
+    /// <summary>Gets the number of ids that are read.</summary>
+    public int Length => Ids.Length - 1;
+}
+
+/// <summary>Cuts streams of ids, of whatever length, into blocks, and holds two blocks at most.</summary>
+internal sealed class BlockCutter(BlockPlan plan)
+{
+    private readonly int[] _ids = new int[plan.Size];
+    private int[]? _previous;
+    private int _count;
+
+    // Ids at the start of the block that do not count: the first has nothing before it, others have been predicted by the block before.
+    private int _kept = 1;
+
+    /// <summary>Adds the stream's next id.</summary>
+    /// <returns>The block that it filled, if any.</returns>
+    public EvaluationBlock? Add(int id)
+    {
+        if (_count == 0 && _previous is null && plan.StartId is int start)
+            _ids[_count++] = start;
+        _ids[_count++] = id;
+        return _count == plan.Size ? CutFull() : null;
+    }
+
+    /// <summary>Ends the stream; what is added from now on is another one.</summary>
+    /// <returns>The stream's last block, if anything is left to score and not to be dropped.</returns>
+    public EvaluationBlock? End()
+    {
+        EvaluationBlock? last = _count > _kept && !plan.DropsRemainder ? CutRemainder() : null;
+        _previous = null;
+        _count = 0;
+        _kept = 1;
+        return last;
+    }
+
+    private EvaluationBlock CutFull()
+    {
+        var block = new EvaluationBlock([.. _ids], _kept - 1, _previous is null);
+        _ids.AsSpan(plan.Advance).CopyTo(_ids);
+        _count = plan.Size - plan.Advance;
+        _kept = Math.Max(1, _count);
+        _previous = block.Ids;
+        return block;
+    }
+
+    private EvaluationBlock CutRemainder()
+    {
+        ReadOnlySpan<int> rest = _ids.AsSpan(0, _count);
+        if (_previous is null || !plan.ShiftsLast)
+            return new EvaluationBlock([.. rest], _kept - 1, _previous is null);
+        int missing = plan.Size - _count;
+        return new EvaluationBlock([.. _previous.AsSpan(plan.Advance - missing, missing), .. rest], missing + _kept - 1, false);
+    }
+}
+
+/// <summary>Counts the documents, words and bytes of a corpus as it is read.</summary>
+internal sealed class CorpusCounts(WordCountRule rule)
+{
+    public long Documents { get; private set; }
+
+    public long Words { get; private set; }
+
+    public long Bytes { get; private set; }
+
+    /// <summary>Counts a text; it is a document if it gave tokens.</summary>
+    public void Add(ReadOnlySpan<char> text, int tokenCount)
+    {
+        Documents += tokenCount > 0 ? 1 : 0;
+        Words += WordCounter.Count(text, rule);
+        Bytes += Encoding.UTF8.GetByteCount(text);
+    }
+}

@@ -1,0 +1,148 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>Computes the losses of blocks by a network.</summary>
+/// <param name="blocks">The blocks.</param>
+/// <param name="batchSize">Blocks that are computed at a time; <see langword="null"/> leaves the choice to the network.</param>
+/// <returns>For each block, the loss in nats of each id that counts: those after <see cref="EvaluationBlock.FirstScored"/>.</returns>
+internal delegate double[][] ComputeLosses(IReadOnlyList<EvaluationBlock> blocks, int? batchSize);
+
+/// <summary>Evaluates a network over a corpus of any length, in constant memory. One object per call.</summary>
+/// <param name="network">The network; reads blocks that carry over what came before.</param>
+/// <param name="computeLosses">Computes all other blocks.</param>
+/// <param name="tokenizer">The model's tokenizer.</param>
+/// <param name="bigrams">The counts of the training texts, if any.</param>
+/// <param name="options">The protocol.</param>
+/// <param name="cancellationToken">Ends the call between two batches or documents.</param>
+internal sealed class CorpusEvaluator(
+    LeapNetwork network, ComputeLosses computeLosses, LeapTokenizer tokenizer, BigramCounts? bigrams, EvaluationOptions options,
+    CancellationToken cancellationToken)
+{
+    // Blocks that are read ahead, so that a network may put those of like length together.
+    private const int ChunkBlocks = 512;
+
+    private readonly ScoreTotals _totals = new(options.PositionBucketSize);
+
+    /// <exception cref="ArgumentException">The options do not fit together, or not the model.</exception>
+    /// <exception cref="OperationCanceledException">The evaluation was cancelled.</exception>
+    public LanguageModelMetrics Evaluate(IEnumerable<ReadOnlyMemory<char>> texts)
+    {
+        var corpus = new CorpusBlocks(tokenizer, options, BlockPlan.Create(options, network.Config.ContextLength, tokenizer.EndOfTextId), bigrams);
+        IEnumerable<EvaluationBlock> blocks = corpus.Read(texts, cancellationToken);
+        if (options.Mode == EvaluationMode.Streaming)
+            ScoreInOrder(blocks);
+        else
+            ScoreInChunks(blocks);
+
+        // A likelihood of a part of the text says nothing about the words and bytes of all of it.
+        bool isWhole = options.PredictBlockStarts && !options.DropRemainder;
+        CorpusCounts counts = corpus.Counts;
+        return new LanguageModelMetrics(
+            -_totals.Loss, _totals.Count, isWhole ? counts.Words : 0, isWhole ? counts.Bytes : 0, counts.Documents, _totals.Buckets,
+            corpus.Baseline);
+    }
+
+    private void ScoreInChunks(IEnumerable<EvaluationBlock> blocks)
+    {
+        foreach (EvaluationBlock[] chunk in blocks.Chunk(Math.Max(ChunkBlocks, options.BatchSize ?? 1)))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            double[][] losses = computeLosses(chunk, options.BatchSize);
+            for (int b = 0; b < chunk.Length; b++)
+                Add(chunk[b], losses[b]);
+        }
+    }
+
+    private void ScoreInOrder(IEnumerable<EvaluationBlock> blocks)
+    {
+        using NetworkState state = network.CreateState();
+        foreach (EvaluationBlock block in blocks)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (block.StartsStream)
+                state.Reset();
+
+            // Learned positions end with the context, so each block counts its own.
+            state.Position = 0;
+            Add(block, BlockLosses.Compute(network, [block], [state])[0]);
+        }
+    }
+
+    private void Add(EvaluationBlock block, double[] losses)
+    {
+        for (int i = 0; i < losses.Length; i++)
+        {
+            int position = block.FirstScored + i;
+            if (IsScored(block.Ids[position + 1]))
+                _totals.Add(position, losses[i]);
+        }
+    }
+
+    private bool IsScored(int id) => options.EndOfText != EndOfTextHandling.NotScored || id != tokenizer.EndOfTextId;
+}
+
+/// <summary>The losses of blocks by the engine.</summary>
+internal static class BlockLosses
+{
+    // Asks for no loss.
+    private const int NoTarget = -1;
+
+    /// <summary>Computes the loss in nats of each id that counts.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="blocks">The blocks, of any lengths.</param>
+    /// <param name="states">What each block goes on from, and leaves behind; <see langword="null"/> where blocks stand for themselves.</param>
+    public static double[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, IReadOnlyList<NetworkState>? states = null)
+    {
+        double[][] losses = [.. blocks.Select(block => new double[block.Length - block.FirstScored])];
+        ReadOnlyMemory<int>[] sequences = [.. blocks.Select(block => (ReadOnlyMemory<int>)block.Ids.AsMemory(0, block.Length))];
+        ReadOnlyMemory<int>[] targets = [.. blocks.Select(GetTargets)];
+        network.Losses(sequences, targets, states, (sequence, first, part) =>
+        {
+            int skipped = Math.Clamp(blocks[sequence].FirstScored - first, 0, part.Length);
+            part[skipped..].CopyTo(losses[sequence].AsSpan(Math.Max(0, first - blocks[sequence].FirstScored)));
+        });
+        return losses;
+    }
+
+    private static ReadOnlyMemory<int> GetTargets(EvaluationBlock block)
+    {
+        if (block.FirstScored == 0)
+            return block.Ids.AsMemory(1);
+        int[] targets = block.Ids[1..];
+        targets.AsSpan(0, block.FirstScored).Fill(NoTarget);
+        return targets;
+    }
+}
+
+/// <summary>Sums up losses, over all and by their positions.</summary>
+/// <param name="bucketSize">Positions of a bucket; 0 for no buckets.</param>
+internal sealed class ScoreTotals(int bucketSize)
+{
+    private readonly List<(double Loss, long Count)> _buckets = [];
+
+    /// <summary>Gets the summed losses in nats.</summary>
+    public double Loss { get; private set; }
+
+    /// <summary>Gets their number.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>Gets the buckets up to the last that has a token.</summary>
+    public PositionBucket[] Buckets => [.. _buckets.Select((bucket, i) => new PositionBucket
+    {
+        FirstPosition = i * bucketSize,
+        TokenCount = bucket.Count,
+        CrossEntropy = bucket.Loss / bucket.Count,
+    })];
+
+    /// <summary>Adds the loss of a token at a position in its block.</summary>
+    public void Add(int position, double loss)
+    {
+        Loss += loss;
+        Count++;
+        if (bucketSize == 0)
+            return;
+        int bucket = position / bucketSize;
+        while (_buckets.Count <= bucket)
+            _buckets.Add(default);
+        _buckets[bucket] = (_buckets[bucket].Loss + loss, _buckets[bucket].Count + 1);
+    }
+}

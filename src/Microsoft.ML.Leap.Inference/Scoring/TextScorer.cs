@@ -1,0 +1,82 @@
+namespace Microsoft.ML.Leap;
+
+/// <summary>Gives rows of token ids their log-likelihood.</summary>
+internal sealed class TextScorer(ComputeLosses computeLosses, int contextLength, int endOfTextId)
+{
+    private const int ChunkWindows = 512;
+
+    /// <summary>Scores rows. Each token is predicted once, the first from an end-of-text start.</summary>
+    public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows)
+    {
+        double[] sums = new double[rows.Count];
+        Score(rows, (row, _, losses) => sums[row] -= losses.Sum());
+        return [.. rows.Select((ids, row) => ids.Count == 0 ? TextScore.Missing : new TextScore(sums[row], ids.Count))];
+    }
+
+    /// <summary>Gives each token of rows its log-likelihood in nats.</summary>
+    public float[][] ScoreTokens(IReadOnlyList<IReadOnlyList<int>> rows)
+    {
+        float[][] likelihoods = [.. rows.Select(ids => new float[ids.Count])];
+        Score(rows, (row, first, losses) =>
+        {
+            for (int i = 0; i < losses.Length; i++)
+                likelihoods[row][first + i] = (float)-losses[i];
+        });
+        return likelihoods;
+    }
+
+    private void Score(IReadOnlyList<IReadOnlyList<int>> rows, Action<int, int, double[]> add)
+    {
+        IEnumerable<ScoringWindow> windows = Enumerable.Range(0, rows.Count).SelectMany(row => ScoringWindow.Cover(row, rows[row].Count, contextLength));
+        foreach (ScoringWindow[] chunk in windows.Chunk(ChunkWindows))
+        {
+            double[][] losses = computeLosses([.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId))], null);
+            for (int i = 0; i < chunk.Length; i++)
+                add(chunk[i].Row, chunk[i].FirstScored, losses[i]);
+        }
+    }
+}
+
+/// <summary>A stretch of a row that is read in one pass: tokens [Start, End) are read after the token before them (or the end-of-text
+/// start), and those from FirstScored on count.</summary>
+internal readonly record struct ScoringWindow(int Row, int Start, int FirstScored, int End)
+{
+    public int Length => End - Start;
+
+    /// <summary>Covers a row of <paramref name="tokenCount"/> tokens so that each counts in exactly one window. The first window starts at
+    /// the row's start; each further one moves on by half a context and scores its second half, so that a token of a long row is predicted
+    /// from at least half a context.</summary>
+    public static IEnumerable<ScoringWindow> Cover(int row, int tokenCount, int contextLength)
+    {
+        int scored = 0;
+        while (scored < tokenCount)
+        {
+            int start = scored == 0 ? 0 : Math.Max(0, scored - contextLength / 2);
+            int end = Math.Min(tokenCount, start + contextLength);
+            yield return new ScoringWindow(row, start, scored, end);
+            scored = end;
+        }
+    }
+
+    /// <summary>Gives the window's ids after the one before it.</summary>
+    public EvaluationBlock ToBlock(IReadOnlyList<int> row, int endOfTextId)
+    {
+        int[] ids = new int[Length + 1];
+        ids[0] = Start == 0 ? endOfTextId : row[Start - 1];
+        for (int i = 0; i < Length; i++)
+            ids[i + 1] = row[Start + i];
+        return new EvaluationBlock(ids, FirstScored - Start, StartsStream: true);
+    }
+}
+
+/// <summary>How well a model predicts a text.</summary>
+/// <param name="LogLikelihood">The summed log-likelihood of the text's tokens in nats: at most 0; NaN of a text without tokens.</param>
+/// <param name="TokenCount">The number of the text's tokens.</param>
+public readonly record struct TextScore(double LogLikelihood, int TokenCount)
+{
+    internal static readonly TextScore Missing = new(double.NaN, 0);
+
+    /// <summary>Gets the perplexity per token: the number of equally likely tokens that would be as hard to guess. At least 1; NaN of a text
+    /// without tokens.</summary>
+    public double Perplexity => Math.Exp(-LogLikelihood / TokenCount);
+}

@@ -1,0 +1,200 @@
+using System.Text;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>What a SentencePiece model file says of its pieces; a small reader of its protocol buffer, which checks every length.</summary>
+internal sealed class SentencePieceModel
+{
+    private const int NormalPiece = 1;
+    private const int UnknownPiece = 2;
+    private const int BytePiece = 6;
+    private const char WordBoundary = '\u2581';
+
+    private readonly List<(string Text, int Type)> _pieces = [];
+
+    private SentencePieceModel()
+    {
+    }
+
+    public int Count => _pieces.Count;
+
+    public int UnknownId { get; private set; }
+
+    public int BeginningId { get; private set; } = 1;
+
+    public int EndId { get; private set; } = 2;
+
+    public int PaddingId { get; private set; } = -1;
+
+    /// <summary>Gets the name of the rules that text is normalised by, such as <c>nmt_nfkc</c>.</summary>
+    public string NormalizationName { get; private set; } = "";
+
+    /// <summary>Gets whether this is T5's model: 32,000 pieces, padding 0, end 1, unknown 2, and no piece that begins a text.</summary>
+    public bool IsT5 => (Count, PaddingId, EndId, UnknownId) == (32000, 0, 1, 2) && BeginningId < 0;
+
+    public static SentencePieceModel Read(ReadOnlySpan<byte> file)
+    {
+        var model = new SentencePieceModel();
+        var message = new ProtocolBufferReader(file);
+        while (message.TryReadField(out int field))
+        {
+            if (field == 1)
+                model.ReadPiece(message.ReadMessage());
+            else if (field == 2)
+                model.ReadTrainerSpec(message.ReadMessage());
+            else if (field == 3)
+                model.ReadNormalizerSpec(message.ReadMessage());
+            else
+                message.SkipValue();
+        }
+
+        model.Check();
+        return model;
+    }
+
+    /// <summary>Gets the UTF-8 bytes of a piece's surface.</summary>
+    public byte[] GetBytes(int id)
+    {
+        (string text, int type) = _pieces[id];
+        return type switch
+        {
+            UnknownPiece => Encoding.UTF8.GetBytes(" \u2047 "),
+            BytePiece when IsByteName(text) => Convert.FromHexString(text.AsSpan(3, 2)),
+            _ => Encoding.UTF8.GetBytes(text.Replace(WordBoundary, ' ')),
+        };
+    }
+
+    private static bool IsByteName(string text) =>
+        text.Length == 6 && text.StartsWith("<0x", StringComparison.Ordinal)
+            && char.IsAsciiHexDigit(text[3]) && char.IsAsciiHexDigit(text[4]);
+
+    private void ReadPiece(ProtocolBufferReader message)
+    {
+        string text = "";
+        int type = NormalPiece;
+        while (message.TryReadField(out int field))
+        {
+            if (field == 1)
+                text = Encoding.UTF8.GetString(message.ReadBytes());
+            else if (field == 3)
+                type = message.ReadInt32();
+            else
+                message.SkipValue();
+        }
+
+        _pieces.Add((text, type));
+    }
+
+    private void ReadTrainerSpec(ProtocolBufferReader message)
+    {
+        while (message.TryReadField(out int field))
+        {
+            if (field == 40)
+                UnknownId = message.ReadInt32();
+            else if (field == 41)
+                BeginningId = message.ReadInt32();
+            else if (field == 42)
+                EndId = message.ReadInt32();
+            else if (field == 43)
+                PaddingId = message.ReadInt32();
+            else
+                message.SkipValue();
+        }
+    }
+
+    private void ReadNormalizerSpec(ProtocolBufferReader message)
+    {
+        while (message.TryReadField(out int field))
+        {
+            if (field == 1)
+                NormalizationName = Encoding.UTF8.GetString(message.ReadBytes());
+            else
+                message.SkipValue();
+        }
+    }
+
+    private void Check()
+    {
+        if (Count == 0)
+            throw new FormatException("The SentencePiece model holds no pieces.");
+        if ((uint)UnknownId >= (uint)Count)
+            throw new FormatException($"The SentencePiece model's unknown piece has the id {UnknownId}, but there are {Count} pieces.");
+        if ((uint)EndId >= (uint)Count)
+        {
+            throw new FormatException(
+                $"The SentencePiece model's end piece has the id {EndId}, but there are {Count} pieces; " +
+                "a language model needs one to end texts.");
+        }
+        if (BeginningId >= Count || PaddingId >= Count)
+        {
+            throw new FormatException(
+                $"The SentencePiece model names the control pieces {BeginningId} and {PaddingId}, but there are {Count} pieces.");
+        }
+    }
+}
+
+/// <summary>Walks over the fields of a protocol buffer message, and never past its end.</summary>
+internal ref struct ProtocolBufferReader(ReadOnlySpan<byte> message)
+{
+    private ReadOnlySpan<byte> _rest = message;
+    private int _wireType;
+
+    public bool TryReadField(out int field)
+    {
+        field = 0;
+        if (_rest.IsEmpty)
+            return false;
+
+        ulong tag = ReadVarint();
+        _wireType = (int)(tag & 7);
+        field = tag >> 3 is > 0 and < 1 << 29 ? (int)(tag >> 3) : throw Damaged();
+        return true;
+    }
+
+    public int ReadInt32() => _wireType == 0 ? (int)ReadVarint() : throw Damaged();
+
+    public ReadOnlySpan<byte> ReadBytes()
+    {
+        ulong length = _wireType == 2 ? ReadVarint() : throw Damaged();
+        return Take(length);
+    }
+
+    public ProtocolBufferReader ReadMessage() => new(ReadBytes());
+
+    public void SkipValue()
+    {
+        switch (_wireType)
+        {
+            case 0: ReadVarint(); break;
+            case 1: Take(8); break;
+            case 2: ReadBytes(); break;
+            case 5: Take(4); break;
+            default: throw Damaged();
+        }
+    }
+
+    private static FormatException Damaged() => new("The SentencePiece model is damaged or cut off.");
+
+    private ReadOnlySpan<byte> Take(ulong length)
+    {
+        if (length > (ulong)_rest.Length)
+            throw Damaged();
+        ReadOnlySpan<byte> taken = _rest[..(int)length];
+        _rest = _rest[(int)length..];
+        return taken;
+    }
+
+    private ulong ReadVarint()
+    {
+        ulong value = 0;
+        for (int shift = 0; shift < 64; shift += 7)
+        {
+            byte next = Take(1)[0];
+            value |= (ulong)(next & 0x7F) << shift;
+            if (next < 0x80)
+                return value;
+        }
+
+        throw Damaged();
+    }
+}

@@ -1,0 +1,104 @@
+using System.Runtime.CompilerServices;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>One thread's forward pass of LEAP attention: a sequence's head at a time.</summary>
+/// <remarks>Names are those of <see cref="MultiheadLeap"/>, whose equations these are.</remarks>
+internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
+    where TSize : IRowSize
+    where TValue : unmanaged
+    where TFormat : IRowFormat<TValue>
+{
+    private const int C1 = 0, C2 = 1, Mean = 2, Factors = 3, Input = 4, Result = 5, RowCount = 6;
+
+    private readonly LeapShape _shape;
+    private readonly LeapMemory _memory;
+    private readonly HeadRows<TSize> _rows;
+    private readonly SlidingSums<TSize> _sums;
+    private readonly float[] _focus;
+
+    public LeapForward(LeapShape shape, LeapMemory memory)
+    {
+        _shape = shape;
+        _memory = memory;
+        _rows = new HeadRows<TSize>(shape, RowCount);
+        _sums = new SlidingSums<TSize>(shape.Sums);
+        _focus = new float[shape.Length];
+    }
+
+    [MethodImpl(HotLoop.Options)]
+    public void Run(int sequence, int head)
+    {
+        int d = _shape.HiddenSize;
+        long first = (long)sequence * _shape.Length;
+        long place = first * d + head * _shape.HeadSize;
+        long saved = first * _shape.HeadCount + (long)head * _shape.Length;
+        TValue* Q = (TValue*)_memory.Projections + first * 4 * d + head * _shape.HeadSize;
+
+        // Two sweeps: tokens' focus does not depend on each other, so that the processor computes several at a time.
+        for (int i = 0; i < _shape.Length; i++)
+        {
+            _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 1) * d);
+            _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 2) * d);
+            _focus[i] = Focus(Q + (4L * i + 1) * d, Q + (4L * i + 2) * d, place + (long)i * d);
+        }
+
+        _sums.Clear();
+        for (int i = 0; i < _shape.Length; i++)
+        {
+            _rows.Prefetch(Q + 4L * (i + HeadRows<TSize>.PrefetchDistance) * d);
+            _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 3) * d);
+            _rows.Prefetch(_memory.Output + place + (i + HeadRows<TSize>.PrefetchDistance) * (long)d);
+            if (_shape.StartsDocument(i))
+                _sums.Clear();
+            float* M = FocusedMean(_focus[i], Q + (4L * i + 3) * d, saved + i);
+            Gate(Q + 4L * i * d, M, place + (long)i * d);
+        }
+    }
+
+    public void Dispose()
+    {
+        _rows.Dispose();
+        _sums.Dispose();
+    }
+
+    private float Focus(TValue* F1, TValue* F2, long place)
+    {
+        float* c1 = _rows[C1];
+        float* c2 = _rows[C2];
+        float deviations = (Center(F1, c1) + LeapShape.Epsilon) * (Center(F2, c2) + LeapShape.Epsilon);
+        if (_shape.FocusMask is NoiseMask mask)
+            _rows.Multiply(c1, _rows.Factors(mask, place, Factors), c1);
+        return MathF.Exp(_rows.Dot(c1, c2) / deviations * _shape.FocusScale);
+    }
+
+    private float Center(TValue* values, float* centered) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered);
+
+    // Goes to memory where a backward pass will want it.
+    private float* FocusedMean(float f, TValue* U, long saved)
+    {
+        _sums.Add(_rows.Read<TValue, TFormat>(U, Input), f, f);
+        double total = _sums.Number;
+        float* M = _rows[Mean];
+        if (_memory.Means is not null)
+        {
+            M = _memory.Means + saved * _rows.RowSize;
+            _memory.Focus[saved] = f;
+            _memory.Totals[saved] = (float)total;
+        }
+
+        _sums.Write(1 / total, M);
+        return M;
+    }
+
+    private void Gate(TValue* Q, float* M, long place)
+    {
+        if (_shape.MeanMask is NoiseMask mask)
+            M = _rows.Multiply(M, _rows.Factors(mask, place, Factors), _rows[Mean]);
+
+        float a = _shape.Gate(_rows.Dot(_rows.Read<TValue, TFormat>(Q, Input), M));
+        float* output = _rows.Write(_memory.Output + place, Result);
+        _rows.Multiply(M, a, output);
+        _rows.StoreBack<float, Float32Row>(output, _memory.Output + place);
+    }
+}

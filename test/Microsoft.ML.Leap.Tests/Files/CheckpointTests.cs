@@ -1,0 +1,224 @@
+using System.Text;
+using System.Text.Json;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap.Tests;
+
+[TestClass]
+public class CheckpointTests
+{
+    private static readonly LeapConfig _small = new(5, 4, 6, 2, 2);
+
+    [TestMethod]
+    [DataRow("tiny_global")]
+    [DataRow("tiny_masked")]
+    [DataRow("tiny_odd_windows")]
+    [DataRow("tiny_windowed")]
+    public void ExpectedShapes_OfAFixture_AreThoseOfItsWeights(string fixture)
+    {
+        const string prefix = "weight.";
+        using DisposeScope scope = NewDisposeScope();
+        IReadOnlyDictionary<string, Tensor> file = TensorFiles.Load(FixturePath(fixture, "safetensors"));
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(FixturePath(fixture, "json")));
+        Dictionary<string, long[]> stored = file
+            .Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal))
+            .ToDictionary(pair => pair.Key[prefix.Length..], pair => pair.Value.shape);
+
+        Dictionary<string, long[]> expected = Checkpoint.GetExpectedShapes(ConfigOf(json));
+
+        CollectionAssert.AreEquivalent(stored.Keys, expected.Keys);
+        foreach ((string name, long[] shape) in expected)
+            CollectionAssert.AreEqual(stored[name], shape, name);
+    }
+
+    [TestMethod]
+    public void ExpectedShapes_InAll_HoldTheConfigsParameterCount()
+    {
+        var config = new LeapConfig(1000, 64, 128, 5, 4);
+        long count = Checkpoint.GetExpectedShapes(config).Values.Sum(shape => shape.Aggregate(1L, (a, b) => a * b));
+        Assert.AreEqual(config.ParameterCount, count);
+    }
+
+    [TestMethod]
+    public void WriteThenRead_Weights_AreBitEqual()
+    {
+        Dictionary<string, float[]> saved = Weights(_small);
+        byte[] file = Write(saved);
+
+        Dictionary<string, float[]> loaded = Checkpoint.Read(new ForwardOnlyStream(file), file.Length, _small);
+
+        CollectionAssert.AreEquivalent(saved.Keys, loaded.Keys);
+        foreach ((string name, float[] weight) in saved)
+            CollectionAssert.AreEqual(weight, loaded[name], name);
+    }
+
+    [TestMethod]
+    [DataRow(WeightFormat.BFloat16, 1.0 / 256)]
+    [DataRow(WeightFormat.Int8, 0.5 / 127)]
+    public void WriteThenRead_SmallerFormat_RoundsMatricesAlone(WeightFormat format, double bound)
+    {
+        Dictionary<string, float[]> saved = Weights(_small);
+        byte[] file = Write(saved, format);
+
+        Dictionary<string, float[]> loaded = Checkpoint.Read(new MemoryStream(file), file.Length, _small);
+
+        // Weights are below 1, and rows have some near it.
+        CollectionAssert.AreEquivalent(saved.Keys, loaded.Keys);
+        foreach ((string name, long[] shape) in Checkpoint.GetExpectedShapes(_small))
+        {
+            double error = saved[name].Zip(loaded[name], (a, b) => Math.Abs((double)a - b)).Max();
+            if (shape.Length == 1)
+                Assert.AreEqual(0, error, name);
+            else
+                Assert.IsTrue(error > 0 && error <= bound, $"{name}: {error}");
+        }
+
+        // What was rounded stays as it is.
+        byte[] again = Write(loaded, format);
+        CollectionAssert.AreEqual(file, again);
+    }
+
+    [TestMethod]
+    public void Write_Int8_TakesAQuarter()
+    {
+        var config = new LeapConfig(1000, 64, 16, 2, 2);
+        Dictionary<string, float[]> weights = Weights(config);
+        using var single = new MemoryStream();
+        using var small = new MemoryStream();
+        Checkpoint.Write(single, config, weights);
+        Checkpoint.Write(small, config, weights, WeightFormat.Int8);
+        Assert.IsLessThan(0.3, (double)small.Length / single.Length);
+    }
+
+    [TestMethod]
+    public void Write_OtherWeightsThanTheNetworks_ThrowsArgumentException()
+    {
+        Dictionary<string, float[]> weights = Weights(_small);
+        weights.Remove("last_norm.bias");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Write(weights)).Message, "last_norm.bias");
+    }
+
+    [TestMethod]
+    public void Read_HalfAndDouble_ConvertToSingle()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Tensor> parameters = Parameters(_small);
+        parameters["last_norm.bias"] = tensor([1, -2.5, 0, 3]).to(ScalarType.Float16);
+        parameters["last_norm.weight"] = tensor([1, -2.5, 0, 3], dtype: ScalarType.Float64);
+        parameters["proj_logits.bias"] = tensor([1, -2.5, 0, 3, 4]).to(ScalarType.BFloat16);
+        byte[] file = WriteUnchecked(parameters);
+
+        Dictionary<string, float[]> loaded = Checkpoint.Read(new MemoryStream(file), file.Length, _small);
+
+        CollectionAssert.AreEqual(new[] { 1, -2.5f, 0, 3 }, loaded["last_norm.bias"]);
+        CollectionAssert.AreEqual(new[] { 1, -2.5f, 0, 3 }, loaded["last_norm.weight"]);
+        CollectionAssert.AreEqual(new[] { 1, -2.5f, 0, 3, 4 }, loaded["proj_logits.bias"]);
+    }
+
+    [TestMethod]
+    public void Read_MissingTensor_ThrowsFormatExceptionNamingIt() =>
+        AssertRefused("'leap_model.decoders.1.boom.weight' of shape [16, 4] is missing", p => p.Remove("leap_model.decoders.1.boom.weight"));
+
+    [TestMethod]
+    public void Read_SurplusTensor_ThrowsFormatExceptionNamingIt() =>
+        AssertRefused("'leap_model.decoders.2.boom.weight'", p => p["leap_model.decoders.2.boom.weight"] = ones(16, 4));
+
+    [TestMethod]
+    public void Read_MisshapenTensor_ThrowsFormatExceptionNamingIt() =>
+        AssertRefused("'word_embedding.weight' must have the shape [5, 4], but has [4, 5]", p => p["word_embedding.weight"] = ones(4, 5));
+
+    [TestMethod]
+    public void Read_IntegerTensor_ThrowsFormatExceptionNamingIt() =>
+        AssertRefused("'last_norm.bias' must hold floating-point", p => p["last_norm.bias"] = ones([4], dtype: ScalarType.Int32));
+
+    [TestMethod]
+    public void Read_Int8MatrixWithoutScales_ThrowsFormatExceptionNamingThem() =>
+        AssertRefused("'word_embedding.weight.scale'", p => p["word_embedding.weight"] = ones([5, 4], dtype: ScalarType.Int8));
+
+    [TestMethod]
+    [DataRow(float.NaN)]
+    [DataRow(float.NegativeInfinity)]
+    public void Read_NonFinite_ThrowsFormatExceptionNamingIt(float bad) =>
+        AssertRefused("'last_norm.bias' holds values that are not finite", p => p["last_norm.bias"][2] = bad);
+
+    [TestMethod]
+    public void Read_DoubleThatOverflowsSingle_ThrowsFormatException() =>
+        AssertRefused("'last_norm.bias' holds values that are not finite", p => p["last_norm.bias"] = full([4], 1e300, dtype: ScalarType.Float64));
+
+    [TestMethod]
+    public void Read_TiedMatrixStoredTwice_IsAcceptedOnlyWhenEqual()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Tensor> parameters = Parameters(_small);
+        parameters["proj_logits.weight"] = parameters["word_embedding.weight"].clone();
+        byte[] file = WriteUnchecked(parameters);
+        Dictionary<string, float[]> loaded = Checkpoint.Read(new MemoryStream(file), file.Length, _small);
+        CollectionAssert.AreEqual(parameters["word_embedding.weight"].data<float>().ToArray(), loaded["word_embedding.weight"]);
+
+        AssertRefused("'proj_logits.weight' must equal", p => p["proj_logits.weight"] = p["word_embedding.weight"] + 1e-6f);
+        AssertRefused("'proj_logits.weight' must have the shape", p => p["proj_logits.weight"] = ones(5, 5));
+    }
+
+    [TestMethod]
+    public void Read_HugeConfigWithASmallFile_IsRefusedWithoutTakingMemory()
+    {
+        byte[] file = Write(Weights(_small));
+        var huge = new LeapConfig(int.MaxValue, 1 << 20, int.MaxValue, 6, 4);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+
+        Assert.ThrowsExactly<FormatException>(() => Checkpoint.Read(new MemoryStream(file), file.Length, huge));
+
+        Assert.IsLessThan(1 << 20, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [TestMethod]
+    public void Read_TruncatedAnywhere_ThrowsFormatException()
+    {
+        byte[] file = Write(Weights(_small));
+        for (int length = 0; length < file.Length; length += 97)
+            Assert.ThrowsExactly<FormatException>(() => Checkpoint.Read(new MemoryStream(file[..length]), file.Length, _small));
+    }
+
+    private static void AssertRefused(string words, Action<Dictionary<string, Tensor>> spoil)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Tensor> parameters = Parameters(_small);
+        spoil(parameters);
+        byte[] file = WriteUnchecked(parameters);
+        var e = Assert.ThrowsExactly<FormatException>(() => Checkpoint.Read(new MemoryStream(file), file.Length, _small));
+        StringAssert.StartsWith(e.Message, "model.safetensors: ");
+        StringAssert.Contains(e.Message, words);
+    }
+
+    private static Dictionary<string, float[]> Weights(LeapConfig config)
+    {
+        var random = new Random(1);
+        return Checkpoint.GetExpectedShapes(config).ToDictionary(
+            pair => pair.Key,
+            pair => Enumerable.Range(0, (int)pair.Value.Aggregate(1L, (a, b) => a * b)).Select(_ => (float)random.NextDouble()).ToArray());
+    }
+
+    private static Dictionary<string, Tensor> Parameters(LeapConfig config) =>
+        Weights(config).ToDictionary(pair => pair.Key, pair => tensor(pair.Value, Checkpoint.GetExpectedShapes(config)[pair.Key]));
+
+    private static byte[] Write(Dictionary<string, float[]> weights, WeightFormat format = WeightFormat.Float32)
+    {
+        using var stream = new MemoryStream();
+        Checkpoint.Write(stream, _small, weights, format);
+        return stream.ToArray();
+    }
+
+    private static byte[] WriteUnchecked(Dictionary<string, Tensor> parameters)
+    {
+        using var stream = new MemoryStream();
+        TensorFiles.Write(stream, parameters);
+        return stream.ToArray();
+    }
+
+    private static LeapConfig ConfigOf(JsonDocument fixture) =>
+        ConfigJson.Read(new MemoryStream(Encoding.UTF8.GetBytes(fixture.RootElement.GetProperty("config").GetRawText())));
+
+    private static string FixturePath(string fixture, string extension) =>
+        Path.Combine(AppContext.BaseDirectory, "Fixtures", $"{fixture}.{extension}");
+}

@@ -1,0 +1,83 @@
+namespace Microsoft.ML.Leap.Tests;
+
+/// <summary>The network's equations as plain loops in double precision, one sequence at a time: slow, and plainly right.</summary>
+internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, double[]> weights) : NaiveNetwork(weights)
+{
+    private readonly int _d = config.HiddenSize;
+
+    public double[][] Logits(long[] ids)
+    {
+        Heads.Clear();
+        double[][] x = [.. ids.Select((id, i) => Sum(Row("word_embedding.weight", id, _d), Row("leap_model.position_embeddings.weight", i, _d)))];
+        for (int l = 0; l < config.LayerCount; l++)
+            x = Block(x, $"leap_model.decoders.{l}.", config.WindowSizes[l]);
+        return [.. x.Select(Head)];
+    }
+
+    /// <summary>What each head of each layer focused on in the last <see cref="Logits"/>, layer after layer.</summary>
+    public List<(double[] Weights, double[] Gates)> Heads { get; } = [];
+
+    /// <summary>One head's attention; each array is one vector a token.</summary>
+    public static double[][] Attend(double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale) =>
+        Attend(q, f1, f2, u, window, rescale, out _, out _);
+
+    private static double[][] Attend(
+        double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale, out double[] weights, out double[] gates)
+    {
+        int e = q[0].Length;
+        double[] opened = new double[q.Length];
+        double[] focus = weights = [.. f1.Select((_, i) => Math.Exp(rescale / e * Dot(Normalised(f1[i]), Normalised(f2[i]))))];
+        gates = opened;
+        return [.. q.Select((_, i) => AttendAt(i))];
+
+        double[] AttendAt(int i)
+        {
+            var mean = new double[e];
+            double total = 0;
+            for (int j = Math.Max(0, i - window + 1); j <= i; j++)
+            {
+                total += focus[j];
+                for (int k = 0; k < e; k++)
+                    mean[k] += focus[j] * u[j][k];
+            }
+
+            mean = [.. mean.Select(m => m / total)];
+            double gate = opened[i] = 1 / (1 + Math.Exp(-Dot(q[i], mean) / Math.Sqrt(e)));
+            return [.. mean.Select(m => gate * m)];
+        }
+    }
+
+    public static double[] Normalised(double[] y)
+    {
+        double mean = y.Average();
+        double deviation = Math.Sqrt(y.Sum(v => (v - mean) * (v - mean)) / (y.Length - 1));
+        return [.. y.Select(v => (v - mean) / (deviation + 1e-5))];
+    }
+
+    private double[][] Block(double[][] x, string name, int window)
+    {
+        double[][] parts = [.. x.Select(v => Product(name + "projections.weight", LayerNorm(v, name + "pre_norm")))];
+        double[][] attended = [.. x.Select(_ => new double[_d])];
+        int e = config.HeadSize;
+        for (int h = 0; h < config.HeadCount; h++)
+        {
+            double[][] Part(int p) => [.. parts.Select(row => row[(p * _d + h * e)..(p * _d + (h + 1) * e)])];
+            double[][] head = Attend(Part(0), Part(1), Part(2), Part(3), window, config.RescaleValue, out double[] weights, out double[] gates);
+            Heads.Add((weights, gates));
+            for (int i = 0; i < x.Length; i++)
+                head[i].CopyTo(attended[i], h * e);
+        }
+
+        return [.. x.Select((v, i) => FeedForward(Sum(v, attended[i]), name))];
+    }
+
+    private double[] FeedForward(double[] x, string name)
+    {
+        double[] n = LayerNorm(LayerNorm(x, name + "pre_norm"), name + "boom_norm");
+        double[] boomed = [.. Product(name + "boom.weight", n).Select(Gelu)];
+        return Sum(x, Product(name + "unboom.weight", boomed));
+    }
+
+    private double[] Head(double[] x) =>
+        Sum(Product("word_embedding.weight", LayerNorm(x, "last_norm")), Bias("proj_logits.bias"));
+}
