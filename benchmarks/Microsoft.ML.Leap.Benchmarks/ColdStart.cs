@@ -44,18 +44,19 @@ internal sealed class ColdStart(string model)
             Statistics.Median(_torch.Select(start => start.PeakMegabytes)));
     }
 
-    /// <summary>In the new process: loads, scores, and tells the score and what memory that took.</summary>
+    /// <summary>In the new process: loads, scores, tells the score, and in a second line what memory that took.</summary>
     /// <param name="by">By what.</param>
     /// <param name="path">The model.</param>
     public static int Answer(string by, string path)
     {
         double score = by == Engine ? ScoreByEngine(path) : ScoreByTorch(path);
+        Console.WriteLine(score.ToString("R", CultureInfo.InvariantCulture));
         using Process self = Process.GetCurrentProcess();
         bool hasTorch = self.Modules.Cast<ProcessModule>().Any(module =>
             module.ModuleName.Contains("torch_cpu", StringComparison.OrdinalIgnoreCase)
             || module.ModuleName.Contains("LibTorchSharp", StringComparison.OrdinalIgnoreCase));
         double resident = Environment.WorkingSet / (double)(1 << 20);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{score:R} {resident:R} {PeakMemory.Megabytes:R} {hasTorch}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{resident:R} {PeakMemory.Megabytes:R} {hasTorch}"));
         return 0;
     }
 
@@ -89,10 +90,11 @@ internal sealed class ColdStart(string model)
     {
         long start = Stopwatch.GetTimestamp();
         using Process process = Process.Start(ChildProgram.Start([Verb, by, model]))!;
-        string? line = process.StandardOutput.ReadLine();
+        string? score = process.StandardOutput.ReadLine();
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        string? facts = process.StandardOutput.ReadLine();
         process.WaitForExit();
-        if (line?.Split(' ') is not [string score, string resident, string peak, string hasTorch])
+        if (score is null || facts?.Split(' ') is not [string resident, string peak, string hasTorch])
             throw new InvalidOperationException($"The process that scores by {by} ended with the exit code {process.ExitCode}.");
         starts.Add(new Start(Number(score), Number(resident), Number(peak), bool.Parse(hasTorch)));
         return seconds;

@@ -45,7 +45,11 @@ public sealed partial class LeapLanguageModel : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         if (Directory.Exists(path))
+        {
+            WarmUp.Start(options);
             return ModelFolder.Load(path, source => new LeapLanguageModel(ModelParts.Read(source), options));
+        }
+
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no file or folder '{path}' to load a model from.", path);
         using FileStream stream = File.OpenRead(path);
@@ -66,6 +70,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         ArgumentNullException.ThrowIfNull(stream);
         if (!stream.CanSeek)
             throw new ArgumentException("The stream must be able to seek, as a file or memory can: a zip is read from its end.", nameof(stream));
+        WarmUp.Start(options);
         return ModelZipReader.Read(stream, source => new LeapLanguageModel(ModelParts.Read(source), options));
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 
 namespace Microsoft.ML.Leap;
@@ -19,17 +20,35 @@ internal sealed class ModelManifest
     /// <param name="content">Its content, at the first byte. It is read to the end.</param>
     public void Add(string name, Stream content) => _files.Add(name, (content.Length, SHA256.HashData(content)));
 
-    /// <summary>Compares a file with what is listed.</summary>
+    /// <summary>Reads a file, and compares it with what is listed on the way.</summary>
     /// <param name="name">Its name, which is listed.</param>
-    /// <param name="content">Its content, at the first byte. It is read to the end.</param>
-    /// <exception cref="FormatException">They differ.</exception>
-    public void Verify(string name, Stream content)
+    /// <param name="content">Its content, at the first byte.</param>
+    /// <param name="length">The length that is claimed for it.</param>
+    /// <param name="read">Reads it, in order. The stream knows its length, and ends there.</param>
+    /// <returns>What <paramref name="read"/> returned, of a file that is as it was saved.</returns>
+    /// <exception cref="FormatException">The file differs from what is listed, or <paramref name="read"/> found fault with it.</exception>
+    public T ReadFile<T>(string name, Stream content, long length, Func<Stream, T> read)
     {
-        (long length, byte[] sum) = _files[name];
-        if (content.Length != length)
-            throw new FormatException($"{name}: the entry must have {length} bytes, but has {content.Length}.");
-        if (!SHA256.HashData(content).AsSpan().SequenceEqual(sum))
+        (long expected, byte[] sum) = _files[name];
+        if (length != expected)
+            throw new FormatException($"{name}: the entry must have {expected} bytes, but has {length}.");
+        using var hashed = new HashedStream(content, length);
+        T? result = default;
+        ExceptionDispatchInfo? fault = null;
+        try
+        {
+            result = read(hashed);
+        }
+        catch (FormatException e)
+        {
+            fault = ExceptionDispatchInfo.Capture(e);
+        }
+
+        // Of a damaged file, its reader's fault is only a consequence.
+        if (!hashed.ReadToEnd().AsSpan().SequenceEqual(sum))
             throw new FormatException($"{name}: the entry is damaged: its content does not match the sum that was saved with it.");
+        fault?.Throw();
+        return result!;
     }
 
     /// <summary>Writes the list.</summary>
@@ -66,6 +85,62 @@ internal sealed class ModelManifest
         catch (IOException e)
         {
             throw new FormatException("The model's list of files is truncated.", e);
+        }
+    }
+
+    // A stream that is read once, in order, up to a length.
+    private sealed class HashedStream(Stream inner, long length) : Stream
+    {
+        private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        private long _position;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length { get; } = length;
+
+        public override long Position
+        {
+            get => _position;
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override int Read(Span<byte> buffer)
+        {
+            int read = inner.Read(buffer[..(int)Math.Min(buffer.Length, Length - _position)]);
+            _hash.AppendData(buffer[..read]);
+            _position += read;
+            return read;
+        }
+
+        /// <summary>Reads what is left.</summary>
+        /// <returns>The sum of all.</returns>
+        public byte[] ReadToEnd()
+        {
+            CopyTo(Null);
+            return _hash.GetHashAndReset();
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+                _hash.Dispose();
+            base.Dispose(disposing);
         }
     }
 }

@@ -75,11 +75,8 @@ internal static class ModelZipReader
             if (!_manifest.Contains(name) || !_entries.TryGetValue(name, out ZipArchiveEntry? entry))
                 throw new FormatException($"{name}: the model lacks this entry.");
 
-            // Once to compare it with the sum that was saved with it, once to read it: an entry has no length but the one that it claims.
-            using (Stream content = entry.Open())
-                _manifest.Verify(name, new LengthStream(content, entry.Length));
-            using Stream again = entry.Open();
-            return read(new LengthStream(again, entry.Length));
+            using Stream content = entry.Open();
+            return _manifest.ReadFile(name, content, entry.Length, read);
         }
 
         private ModelManifest ReadManifest()
@@ -94,37 +91,5 @@ internal static class ModelZipReader
             using var reader = new BinaryReader(new MemoryStream(key, (int)start, key.Length - (int)start));
             return ModelManifest.Read(reader);
         }
-    }
-
-    // A stream that cannot seek, but knows its length.
-    private sealed class LengthStream(Stream inner, long length) : Stream
-    {
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => length;
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => inner.Read(buffer, offset, count);
-
-        public override int Read(Span<byte> buffer) => inner.Read(buffer);
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -213,24 +214,37 @@ internal sealed unsafe class PackedMatrix : IDisposable
         _scales is null ? null : _scales + (long)first * PanelWidth,
         _bias is null ? null : _bias + (long)first * PanelWidth);
 
+    [MethodImpl(HotLoop.Options)]
     private void PackRow(int row, ReadOnlySpan<float> values)
     {
-        float largest = 0;
-        foreach (float value in values)
-            largest = MathF.Max(largest, MathF.Abs(value));
-        float scale = largest / sbyte.MaxValue;
-        if (_scales is not null)
-            _scales[row] = scale;
-
         byte* weights = Start(row);
-        for (int k = 0; k < values.Length; k++, weights += PanelWidth * _weightSize)
+        switch (Format)
         {
-            if (Format == WeightFormat.Float32)
-                *(float*)weights = values[k];
-            else if (Format == WeightFormat.BFloat16)
-                *(ushort*)weights = BFloat16Bits.Round(values[k]);
-            else
-                *(sbyte*)weights = scale == 0 ? (sbyte)0 : (sbyte)Math.Clamp(MathF.Round(values[k] / scale), -sbyte.MaxValue, sbyte.MaxValue);
+            case WeightFormat.Float32:
+                foreach (float value in values)
+                {
+                    *(float*)weights = value;
+                    weights += PanelWidth * sizeof(float);
+                }
+
+                break;
+            case WeightFormat.BFloat16:
+                foreach (float value in values)
+                {
+                    *(ushort*)weights = BFloat16Bits.Round(value);
+                    weights += PanelWidth * sizeof(ushort);
+                }
+
+                break;
+            default:
+                _scales[row] = Int8Rows.GetScale(values);
+                foreach (float value in values)
+                {
+                    *(sbyte*)weights = Int8Rows.Round(value, _scales[row]);
+                    weights += PanelWidth;
+                }
+
+                break;
         }
     }
 

@@ -72,7 +72,18 @@ internal readonly unsafe struct Int8Weights : IPackedWeights
 /// <summary>Matrices of 8-bit whole numbers with one scale per row: a row's greatest magnitude is 127 times its scale.</summary>
 internal static class Int8Rows
 {
-    private const float Greatest = 127;
+    /// <summary>Gives the scale of a row.</summary>
+    public static float GetScale(ReadOnlySpan<float> row)
+    {
+        float greatest = 0;
+        foreach (float value in row)
+            greatest = Math.Max(greatest, Math.Abs(value));
+        return greatest / sbyte.MaxValue;
+    }
+
+    /// <summary>Rounds a value of a row to a whole number of scales.</summary>
+    public static sbyte Round(float value, float scale) =>
+        scale == 0 ? (sbyte)0 : (sbyte)Math.Clamp(MathF.Round(value / scale), -sbyte.MaxValue, sbyte.MaxValue);
 
     /// <summary>Rounds a matrix of as many rows as there are scales, and writes those.</summary>
     public static sbyte[] Quantize(ReadOnlySpan<float> matrix, Span<float> scales)
@@ -82,13 +93,9 @@ internal static class Int8Rows
         for (int row = 0; row < scales.Length; row++)
         {
             ReadOnlySpan<float> values = matrix.Slice(row * columns, columns);
-            float greatest = 0;
-            foreach (float value in values)
-                greatest = Math.Max(greatest, Math.Abs(value));
-            scales[row] = greatest / Greatest;
-            float inverse = greatest > 0 ? Greatest / greatest : 0;
+            scales[row] = GetScale(values);
             for (int k = 0; k < columns; k++)
-                numbers[row * columns + k] = (sbyte)MathF.Round(values[k] * inverse);
+                numbers[row * columns + k] = Round(values[k], scales[row]);
         }
 
         return numbers;

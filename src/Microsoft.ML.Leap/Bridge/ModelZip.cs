@@ -75,12 +75,8 @@ internal static class ModelZip
         public T Read<T>(string name, Func<Stream, T> read)
         {
             T? result = default;
-            bool isFound = manifest.Contains(name) && TryRead(name, stream =>
-            {
-                manifest.Verify(name, stream);
-                stream.Position = 0;
-                result = read(stream);
-            });
+            bool isFound = manifest.Contains(name)
+                && TryRead(name, stream => result = manifest.ReadFile(name, stream, stream.Length, read));
             return isFound ? result! : throw new FormatException($"{name}: the model lacks this entry.");
         }
 
