@@ -199,8 +199,8 @@ internal sealed class InferenceBenchmark : IDisposable
     private InferenceRow MeasureRows(LeapNetwork network, int length)
     {
         IReadOnlyList<IReadOnlyList<int>> rows = _rows[length];
-        TextScorer engine = CreateScorer((blocks, _) => BlockLosses.Compute(network, blocks));
-        TextScorer byTorch = CreateScorer(_torch.ComputeLosses);
+        TextScorer engine = CreateScorer((blocks, _) => BlockPredictions.Compute(network, blocks));
+        TextScorer byTorch = CreateScorer(_torch.Predict);
         Contestant single = CreateContestant(length, () => [.. rows.Select(row => engine.Score([row])[0])]);
         Contestant batched = CreateContestant(length, () => engine.Score(rows));
         Contestant singleTorch = CreateContestant(length, () => [.. rows.Select(row => byTorch.Score([row])[0])]);
@@ -220,7 +220,7 @@ internal sealed class InferenceBenchmark : IDisposable
             _rates.Add(_products.Measure());
     }
 
-    private TextScorer CreateScorer(ComputeLosses computeLosses) => new(computeLosses, _model.Config.ContextLength, _model.Tokenizer.EndOfTextId);
+    private TextScorer CreateScorer(ComputePredictions predict) => new(predict, memory: null, _model.Config.ContextLength, _model.Tokenizer.EndOfTextId);
 
     private Contestant CreateContestant(int length, Func<TextScore[]> score) => new(() =>
     {

@@ -100,10 +100,10 @@ internal static class NetworkParity
                 network.Logits(hidden, count, start);
         });
         double sum = 0;
-        network.Losses(sequences, targets, null, (_, _, losses) =>
+        network.Predict(sequences, targets, null, (_, _, predictions) =>
         {
-            foreach (double loss in losses)
-                sum += loss;
+            foreach (TokenPrediction prediction in predictions)
+                sum += prediction.Loss;
         });
         int targetCount = targets.Sum(row => row.ToArray().Count(id => id >= 0));
         return (tensor(logits, [rows.Length, length, vocabulary]), sum / targetCount);

@@ -115,7 +115,7 @@ internal static class PositionLosses
     public static double Endless(LeapNetwork network, int[] ids)
     {
         using NetworkState state = network.CreateState();
-        return BlockLosses.Compute(network, [new EvaluationBlock(ids, 0, StartsStream: true)], [state])[0].Average();
+        return BlockPredictions.Compute(network, [new EvaluationBlock(ids, 0, StartsStream: true)], [state])[0].Average(prediction => prediction.Loss);
     }
 
     private static double Windows(LeapNetwork network, int[] ids, int stride, int firstScored)
@@ -130,7 +130,7 @@ internal static class PositionLosses
             scored += count - first;
         }
 
-        return BlockLosses.Compute(network, blocks).Sum(losses => losses.Sum()) / scored;
+        return BlockPredictions.Compute(network, blocks).Sum(block => block.Sum(prediction => prediction.Loss)) / scored;
     }
 }
 

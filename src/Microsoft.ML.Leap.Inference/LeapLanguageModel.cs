@@ -19,15 +19,28 @@ public sealed partial class LeapLanguageModel : IDisposable
     private readonly TextGenerator _generator;
     private bool _disposed;
 
-    internal LeapLanguageModel(ModelParts parts, LeapLanguageModelOptions? options = null)
+    internal LeapLanguageModel(ModelParts parts, LeapLanguageModelOptions options)
+        : this(
+            new LeapNetwork(parts.Config, parts.Weights, options.WeightFormat, options.ThreadCount ?? 0), parts.Tokenizer, parts.Counts,
+            options.UseMemory ? parts.Memory : null, options.Generation)
     {
-        options ??= new LeapLanguageModelOptions();
-        Network = new LeapNetwork(parts.Config, parts.Weights, options.WeightFormat, options.ThreadCount ?? 0);
-        Tokenizer = parts.Tokenizer;
-        Counts = parts.Counts;
-        DefaultGeneration = options.Generation;
-        _scorer = new TextScorer((blocks, _) => BlockLosses.Compute(Network, blocks), Config.ContextLength, Tokenizer.EndOfTextId);
-        _generator = new TextGenerator(Network, Tokenizer);
+    }
+
+    /// <param name="network">The network, which the model owns.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="counts">The counts to compare with.</param>
+    /// <param name="memory">The counted n-grams that predict beside the network.</param>
+    /// <param name="generation">How texts are continued where a call says nothing.</param>
+    internal LeapLanguageModel(
+        LeapNetwork network, LeapTokenizer tokenizer, BigramCounts? counts, ModelMemory? memory, GenerationOptions generation)
+    {
+        Network = network;
+        Tokenizer = tokenizer;
+        Counts = counts;
+        Memory = memory;
+        DefaultGeneration = generation;
+        _scorer = new TextScorer((blocks, _) => BlockPredictions.Compute(Network, blocks), Memory, Config.ContextLength, Tokenizer.EndOfTextId);
+        _generator = new TextGenerator(Network, Memory, Tokenizer);
     }
 
     /// <summary>Loads a model.</summary>
@@ -47,7 +60,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         if (Directory.Exists(path))
         {
             WarmUp.Start(options);
-            return ModelFolder.Load(path, source => new LeapLanguageModel(ModelParts.Read(source), options));
+            return ModelFolder.Load(path, source => new LeapLanguageModel(ModelParts.Read(source), options ?? new LeapLanguageModelOptions()));
         }
 
         if (!File.Exists(path))
@@ -71,7 +84,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         if (!stream.CanSeek)
             throw new ArgumentException("The stream must be able to seek, as a file or memory can: a zip is read from its end.", nameof(stream));
         WarmUp.Start(options);
-        return ModelZipReader.Read(stream, source => new LeapLanguageModel(ModelParts.Read(source), options));
+        return ModelZipReader.Read(stream, source => new LeapLanguageModel(ModelParts.Read(source), options ?? new LeapLanguageModelOptions()));
     }
 
     /// <summary>Gets the shape of the network.</summary>
@@ -83,12 +96,14 @@ public sealed partial class LeapLanguageModel : IDisposable
     /// <summary>Gets how the matrices are held in memory.</summary>
     public WeightFormat WeightFormat => Network.Format;
 
-    /// <summary>Gets the bytes of memory that the weights take.</summary>
-    public long SizeInBytes => Network.SizeInBytes;
+    /// <summary>Gets the bytes that the weights and the counted n-grams take in memory.</summary>
+    public long SizeInBytes => Network.SizeInBytes + (Memory?.SizeInBytes ?? 0);
 
     internal LeapNetwork Network { get; }
 
     internal BigramCounts? Counts { get; }
+
+    internal ModelMemory? Memory { get; }
 
     internal TextGenerator Generator => _generator;
 
@@ -159,7 +174,7 @@ public sealed partial class LeapLanguageModel : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentNullException.ThrowIfNull(text);
-        return FocusReader.Explain(Network, Tokenizer, string.Empty, text, nameof(text));
+        return FocusReader.Explain(Network, Memory, Tokenizer, string.Empty, text, nameof(text));
     }
 
     /// <summary>Tells what the model focuses on in a prompt and a continuation while it predicts the continuation.</summary>
@@ -175,7 +190,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentNullException.ThrowIfNull(prompt);
         ArgumentNullException.ThrowIfNull(continuation);
-        return FocusReader.Explain(Network, Tokenizer, prompt, continuation, nameof(continuation));
+        return FocusReader.Explain(Network, Memory, Tokenizer, prompt, continuation, nameof(continuation));
     }
 
     /// <summary>Measures how well the model predicts documents.</summary>
@@ -195,7 +210,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentNullException.ThrowIfNull(documents);
         return new CorpusEvaluator(
-            Network, (blocks, _) => BlockLosses.Compute(Network, blocks), Tokenizer, Counts, options ?? new EvaluationOptions(), cancellationToken)
+            Network, (blocks, _) => BlockPredictions.Compute(Network, blocks), Memory, Tokenizer, Counts, options ?? new EvaluationOptions(), cancellationToken)
             .Evaluate(documents.Select(document => document.AsMemory()));
     }
 
@@ -226,5 +241,5 @@ public sealed partial class LeapLanguageModel : IDisposable
     /// <inheritdoc/>
     public override string ToString() => $"{Config}; {Tokenizer}{(_disposed ? "; disposed" : "")}";
 
-    internal ModelParts GetParts() => new(Config, Network.GetWeights(), Tokenizer, Counts);
+    internal ModelParts GetParts() => new(Config, Network.GetWeights(), Tokenizer, Counts, Memory);
 }

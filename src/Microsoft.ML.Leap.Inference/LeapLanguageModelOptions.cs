@@ -31,6 +31,11 @@ public sealed record LeapLanguageModelOptions
             : throw new ArgumentOutOfRangeException(nameof(WeightFormat), value, "WeightFormat must be one of its named values.");
     }
 
+    /// <summary>Gets whether the n-grams that were counted in the training texts predict beside the network, where the model has
+    /// some.</summary>
+    /// <value><see langword="true"/> by default; <see langword="false"/> for the network alone, which then saves without them.</value>
+    public bool UseMemory { get; init; } = true;
+
     /// <summary>Gets how texts are continued where a call says nothing.</summary>
     /// <value>The defaults of <see cref="GenerationOptions"/>.</value>
     public GenerationOptions Generation { get; init; } = new();

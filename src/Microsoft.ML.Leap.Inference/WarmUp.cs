@@ -30,6 +30,6 @@ internal static class WarmUp
         Dictionary<string, float[]> zeros = Checkpoint.GetExpectedShapes(config).ToDictionary(
             shape => shape.Key, shape => new float[shape.Value.Aggregate(1L, (product, size) => product * size)], StringComparer.Ordinal);
         using var network = new LeapNetwork(config, zeros, format);
-        new TextScorer((blocks, _) => BlockLosses.Compute(network, blocks), config.ContextLength, endOfTextId: 0).Score([new int[TokenCount]]);
+        new TextScorer((blocks, _) => BlockPredictions.Compute(network, blocks), memory: null, config.ContextLength, endOfTextId: 0).Score([new int[TokenCount]]);
     }
 }

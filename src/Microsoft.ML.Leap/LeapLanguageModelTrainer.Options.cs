@@ -124,6 +124,11 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>Over 0; <see langword="null"/>, the default, for 2e-3.</value>
         public double? LearningRate;
 
+        /// <summary>The size of the model's memory: n-grams that are counted in the training texts, and predict beside the network.</summary>
+        /// <value>Megabytes, in memory, at least 0; <see langword="null"/>, the default, for 64. Where the texts have more n-grams, the rarest are
+        /// left out. 0 for the network alone, as the original is.</value>
+        public double? MemoryMegabytes;
+
         /// <summary>The part of each training target that a counted model of the training texts gives, instead of the one token that came
         /// next: the network learns what n-grams know, and learns little text by heart less.</summary>
         /// <value>At least 0, below 1; <see langword="null"/>, the default, chooses by the amount of text: much for little, none for much.
@@ -206,6 +211,9 @@ public sealed partial class LeapLanguageModelTrainer
                 LearningRate is null || (LearningRate > 0 && double.IsFinite(LearningRate.Value)),
                 nameof(LearningRate), LearningRate ?? 0, "over 0 and finite");
             Require(TargetSmoothing is null or (>= 0 and < 1), nameof(TargetSmoothing), TargetSmoothing ?? 0, "at least 0 and below 1");
+            Require(
+                MemoryMegabytes is null || (MemoryMegabytes >= 0 && double.IsFinite(MemoryMegabytes.Value)),
+                nameof(MemoryMegabytes), MemoryMegabytes ?? 0, "at least 0 and finite");
             Require(Beta1 >= 0 && Beta1 < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
             Require(Beta2 >= 0 && Beta2 < 1, nameof(Beta2), Beta2, "at least 0 and below 1");
             Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "at least 0 and finite");

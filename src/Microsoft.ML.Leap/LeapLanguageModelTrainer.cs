@@ -16,6 +16,8 @@ namespace Microsoft.ML.Leap;
 /// </remarks>
 public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageModelTransformer>
 {
+    private const double BytesPerMegabyte = 1 << 20;
+
     private readonly IHost _host;
     private readonly Options _options;
 
@@ -88,8 +90,11 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
                 network.SetWeights(initial.Model.GetParts().Weights);
             TrainingHistory history = Train(network, tokenizer, training, validation, recipe, seed, channel);
             ScoringSettings settings = _options.MakeScoringSettings(seed);
-            var model = new LeapLanguageModel(
-                new ModelParts(config, network.GetWeights(), tokenizer, counts), new LeapLanguageModelOptions { Generation = settings.Generation });
+            var engine = new LeapNetwork(config, network.GetWeights());
+            ModelMemory? memory = recipe.MemoryMegabytes > 0
+                ? ModelMemory.Learn(training.Documents, ReadHeldOut(validation), engine, tokenizer, (long)(recipe.MemoryMegabytes * BytesPerMegabyte))
+                : null;
+            var model = new LeapLanguageModel(engine, tokenizer, counts, memory, settings.Generation);
             gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch);
             var transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
             if (transformer.FindQualityFault(validation ?? training, isHeldOut: validation is not null) is string fault)
@@ -145,6 +150,16 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text; there is nothing to learn from.");
     }
 
+    // Enough to learn how far to trust the memory.
+    private static List<int[]> ReadHeldOut(TokenizedCorpus? validation)
+    {
+        const long MostTokens = 100_000;
+        List<int[]> rows = [];
+        for (long tokens = 0; rows.Count < (validation?.DocumentCount ?? 0) && tokens < MostTokens; tokens += rows[^1].Length)
+            rows.Add(validation!.Read(rows.Count)[..^1]);
+        return rows;
+    }
+
     private TrainingHistory Train(
         LeapModel model, LeapTokenizer tokenizer, TokenizedCorpus training, TokenizedCorpus? validation, TrainingRecipe recipe, int seed,
         IChannel channel)
@@ -163,7 +178,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
                 ? null
                 : new CheckpointSettings(
                     folder, _options.CheckpointInterval, _options.KeptCheckpoints, _options.Resume,
-                    target => new ModelParts(model.Config, model.GetWeights(), tokenizer, null).Write(target)),
+                    target => new ModelParts(model.Config, model.GetWeights(), tokenizer).Write(target)),
             IsHostCancelled = () => HostSettings.IsCancelled(_host),
         };
         TokenBlocks? validationBlocks = validation is null ? null : Cut(validation);

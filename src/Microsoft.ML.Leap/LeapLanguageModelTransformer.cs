@@ -22,7 +22,7 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
     private readonly ScoringSettings _settings;
     private readonly ScoredColumns _columns;
     private readonly TextEvaluator _evaluator;
-    private readonly ComputeLosses _computeLosses;
+    private readonly ComputePredictions _predict;
     private readonly GpuScorer? _gpu;
 
     /// <param name="environment">Where messages go.</param>
@@ -38,9 +38,9 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         _host = environment.Register(nameof(LeapLanguageModelTransformer));
         _settings = settings;
         _gpu = gpu;
-        _computeLosses = gpu is null ? (blocks, _) => BlockLosses.Compute(model.Network, blocks) : gpu.ComputeLosses;
+        _predict = gpu is null ? (blocks, _) => BlockPredictions.Compute(model.Network, blocks) : gpu.Predict;
         _columns = new ScoredColumns(settings, model.Config.HiddenSize, model.Tokenizer.GetTokenText);
-        _evaluator = new TextEvaluator(model, settings, _computeLosses);
+        _evaluator = new TextEvaluator(model, settings, _predict);
         Model = model;
         History = history ?? new TrainingHistory([]);
         Recipe = recipe;
@@ -258,7 +258,7 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         IEnumerable<ReadOnlyMemory<char>> texts, EvaluationOptions options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return new CorpusEvaluator(Model.Network, _computeLosses, Tokenizer, Model.Counts, options, cancellationToken).Evaluate(texts);
+        return new CorpusEvaluator(Model.Network, _predict, Model.Memory, Tokenizer, Model.Counts, options, cancellationToken).Evaluate(texts);
     }
 
     private Action WarnOnce()

@@ -72,6 +72,9 @@ public sealed record TrainingRecipe
     /// <summary>Gets the part of each training target that a counted model gives.</summary>
     public required double TargetSmoothing { get; init; }
 
+    /// <summary>Gets the megabytes that the counted n-grams may take in memory; 0 for none.</summary>
+    public required double MemoryMegabytes { get; init; }
+
     /// <summary>Gets the part of the rows that is set aside for validation.</summary>
     public required double ValidationFraction { get; init; }
 
@@ -83,7 +86,7 @@ public sealed record TrainingRecipe
         CultureInfo.InvariantCulture,
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
         $"{HeadCount} heads, context {ContextLength:N0}, batch {BatchSize}, {Epochs} epochs, learning rate {LearningRate}, warmup {WarmupRatio}, " +
-        $"dropout {Dropout}, target smoothing {TargetSmoothing}, {ValidationFraction:P1} held out" +
+        $"dropout {Dropout}, target smoothing {TargetSmoothing}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
 
     /// <summary>Chooses what the options leave open.</summary>
@@ -113,6 +116,7 @@ public sealed record TrainingRecipe
             WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : 0.02),
             Dropout = options.Dropout ?? 0,
             TargetSmoothing = options.TargetSmoothing ?? size.TargetSmoothing,
+            MemoryMegabytes = options.MemoryMegabytes ?? 64,
             ValidationFraction = options.ValidationFraction ?? chosenFraction,
             EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? ChoosePatience(epochs) : null),
         };

@@ -8,7 +8,7 @@ internal static class FocusReader
 {
     /// <summary>Explains a text, or a continuation of a prompt; the start and all tokens are read, so that each has its weights.</summary>
     /// <exception cref="ArgumentException">The text has more tokens than the network can read at once.</exception>
-    public static FocusReport Explain(LeapNetwork network, LeapTokenizer tokenizer, string prompt, string text, string parameter)
+    public static FocusReport Explain(LeapNetwork network, ModelMemory? memory, LeapTokenizer tokenizer, string prompt, string text, string parameter)
     {
         List<int> ids = [tokenizer.EndOfTextId];
         tokenizer.Encode(prompt, ids);
@@ -19,7 +19,10 @@ internal static class FocusReader
         // With a prompt, what predicts the continuation: from the prompt's last token to the last but one.
         int firstLooking = prompt.Length == 0 ? 0 : promptCount;
         int lastLooking = prompt.Length == 0 || ids.Count - 1 == promptCount ? ids.Count - 1 : ids.Count - 2;
-        (FocusLayer[] layers, double[] losses) = Read(network, [.. ids], firstLooking, lastLooking);
+        (FocusLayer[] layers, TokenPrediction[] predictions) = Read(network, [.. ids], firstLooking, lastLooking);
+        MixedPrediction[] mixed = memory is null
+            ? [.. predictions.Select(prediction => new MixedPrediction(prediction.Loss, MemoryShare: 0))]
+            : memory.MixWithShares([.. ids], predictions);
         (int Start, int Length)[] spans = [.. TokenSpans.Find(tokenizer, prompt, ids.GetRange(1, promptCount)),
             .. TokenSpans.Find(tokenizer, text, ids[(promptCount + 1)..]).Select(span => (prompt.Length + span.Start, span.Length))];
         FocusToken[] tokens = [.. ids.Select((id, i) => new FocusToken
@@ -29,7 +32,8 @@ internal static class FocusReader
             Text = tokenizer.GetTokenText(id),
             Start = i == 0 ? 0 : spans[i - 1].Start,
             Length = i == 0 ? 0 : spans[i - 1].Length,
-            LogLikelihood = i == 0 ? double.NaN : -losses[i - 1],
+            LogLikelihood = i == 0 ? double.NaN : -mixed[i - 1].Loss,
+            MemoryShare = i == 0 ? double.NaN : mixed[i - 1].MemoryShare,
             IsContinuation = prompt.Length > 0 && i > promptCount,
         })];
         return new FocusReport(prompt + text, Array.AsReadOnly(tokens), layers, promptCount);
@@ -40,22 +44,22 @@ internal static class FocusReader
     /// <param name="ids">The sequence, the start included.</param>
     /// <param name="firstLooking">The first position that counts for the aggregates.</param>
     /// <param name="lastLooking">The last one.</param>
-    /// <returns>The layers, and the loss of each token after the start in nats.</returns>
-    public static unsafe (FocusLayer[] Layers, double[] Losses) Read(LeapNetwork network, int[] ids, int firstLooking, int lastLooking)
+    /// <returns>The layers, and the prediction of each token after the start.</returns>
+    public static unsafe (FocusLayer[] Layers, TokenPrediction[] Predictions) Read(LeapNetwork network, int[] ids, int firstLooking, int lastLooking)
     {
-        double[] losses = new double[ids.Length - 1];
+        var predictions = new TokenPrediction[ids.Length - 1];
         var capture = new FocusCapture(network.Config, [ids.Length]);
         network.Forward(
             [ids],
             null,
             (_, first, count, hidden) =>
             {
-                int predicted = Math.Min(count, losses.Length - first);
+                int predicted = Math.Min(count, predictions.Length - first);
                 if (predicted > 0)
-                    network.Losses(hidden, predicted, ids.AsSpan(first + 1, predicted), losses.AsSpan(first, predicted));
+                    network.Predict(hidden, predicted, ids.AsSpan(first + 1, predicted), predictions.AsSpan(first, predicted));
             },
             capture.Add);
-        return (capture.GetLayers(0, firstLooking, lastLooking), losses);
+        return (capture.GetLayers(0, firstLooking, lastLooking), predictions);
     }
 
     /// <summary>Gives the tokens of rows their focus over all layers and heads: one value per token.</summary>
@@ -65,9 +69,7 @@ internal static class FocusReader
     {
         const int chunkWindows = 64;
         float[][] focus = [.. rows.Select(ids => new float[ids.Count])];
-        IEnumerable<ScoringWindow> windows = Enumerable.Range(0, rows.Count)
-            .SelectMany(row => ScoringWindow.Cover(row, rows[row].Count, network.Config.ContextLength - 1));
-        foreach (ScoringWindow[] chunk in windows.Chunk(chunkWindows))
+        foreach (ScoringWindow[] chunk in ScoringWindow.Cover(rows, network.Config.ContextLength - 1).Chunk(chunkWindows))
         {
             int[][] sequences = [.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId).Ids)];
             var capture = new FocusCapture(network.Config, [.. sequences.Select(ids => ids.Length)]);

@@ -23,6 +23,10 @@ public sealed record FocusToken
     /// nothing predicts.</summary>
     public required double LogLikelihood { get; init; }
 
+    /// <summary>Gets how much of the token's probability came from the n-grams that were counted in the training texts: from 0 to 1; 0 of a
+    /// model without them, and NaN for the start.</summary>
+    public double MemoryShare { get; init; }
+
     /// <summary>Gets whether the token belongs to the continuation of a prompt.</summary>
     public required bool IsContinuation { get; init; }
 

@@ -9,6 +9,9 @@ internal static class ModelFileNames
     /// <summary>The weights, each once.</summary>
     public const string Weights = "model.safetensors";
 
+    /// <summary>The counted n-grams; a model may have none.</summary>
+    public const string Memory = "memory.safetensors";
+
     /// <summary>How the model was trained.</summary>
     public const string Recipe = "recipe.json";
 

@@ -58,6 +58,10 @@ internal static class ModelFolder
         {
             foreach ((string path, string temporary) in _temporaries)
                 File.Move(temporary, path, overwrite: true);
+
+            // A model without a memory must not take over that of the model before it.
+            if (!_temporaries.ContainsKey(PathOf(folder, ModelFileNames.Memory)))
+                File.Delete(PathOf(folder, ModelFileNames.Memory));
             _temporaries.Clear();
         }
 

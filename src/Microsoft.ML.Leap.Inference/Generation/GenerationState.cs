@@ -124,6 +124,10 @@ public sealed class GenerationState : IDisposable
         return _pending is int id ? [.. ids, id] : ids;
     }
 
+    /// <summary>Gives the last ids that were read, at most <paramref name="count"/>, the end-of-text token before the text among
+    /// them.</summary>
+    internal int[] GetLastIds(int count) => _recent.Last(Math.Min(count, _recent.Count));
+
     /// <summary>Adds a token, which is read when it is needed.</summary>
     internal void Append(int id)
     {

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Microsoft.ML.Leap;
 
 /// <summary>Continues texts token by token, each token at the same cost. Thread-safe.</summary>
-internal sealed class TextGenerator(LeapNetwork network, LeapTokenizer tokenizer)
+internal sealed class TextGenerator(LeapNetwork network, ModelMemory? memory, LeapTokenizer tokenizer)
 {
     // Texts that are continued together: more gain little, and each needs logits of its own.
     private const int TextsAtOnce = 32;
@@ -103,7 +103,7 @@ internal sealed class TextGenerator(LeapNetwork network, LeapTokenizer tokenizer
     }
 
     private Continuation Start(GenerationState state, GenerationOptions options, int seed) =>
-        new(state, new GenerationRun(tokenizer, options, seed, state.RecentIds()), network.Config.VocabularySize);
+        new(state, new GenerationRun(tokenizer, options, seed, state.RecentIds()), memory, network.Config.VocabularySize);
 
     private Job StartJob(int index, IReadOnlyList<int> ids, GenerationOptions options, int seed)
     {
@@ -133,7 +133,7 @@ internal sealed class TextGenerator(LeapNetwork network, LeapTokenizer tokenizer
 }
 
 /// <summary>A text that is being continued: where the network stands, and what is drawn from it.</summary>
-internal sealed class Continuation(GenerationState state, GenerationRun run, int vocabularySize)
+internal sealed class Continuation(GenerationState state, GenerationRun run, ModelMemory? memory, int vocabularySize)
 {
     private readonly float[] _logits = new float[vocabularySize];
 
@@ -156,6 +156,7 @@ internal sealed class Continuation(GenerationState state, GenerationRun run, int
     // The end of a text is no part of it: whoever goes on with the state goes on with the text.
     private GeneratedToken Draw()
     {
+        memory?.Mix(_logits, state.GetLastIds(memory.ContextLength));
         GeneratedToken token = run.Advance(_logits);
         if (token.FinishReason != GenerationFinishReason.EndOfText)
             state.Append(token.Id);

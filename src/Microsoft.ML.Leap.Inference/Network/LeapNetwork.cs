@@ -149,25 +149,26 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
         _output.WriteLogits(hidden, count, logits);
     }
 
-    /// <summary>Computes the losses <c>-ln softmax(hidden W^T + bias)[target]</c>, in nats, with few logits in memory at a time.</summary>
+    /// <summary>Predicts with <c>softmax(hidden W^T + bias)</c>, with few logits in memory at a time.</summary>
     /// <param name="hidden">[count, d].</param>
     /// <param name="count">The number of rows.</param>
     /// <param name="targets">The id that follows each row.</param>
-    /// <param name="losses">[count].</param>
-    public void Losses(float* hidden, int count, ReadOnlySpan<int> targets, Span<double> losses)
+    /// <param name="predictions">[count].</param>
+    public void Predict(float* hidden, int count, ReadOnlySpan<int> targets, Span<TokenPrediction> predictions)
     {
         using Use use = BeginUse();
-        _output.WriteLosses(hidden, count, targets, losses);
+        _output.WritePredictions(hidden, count, targets, predictions);
     }
 
-    /// <summary>Reads tokens, and computes the losses of those that follow, with one pass over the output layer for many short
+    /// <summary>Reads tokens, and predicts those that follow, with one pass over the output layer for many short
     /// sequences.</summary>
     /// <param name="sequences">Token ids of each sequence, at least one.</param>
-    /// <param name="targets">The id that follows each token, or -1 where its loss is not asked for.</param>
+    /// <param name="targets">The id that follows each token, or -1 where its prediction is not asked for.</param>
     /// <param name="states">What each sequence goes on from, and takes along; null where all begin here and none goes on.</param>
-    /// <param name="read">Takes losses. Called for each sequence in turn, and for a long one part by part.</param>
-    public void Losses(
-        IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<ReadOnlyMemory<int>> targets, IReadOnlyList<NetworkState>? states, LossReader read)
+    /// <param name="read">Takes predictions. Called for each sequence in turn, and for a long one part by part.</param>
+    public void Predict(
+        IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<ReadOnlyMemory<int>> targets, IReadOnlyList<NetworkState>? states,
+        PredictionReader read)
     {
         using Use use = BeginUse();
         Require(sequences, states);
@@ -197,16 +198,16 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
                 }
             }
 
-            double[] computed = new double[count];
-            double[] losses = new double[scratch.Count];
-            _output.WriteLosses(scratch.GetNormed(0), count, ids.AsSpan(0, count), computed);
+            var computed = new TokenPrediction[count];
+            var predictions = new TokenPrediction[scratch.Count];
+            _output.WritePredictions(scratch.GetNormed(0), count, ids.AsSpan(0, count), computed);
             int next = 0;
             foreach (Part part in scratch.Parts)
             {
                 ReadOnlySpan<int> partTargets = targets[part.Sequence].Span.Slice(part.FirstToken, part.Count);
                 for (int i = 0; i < part.Count; i++)
-                    losses[i] = partTargets[i] < 0 ? 0 : computed[next++];
-                read(part.Sequence, part.FirstToken, losses.AsSpan(0, part.Count));
+                    predictions[i] = partTargets[i] < 0 ? default : computed[next++];
+                read(part.Sequence, part.FirstToken, predictions.AsSpan(0, part.Count));
             }
         });
     }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
@@ -62,14 +63,14 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
         ArrayPool<float>.Shared.Return(packed);
     }
 
-    /// <summary>Computes <c>-ln softmax(logits)[target]</c> of each row, in nats.</summary>
+    /// <summary>Computes <c>-ln softmax(logits)[target]</c> of each row in nats, and how sure the row is.</summary>
     /// <param name="hidden">[count, d].</param>
     /// <param name="count">The number of rows.</param>
     /// <param name="targets">The id that follows each row.</param>
-    /// <param name="losses">[count].</param>
+    /// <param name="predictions">[count].</param>
     /// <remarks>Of a group of outputs each row keeps the largest logit and the sum of exponentials relative to it. Groups are put together in
     /// their order, whatever thread they come from.</remarks>
-    public void WriteLosses(float* hidden, int count, ReadOnlySpan<int> targets, Span<double> losses)
+    public void WritePredictions(float* hidden, int count, ReadOnlySpan<int> targets, Span<TokenPrediction> predictions)
     {
         foreach (int target in targets[..count])
         {
@@ -80,11 +81,11 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
         for (int row = 0; row < count; row += PassRows)
         {
             int n = Math.Min(PassRows, count - row);
-            WritePassLosses(hidden + (long)row * matrix.Columns, targets.Slice(row, n), losses.Slice(row, n));
+            WritePass(hidden + (long)row * matrix.Columns, targets.Slice(row, n), predictions.Slice(row, n));
         }
     }
 
-    private void WritePassLosses(float* hidden, ReadOnlySpan<int> targets, Span<double> losses)
+    private void WritePass(float* hidden, ReadOnlySpan<int> targets, Span<TokenPrediction> predictions)
     {
         int count = targets.Length;
         int groups = GroupCount;
@@ -118,17 +119,19 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
         }
 
         for (int i = 0; i < count; i++)
-            losses[i] = LogSumOfExponentials(maxima.AsSpan(i * groups, groups), sums.AsSpan(i * groups, groups)) - chosen[i];
+        {
+            float max = TensorPrimitives.Max(maxima.AsSpan(i * groups, groups));
+            double logSum = LogSumOfExponentials(max, maxima.AsSpan(i * groups, groups), sums.AsSpan(i * groups, groups));
+            predictions[i] = new TokenPrediction(logSum - chosen[i], (float)(max - logSum));
+        }
+
         ArrayPool<double>.Shared.Return(sums);
         ArrayPool<float>.Shared.Return(maxima);
         ArrayPool<float>.Shared.Return(chosen);
     }
 
-    private static double LogSumOfExponentials(ReadOnlySpan<float> maxima, ReadOnlySpan<double> sums)
+    private static double LogSumOfExponentials(float max, ReadOnlySpan<float> maxima, ReadOnlySpan<double> sums)
     {
-        float max = float.NegativeInfinity;
-        foreach (float value in maxima)
-            max = MathF.Max(max, value);
         double total = 0;
         for (int i = 0; i < sums.Length; i++)
             total += sums[i] * Math.Exp(maxima[i] - max);

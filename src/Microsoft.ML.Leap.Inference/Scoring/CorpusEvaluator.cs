@@ -1,21 +1,22 @@
 namespace Microsoft.ML.Leap;
 
-/// <summary>Computes the losses of blocks by a network.</summary>
+/// <summary>Predicts blocks by a network.</summary>
 /// <param name="blocks">The blocks.</param>
 /// <param name="batchSize">Blocks that are computed at a time; <see langword="null"/> leaves the choice to the network.</param>
-/// <returns>For each block, the loss in nats of each id that counts: those after <see cref="EvaluationBlock.FirstScored"/>.</returns>
-internal delegate double[][] ComputeLosses(IReadOnlyList<EvaluationBlock> blocks, int? batchSize);
+/// <returns>For each block, the prediction of each id that counts: those after <see cref="EvaluationBlock.FirstScored"/>.</returns>
+internal delegate TokenPrediction[][] ComputePredictions(IReadOnlyList<EvaluationBlock> blocks, int? batchSize);
 
 /// <summary>Evaluates a network over a corpus of any length, in constant memory. One object per call.</summary>
 /// <param name="network">The network; reads blocks that carry over what came before.</param>
-/// <param name="computeLosses">Computes all other blocks.</param>
+/// <param name="predict">Predicts all other blocks.</param>
+/// <param name="memory">The model's memory, if it has one.</param>
 /// <param name="tokenizer">The model's tokenizer.</param>
 /// <param name="bigrams">The counts of the training texts, if any.</param>
 /// <param name="options">The protocol.</param>
 /// <param name="cancellationToken">Ends the call between two batches or documents.</param>
 internal sealed class CorpusEvaluator(
-    LeapNetwork network, ComputeLosses computeLosses, LeapTokenizer tokenizer, BigramCounts? bigrams, EvaluationOptions options,
-    CancellationToken cancellationToken)
+    LeapNetwork network, ComputePredictions predict, ModelMemory? memory, LeapTokenizer tokenizer, BigramCounts? bigrams,
+    EvaluationOptions options, CancellationToken cancellationToken)
 {
     // Blocks that are read ahead, so that a network may put those of like length together.
     private const int ChunkBlocks = 512;
@@ -46,7 +47,7 @@ internal sealed class CorpusEvaluator(
         foreach (EvaluationBlock[] chunk in blocks.Chunk(Math.Max(ChunkBlocks, options.BatchSize ?? 1)))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            double[][] losses = computeLosses(chunk, options.BatchSize);
+            double[][] losses = ModelMemory.Mix(memory, chunk, predict(chunk, options.BatchSize));
             for (int b = 0; b < chunk.Length; b++)
                 Add(chunk[b], losses[b]);
         }
@@ -55,15 +56,20 @@ internal sealed class CorpusEvaluator(
     private void ScoreInOrder(IEnumerable<EvaluationBlock> blocks)
     {
         using NetworkState state = network.CreateState();
+        NGramMemory.Reader? reader = memory?.CreateReader();
         foreach (EvaluationBlock block in blocks)
         {
             cancellationToken.ThrowIfCancellationRequested();
             if (block.StartsStream)
+            {
                 state.Reset();
+                reader?.Start(block.Ids[0]);
+            }
 
             // Learned positions end with the context, so each block counts its own.
             state.Position = 0;
-            Add(block, BlockLosses.Compute(network, [block], [state])[0]);
+            TokenPrediction[] predictions = BlockPredictions.Compute(network, [block], [state])[0];
+            Add(block, memory is null ? ModelMemory.GetLosses(predictions) : memory.Mix(block, predictions, reader!));
         }
     }
 
@@ -80,27 +86,27 @@ internal sealed class CorpusEvaluator(
     private bool IsScored(int id) => options.EndOfText != EndOfTextHandling.NotScored || id != tokenizer.EndOfTextId;
 }
 
-/// <summary>The losses of blocks by the engine.</summary>
-internal static class BlockLosses
+/// <summary>The predictions of blocks by the engine.</summary>
+internal static class BlockPredictions
 {
-    // Asks for no loss.
+    // Asks for no prediction.
     private const int NoTarget = -1;
 
-    /// <summary>Computes the loss in nats of each id that counts.</summary>
+    /// <summary>Predicts each id that counts.</summary>
     /// <param name="network">The network.</param>
     /// <param name="blocks">The blocks, of any lengths.</param>
     /// <param name="states">What each block goes on from, and leaves behind; <see langword="null"/> where blocks stand for themselves.</param>
-    public static double[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, IReadOnlyList<NetworkState>? states = null)
+    public static TokenPrediction[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, IReadOnlyList<NetworkState>? states = null)
     {
-        double[][] losses = [.. blocks.Select(block => new double[block.Length - block.FirstScored])];
+        TokenPrediction[][] predictions = [.. blocks.Select(block => new TokenPrediction[block.Length - block.FirstScored])];
         ReadOnlyMemory<int>[] sequences = [.. blocks.Select(block => (ReadOnlyMemory<int>)block.Ids.AsMemory(0, block.Length))];
         ReadOnlyMemory<int>[] targets = [.. blocks.Select(GetTargets)];
-        network.Losses(sequences, targets, states, (sequence, first, part) =>
+        network.Predict(sequences, targets, states, (sequence, first, part) =>
         {
             int skipped = Math.Clamp(blocks[sequence].FirstScored - first, 0, part.Length);
-            part[skipped..].CopyTo(losses[sequence].AsSpan(Math.Max(0, first - blocks[sequence].FirstScored)));
+            part[skipped..].CopyTo(predictions[sequence].AsSpan(Math.Max(0, first - blocks[sequence].FirstScored)));
         });
-        return losses;
+        return predictions;
     }
 
     private static ReadOnlyMemory<int> GetTargets(EvaluationBlock block)

@@ -139,6 +139,22 @@ public sealed class NGramModel
         }
     }
 
+    /// <summary>Gives all n-grams, the empty one first, and each after its context.</summary>
+    internal CountedNGram[] GetNGrams()
+    {
+        Statistics statistics = _statistics ??= new Statistics(_nodes, Order);
+        var ngrams = new CountedNGram[_nodes.Count];
+        for (int i = 0; i < ngrams.Length; i++)
+        {
+            (int context, int id, int count) = _nodes[i];
+            ngrams[i] = i == Root
+                ? new CountedNGram(Missing, id, 0, 0, 0)
+                : new CountedNGram(context, id, ngrams[context].Length + 1, count, statistics.GetShare(i));
+        }
+
+        return ngrams;
+    }
+
     // The nodes of the last 0, 1, 2, ... tokens; where one is missing, so are all longer ones.
     private int[] StartContext(Func<int, int, int> getNode)
     {
@@ -234,6 +250,9 @@ public sealed class NGramModel
             for (int i = 1; i < nodes.Count; i++)
                 _followers[places[nodes[i].Context]++] = i;
         }
+
+        /// <summary>Gives an n-gram's discounted count over the count of all that followed its context.</summary>
+        public double GetShare(int node) => _nodes[node].Count == 0 ? 0 : _kept[node] / _total[_nodes[node].Context];
 
         /// <summary>Gives the probability of a token after a context, from that after the next shorter one.</summary>
         public double Interpolate(int context, int node, double shorter) => _total[context] == 0

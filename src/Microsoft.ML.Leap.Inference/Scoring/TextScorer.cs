@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Leap;
 
 /// <summary>Gives rows of token ids their log-likelihood.</summary>
-internal sealed class TextScorer(ComputeLosses computeLosses, int contextLength, int endOfTextId)
+internal sealed class TextScorer(ComputePredictions predict, ModelMemory? memory, int contextLength, int endOfTextId)
 {
     private const int ChunkWindows = 512;
 
@@ -27,10 +27,10 @@ internal sealed class TextScorer(ComputeLosses computeLosses, int contextLength,
 
     private void Score(IReadOnlyList<IReadOnlyList<int>> rows, Action<int, int, double[]> add)
     {
-        IEnumerable<ScoringWindow> windows = Enumerable.Range(0, rows.Count).SelectMany(row => ScoringWindow.Cover(row, rows[row].Count, contextLength));
-        foreach (ScoringWindow[] chunk in windows.Chunk(ChunkWindows))
+        foreach (ScoringWindow[] chunk in ScoringWindow.Cover(rows, contextLength).Chunk(ChunkWindows))
         {
-            double[][] losses = computeLosses([.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId))], null);
+            EvaluationBlock[] blocks = [.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
+            double[][] losses = ModelMemory.Mix(memory, blocks, predict(blocks, null));
             for (int i = 0; i < chunk.Length; i++)
                 add(chunk[i].Row, chunk[i].FirstScored, losses[i]);
         }
@@ -42,6 +42,10 @@ internal sealed class TextScorer(ComputeLosses computeLosses, int contextLength,
 internal readonly record struct ScoringWindow(int Row, int Start, int FirstScored, int End)
 {
     public int Length => End - Start;
+
+    /// <summary>Covers rows, one after another.</summary>
+    public static IEnumerable<ScoringWindow> Cover(IReadOnlyList<IReadOnlyList<int>> rows, int contextLength) =>
+        Enumerable.Range(0, rows.Count).SelectMany(row => Cover(row, rows[row].Count, contextLength));
 
     /// <summary>Covers a row of <paramref name="tokenCount"/> tokens so that each counts in exactly one window. The first window starts at
     /// the row's start; each further one moves on by half a context and scores its second half, so that a token of a long row is predicted

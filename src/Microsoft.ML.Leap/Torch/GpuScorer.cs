@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>Computes losses by torch on a GPU, in batches of blocks of like length. Thread-safe; owns its network.</summary>
+/// <summary>Predicts by torch on a GPU, in batches of blocks of like length. Thread-safe; owns its network.</summary>
 /// <param name="network">The network, on the GPU, in evaluation.</param>
 /// <param name="tokensPerBatch">Tokens of a batch.</param>
 internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDisposable
@@ -45,26 +45,26 @@ internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDispos
         }
     }
 
-    /// <inheritdoc cref="ComputeLosses"/>
-    public double[][] ComputeLosses(IReadOnlyList<EvaluationBlock> blocks, int? batchSize)
+    /// <inheritdoc cref="ComputePredictions"/>
+    public TokenPrediction[][] Predict(IReadOnlyList<EvaluationBlock> blocks, int? batchSize)
     {
-        double[][] losses = new double[blocks.Count][];
+        var predictions = new TokenPrediction[blocks.Count][];
         int[] order = [.. Enumerable.Range(0, blocks.Count).OrderByDescending(b => blocks[b].Length)];
         using var noGradients = no_grad();
         for (int start = 0; start < order.Length;)
         {
             int size = Math.Min(batchSize ?? Math.Max(1, tokensPerBatch / blocks[order[start]].Length), order.Length - start);
-            ComputeBatch(blocks, order.AsSpan(start, size), losses);
+            PredictBatch(blocks, order.AsSpan(start, size), predictions);
             start += size;
         }
 
-        return losses;
+        return predictions;
     }
 
     public void Dispose() => network.Dispose();
 
     // Blocks are padded at their end, where nothing of them sees it.
-    private void ComputeBatch(IReadOnlyList<EvaluationBlock> blocks, ReadOnlySpan<int> batch, double[][] losses)
+    private void PredictBatch(IReadOnlyList<EvaluationBlock> blocks, ReadOnlySpan<int> batch, TokenPrediction[][] predictions)
     {
         int width = blocks[batch[0]].Length;
         long[] inputs = new long[batch.Length * width];
@@ -85,40 +85,43 @@ internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDispos
 
         using DisposeScope scope = NewDisposeScope();
         Tensor hidden = network.Hidden(tensor(inputs, [batch.Length, width], device: network.Device)).flatten(0, 1);
-        double[] all = TokenLosses.Compute(network, hidden, [.. places], [.. targets]);
+        TokenPrediction[] all = TokenPredictions.Compute(network, hidden, [.. places], [.. targets]);
         int next = 0;
         foreach (int b in batch)
         {
             int count = blocks[b].Length - blocks[b].FirstScored;
-            losses[b] = all[next..(next + count)];
+            predictions[b] = all[next..(next + count)];
             next += count;
         }
     }
 }
 
-/// <summary>The loss of each token under a network, from what its output layer sees.</summary>
-internal static class TokenLosses
+/// <summary>The prediction of each token by a network, from what its output layer sees.</summary>
+internal static class TokenPredictions
 {
     // Rows whose logits exist at once: enough for a fast product, and few enough for a cache where the vocabulary is not large.
     private const int HeadRows = 256;
 
-    /// <summary>Returns -ln p of each target, in nats.</summary>
+    /// <summary>Predicts each target.</summary>
     /// <param name="model">The network.</param>
     /// <param name="hidden">What its output layer sees, [R, d].</param>
     /// <param name="places">The row of each target.</param>
     /// <param name="targets">The token ids, as many as <paramref name="places"/>.</param>
-    public static double[] Compute(LanguageModelNetwork model, Tensor hidden, long[] places, long[] targets)
+    public static TokenPrediction[] Compute(LanguageModelNetwork model, Tensor hidden, long[] places, long[] targets)
     {
-        double[] losses = new double[targets.Length];
+        var predictions = new TokenPrediction[targets.Length];
         for (int start = 0; start < targets.Length; start += HeadRows)
         {
             int end = Math.Min(start + HeadRows, targets.Length);
             using DisposeScope scope = NewDisposeScope();
             Tensor rows = hidden.index_select(0, tensor(places[start..end], device: model.Device));
             Tensor logits = MatrixProduct.Multiply(rows, model.HeadWeight, null, usesBFloat16: false);
-            SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, tensor(targets[start..end], device: model.Device)).CopyTo(losses, start);
+            double[] losses = SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, tensor(targets[start..end], device: model.Device));
+            double[] least = SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, (logits + model.HeadBias).argmax(1));
+            for (int i = start; i < end; i++)
+                predictions[i] = new TokenPrediction(losses[i - start], (float)-least[i - start]);
         }
 
-        return losses;
+        return predictions;
     }
 }

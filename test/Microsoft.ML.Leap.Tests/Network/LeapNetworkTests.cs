@@ -146,7 +146,7 @@ public unsafe class LeapNetworkTests
     [DataRow(WeightFormat.Float32, 1e-9)]
     [DataRow(WeightFormat.BFloat16, 0.1)]
     [DataRow(WeightFormat.Int8, 0.1)]
-    public void Losses_AnyRows_AreLogSumExpLessTarget(WeightFormat format, double tolerance)
+    public void Predict_AnyRows_AreLogSumExpLessTarget(WeightFormat format, double tolerance)
     {
         var config = new LeapConfig(1100, 24, Length, 2, 2);
         Dictionary<string, float[]> weights = RandomWeights(config);
@@ -161,16 +161,16 @@ public unsafe class LeapNetworkTests
         targets[6] = 3;
         targets[7] = 1099;
         targets[8] = 0;
-        double[] losses = new double[183];
-        double[] one = new double[1];
+        var predictions = new TokenPrediction[183];
+        var one = new TokenPrediction[1];
 
         fixed (float* rows = hidden)
         {
-            network.Losses(rows, 183, targets, losses);
+            network.Predict(rows, 183, targets, predictions);
             for (int i = 0; i < 183; i++)
             {
-                network.Losses(rows + i * 24, 1, targets.AsSpan(i, 1), one);
-                Assert.AreEqual(one[0], losses[i]);
+                network.Predict(rows + i * 24, 1, targets.AsSpan(i, 1), one);
+                Assert.AreEqual(one[0], predictions[i]);
             }
         }
 
@@ -178,8 +178,10 @@ public unsafe class LeapNetworkTests
         float[][] exact = [.. Logits(new LeapNetwork(config, weights), hidden).Chunk(1100)];
         for (int i = 0; i < 183; i++)
         {
-            Assert.AreEqual(Loss(logits[i], targets[i]), losses[i], 2e-6 * Math.Max(1, losses[i]));
-            Assert.AreEqual(Loss(exact[i], targets[i]), losses[i], Math.Max(tolerance, 2e-6 * losses[i]) + 0.01 * tolerance * losses[i]);
+            double loss = predictions[i].Loss;
+            Assert.AreEqual(Loss(logits[i], targets[i]), loss, 2e-6 * Math.Max(1, loss));
+            Assert.AreEqual(Loss(exact[i], targets[i]), loss, Math.Max(tolerance, 2e-6 * loss) + 0.01 * tolerance * loss);
+            Assert.AreEqual(-Loss(logits[i], Array.IndexOf(logits[i], logits[i].Max())), predictions[i].Confidence, 2e-5);
         }
 
         static double Loss(float[] logits, int target)
@@ -190,29 +192,29 @@ public unsafe class LeapNetworkTests
     }
 
     [TestMethod]
-    public void Losses_OfSequences_AreThoseOfTheirHiddenVectors()
+    public void Predict_OfSequences_AreThoseOfTheirHiddenVectors()
     {
         Dictionary<string, float[]> weights = RandomWeights(Config);
         using var network = new LeapNetwork(Config, weights, WeightFormat.Float32, 2, chunkLength: 32);
         int[][] sequences = [.. new[] { 1, 20, 90, 2, 31 }.Select((length, i) => RandomIds(i, length, 70))];
         int[][] targets = [.. sequences.Select(sequence => sequence.Skip(1).Append(-1).ToArray())];
         targets[2][40] = -1;
-        double[][] losses = [.. sequences.Select(sequence => new double[sequence.Length])];
+        TokenPrediction[][] predictions = [.. sequences.Select(sequence => new TokenPrediction[sequence.Length])];
 
-        network.Losses(
+        network.Predict(
             [.. sequences.Select(sequence => new ReadOnlyMemory<int>(sequence))],
             [.. targets.Select(sequence => new ReadOnlyMemory<int>(sequence))],
             null,
-            (sequence, first, values) => values.CopyTo(losses[sequence].AsSpan(first)));
+            (sequence, first, values) => values.CopyTo(predictions[sequence].AsSpan(first)));
 
         float[][] hidden = Hidden(network, sequences);
         for (int i = 0; i < sequences.Length; i++)
         {
-            double[] expected = new double[sequences[i].Length];
+            var expected = new TokenPrediction[sequences[i].Length];
             fixed (float* rows = hidden[i])
-                network.Losses(rows, expected.Length, [.. targets[i].Select(target => Math.Max(0, target))], expected);
+                network.Predict(rows, expected.Length, [.. targets[i].Select(target => Math.Max(0, target))], expected);
             for (int token = 0; token < expected.Length; token++)
-                Assert.AreEqual(targets[i][token] < 0 ? 0 : expected[token], losses[i][token]);
+                Assert.AreEqual(targets[i][token] < 0 ? default : expected[token], predictions[i][token]);
         }
     }
 

@@ -1,0 +1,278 @@
+using System.Buffers.Binary;
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>What a token's probability came to.</summary>
+/// <param name="Loss">Its negative natural logarithm.</param>
+/// <param name="MemoryShare">The part of it that came from the memory, from 0 to 1.</param>
+internal readonly record struct MixedPrediction(double Loss, double MemoryShare);
+
+/// <summary>A model's memory: n-grams that were counted in the training texts, and the gate that says how much of each prediction is theirs:
+/// <c>p = (1 - g) p(network) + g p(memory)</c>. Immutable, and therefore thread-safe.</summary>
+/// <remarks>What the memory says depends on the last few tokens alone, so that it needs no state, and one token costs the same at every
+/// place of a text.</remarks>
+internal sealed class ModelMemory
+{
+    private const string IdsName = "ids";
+    private const string ChildrenName = "children";
+    private const string SharesName = "shares";
+    private const string GateName = "gate";
+
+    // A vocabulary of bytes, or little more, needs longer n-grams.
+    private const int FewTokens = 320;
+    private const int OrderOfBytes = 12;
+    private const int Order = 5;
+
+    // Counting takes some 150 bytes per token while it lasts.
+    private const long MostTokens = 8_000_000;
+
+    private readonly NGramMemory _ngrams;
+    private readonly MemoryGate _gate;
+    private readonly int _endOfTextId;
+
+    /// <param name="ngrams">The n-grams.</param>
+    /// <param name="gate">The gate, of their order.</param>
+    /// <param name="endOfTextId">The token after which a document begins.</param>
+    public ModelMemory(NGramMemory ngrams, MemoryGate gate, int endOfTextId)
+    {
+        _ngrams = ngrams;
+        _gate = gate;
+        _endOfTextId = endOfTextId;
+    }
+
+    /// <summary>Counts documents, and learns from others how far to trust the counts.</summary>
+    /// <param name="documents">The training documents, each with the end-of-text token after it.</param>
+    /// <param name="heldOut">Documents that nothing was trained on, without that token; none to let both models count alike.</param>
+    /// <param name="network">The trained network.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="maximumBytes">Memory that the n-grams may take.</param>
+    public static ModelMemory Learn(
+        IEnumerable<int[]> documents, IReadOnlyList<int[]> heldOut, LeapNetwork network, LeapTokenizer tokenizer, long maximumBytes)
+    {
+        var counts = new NGramModel(tokenizer.VocabularySize <= FewTokens ? OrderOfBytes : Order, tokenizer.VocabularySize);
+        long tokens = 0;
+        foreach (int[] document in documents.TakeWhile(_ => tokens < MostTokens))
+        {
+            counts.Add(document);
+            tokens += document.Length;
+        }
+
+        NGramMemory ngrams = NGramMemory.Create(counts, maximumBytes);
+        MemoryGate gate = heldOut.Count == 0
+            ? MemoryGate.CreateEven(ngrams.Order)
+            : MemoryGate.Learn(ngrams.Order, Predict(ngrams, heldOut, network, tokenizer.EndOfTextId));
+        return new ModelMemory(ngrams, gate, tokenizer.EndOfTextId);
+    }
+
+    /// <summary>Gets the number of n-grams.</summary>
+    public int Count => _ngrams.Count;
+
+    /// <summary>Gets the bytes that they take.</summary>
+    public long SizeInBytes => (long)_ngrams.Count * NGramMemory.BytesPerNGram;
+
+    /// <summary>Gets how many of the last tokens count.</summary>
+    public int ContextLength => _ngrams.Order - 1;
+
+    public NGramMemory.Reader CreateReader() => new(_ngrams, _endOfTextId);
+
+    /// <summary>Gives the losses of blocks that stand for themselves.</summary>
+    /// <param name="memory">The memory; <see langword="null"/> for the network alone.</param>
+    /// <param name="blocks">The blocks.</param>
+    /// <param name="predictions">The network's, of the ids that count.</param>
+    /// <returns>Nats, as many as predictions.</returns>
+    public static double[][] Mix(ModelMemory? memory, IReadOnlyList<EvaluationBlock> blocks, TokenPrediction[][] predictions)
+    {
+        if (memory is null)
+            return Array.ConvertAll(predictions, GetLosses);
+        double[][] losses = new double[predictions.Length][];
+        NGramMemory.Reader reader = memory.CreateReader();
+        for (int i = 0; i < losses.Length; i++)
+        {
+            reader.Start(blocks[i].Ids[0]);
+            losses[i] = memory.Mix(blocks[i], predictions[i], reader);
+        }
+
+        return losses;
+    }
+
+    /// <summary>Gives the network's losses.</summary>
+    public static double[] GetLosses(TokenPrediction[] predictions) => Array.ConvertAll(predictions, prediction => prediction.Loss);
+
+    /// <summary>Gives the losses of a block.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="predictions">The network's, of the ids that count.</param>
+    /// <param name="reader">Has read the block's first id, and reads the others.</param>
+    public double[] Mix(EvaluationBlock block, TokenPrediction[] predictions, NGramMemory.Reader reader)
+    {
+        double[] losses = new double[predictions.Length];
+        for (int i = 1; i < block.Ids.Length; i++)
+        {
+            int place = i - 1 - block.FirstScored;
+            if (place < 0)
+                reader.Read(block.Ids[i]);
+            else
+                losses[place] = Mix(block.Ids[i], predictions[place], reader).Loss;
+        }
+
+        return losses;
+    }
+
+    /// <summary>Mixes the predictions of all ids after the first.</summary>
+    public MixedPrediction[] MixWithShares(int[] ids, TokenPrediction[] predictions)
+    {
+        NGramMemory.Reader reader = CreateReader();
+        reader.Start(ids[0]);
+        var mixed = new MixedPrediction[predictions.Length];
+        for (int i = 0; i < mixed.Length; i++)
+            mixed[i] = Mix(ids[i + 1], predictions[i], reader);
+        return mixed;
+    }
+
+    /// <summary>Turns the network's logits into the logarithms of the mixed probabilities.</summary>
+    /// <param name="logits">At least as many as the memory has token ids; the network alone predicts those beyond.</param>
+    /// <param name="recent">The last tokens, as many as <see cref="ContextLength"/> or all that there are, the end-of-text start among
+    /// them.</param>
+    public void Mix(Span<float> logits, ReadOnlySpan<int> recent)
+    {
+        NGramMemory.Reader reader = CreateReader();
+        foreach (int id in recent)
+            reader.Read(id);
+        float max = TensorPrimitives.Max<float>(logits);
+        TensorPrimitives.SoftMax(logits, logits);
+        float confidence = MathF.Log(TensorPrimitives.Max<float>(logits));
+        if (!float.IsFinite(max) || !float.IsFinite(confidence))
+            throw new InvalidOperationException("The model's logits are not numbers: its weights are damaged, or its training diverged.");
+        float part = (float)_gate.GetPart(new GateInput(reader.Matched, reader.Left, confidence));
+        float[] remembered = new float[_ngrams.VocabularySize];
+        reader.WriteProbabilities(remembered);
+        TensorPrimitives.Multiply(logits, 1 - part, logits);
+        TensorPrimitives.MultiplyAdd(remembered, part, logits[..remembered.Length], logits[..remembered.Length]);
+        TensorPrimitives.Log<float>(logits, logits);
+    }
+
+    /// <summary>Writes the memory as a safetensors file.</summary>
+    /// <param name="stream">Where to. It stays open.</param>
+    public void Write(Stream stream)
+    {
+        int count = _ngrams.Count;
+        SafeTensorsWriter.Write(
+            stream,
+            [
+                new SafeTensor(IdsName, SafeTensorsType.Int32, [count], target => WriteIntegers(target, count, i => _ngrams.Ids[i])),
+                new SafeTensor(ChildrenName, SafeTensorsType.Int32, [count], target => WriteIntegers(target, count, _ngrams.GetChildCount)),
+                new SafeTensor(SharesName, SafeTensorsType.BFloat16, [count], WriteShares),
+                new SafeTensor(GateName, SafeTensorsType.Float32, [_gate.Weights.Length], target => target.Write(MemoryMarshal.AsBytes(_gate.Weights))),
+            ]);
+    }
+
+    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
+    /// <param name="stream">The file, at its first byte. It stays open.</param>
+    /// <param name="length">The file's length in bytes.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <exception cref="FormatException">The file is damaged, or belongs to another tokenizer.</exception>
+    public static ModelMemory Read(Stream stream, long length, LeapTokenizer tokenizer)
+    {
+        const string Source = ModelFileNames.Memory;
+        var reader = new SafeTensorsReader(stream, length, Source);
+        foreach ((string name, SafeTensorsType type) in ((string, SafeTensorsType)[])
+            [(IdsName, SafeTensorsType.Int32), (ChildrenName, SafeTensorsType.Int32), (SharesName, SafeTensorsType.BFloat16), (GateName, SafeTensorsType.Float32)])
+        {
+            if (!reader.Tensors.Any(info => info.Name == name && info.Type == type && info.Shape.Length == 1 && info.Count <= int.MaxValue / sizeof(int)))
+                throw new FormatException($"{Source}: the tensor '{name}' of {type.GetName()} and one dimension is missing.");
+        }
+
+        int count = (int)reader.Tensors.First(info => info.Name == IdsName).Count;
+        if (reader.Tensors.Any(info => info.Name is ChildrenName or SharesName && info.Count != count))
+            throw new FormatException($"{Source}: the tensors '{IdsName}', '{ChildrenName}' and '{SharesName}' differ in length.");
+        int[] ids = new int[count];
+        int[] children = new int[count];
+        float[] shares = new float[count];
+        float[] gate = new float[reader.Tensors.First(info => info.Name == GateName).Count];
+        reader.ReadTensors((info, start, bytes) =>
+        {
+            switch (info.Name)
+            {
+                case IdsName:
+                    ReadIntegers(bytes, ids.AsSpan((int)start));
+                    break;
+                case ChildrenName:
+                    ReadIntegers(bytes, children.AsSpan((int)start));
+                    break;
+                case SharesName:
+                    info.Type.ToSingle(bytes, shares.AsSpan((int)start, bytes.Length / sizeof(ushort)));
+                    break;
+                case GateName:
+                    info.Type.ToSingle(bytes, gate.AsSpan((int)start, bytes.Length / sizeof(float)));
+                    break;
+            }
+        });
+        try
+        {
+            var weights = new MemoryGate(gate);
+            if (weights.Order > NGramMemory.MaximumOrder)
+                throw new FormatException($"The memory's n-grams of {weights.Order} tokens are longer than {NGramMemory.MaximumOrder}.");
+            return new ModelMemory(
+                NGramMemory.Create(weights.Order, tokenizer.VocabularySize, ids, children, shares), weights, tokenizer.EndOfTextId);
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException($"{Source}: {e.Message}", e);
+        }
+    }
+
+    private static List<(GateInput Input, double Network, double Memory)> Predict(
+        NGramMemory ngrams, IReadOnlyList<int[]> rows, LeapNetwork network, int endOfTextId)
+    {
+        EvaluationBlock[] blocks =
+            [.. ScoringWindow.Cover(rows, network.Config.ContextLength).Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
+        TokenPrediction[][] predictions = BlockPredictions.Compute(network, blocks);
+        var reader = new NGramMemory.Reader(ngrams, endOfTextId);
+        List<(GateInput Input, double Network, double Memory)> tokens = [];
+        for (int b = 0; b < blocks.Length; b++)
+        {
+            reader.Start(blocks[b].Ids[0]);
+            for (int i = 0; i < blocks[b].Length; i++)
+            {
+                var input = new GateInput(reader.Matched, reader.Left, i < blocks[b].FirstScored ? 0 : predictions[b][i - blocks[b].FirstScored].Confidence);
+                double remembered = reader.Read(blocks[b].Ids[i + 1]);
+                if (i >= blocks[b].FirstScored)
+                    tokens.Add((input, Math.Exp(-predictions[b][i - blocks[b].FirstScored].Loss), remembered));
+            }
+        }
+
+        return tokens;
+    }
+
+    // The network's confidence is of what it predicts, whatever came.
+    private MixedPrediction Mix(int id, TokenPrediction prediction, NGramMemory.Reader reader)
+    {
+        double part = _gate.GetPart(new GateInput(reader.Matched, reader.Left, prediction.Confidence));
+        double remembered = part * reader.Read(id);
+        double mixed = (1 - part) * Math.Exp(-prediction.Loss) + remembered;
+        return new MixedPrediction(-Math.Log(mixed), remembered / mixed);
+    }
+
+    private static void WriteIntegers(Stream stream, int count, Func<int, int> get)
+    {
+        byte[] bytes = new byte[count * sizeof(int)];
+        for (int i = 0; i < count; i++)
+            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(i * sizeof(int)), get(i));
+        stream.Write(bytes);
+    }
+
+    private void WriteShares(Stream stream)
+    {
+        byte[] bytes = new byte[_ngrams.Count * sizeof(ushort)];
+        for (int i = 0; i < _ngrams.Count; i++)
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)), BFloat16Bits.Round(_ngrams.Shares[i]));
+        stream.Write(bytes);
+    }
+
+    private static void ReadIntegers(ReadOnlySpan<byte> bytes, Span<int> values)
+    {
+        for (int i = 0; i < bytes.Length / sizeof(int); i++)
+            values[i] = BinaryPrimitives.ReadInt32LittleEndian(bytes[(i * sizeof(int))..]);
+    }
+}

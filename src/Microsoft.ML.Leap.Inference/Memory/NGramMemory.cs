@@ -1,0 +1,296 @@
+using System.Numerics.Tensors;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>What was counted in the training texts: the probability of a token after the few tokens before it, by interpolated modified
+/// Kneser-Ney smoothing, as <see cref="NGramModel"/> computes it, in a form that is small and quick to ask. Immutable, and therefore
+/// thread-safe.</summary>
+/// <remarks>
+/// <para>A tree of n-grams: a node's children are the tokens that followed it, in the order of their ids. A child holds its share,
+/// the discounted count over the count of all that followed; <c>P(w | c) = share(c w) + left(c) P(w | c without its first token)</c>, where
+/// left(c) is what the shares leave of 1. Shares are rounded down to bfloat16, so that probabilities sum to 1 whatever was left out.</para>
+/// <para>One n-gram takes 16 bytes of memory, and 10 in a file.</para>
+/// </remarks>
+internal sealed class NGramMemory
+{
+    /// <summary>The bytes of an n-gram in memory.</summary>
+    public const int BytesPerNGram = 16;
+
+    /// <summary>The longest n-grams that a memory may have.</summary>
+    public const int MaximumOrder = 32;
+
+    private const int Root = 0;
+    private const int Missing = -1;
+
+    // Of each node: its last token, its first child, its share of what followed its context, and what its children's shares leave.
+    private readonly int[] _ids;
+    private readonly int[] _firstChild;
+    private readonly float[] _shares;
+    private readonly float[] _left;
+    private readonly int _start;
+    private readonly float[] _unigram;
+
+    private NGramMemory(int order, int vocabularySize, int[] ids, int[] firstChild, float[] shares)
+    {
+        Order = order;
+        VocabularySize = vocabularySize;
+        _ids = ids;
+        _firstChild = firstChild;
+        _shares = shares;
+        _left = new float[ids.Length];
+        for (int node = 0; node < ids.Length; node++)
+        {
+            double taken = 0;
+            for (int child = firstChild[node]; child < firstChild[node + 1]; child++)
+                taken += shares[child];
+            _left[node] = (float)Math.Max(0, 1 - taken);
+        }
+
+        _start = Find(Root, NGramModel.StartId);
+        _unigram = new float[vocabularySize];
+        Array.Fill(_unigram, _left[Root] / vocabularySize);
+        AddChildren(Root, 1, _unigram);
+    }
+
+    /// <summary>Gets the number of tokens of the longest n-grams, the predicted one included.</summary>
+    public int Order { get; }
+
+    /// <summary>Gets the number of token ids.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>Gets the number of n-grams, the empty one included.</summary>
+    public int Count => _ids.Length;
+
+    /// <summary>Gets the tokens, [n]: the last one of each n-gram. N-grams are in the order of their lengths, then of their contexts, then of
+    /// their ids.</summary>
+    public ReadOnlySpan<int> Ids => _ids;
+
+    /// <summary>Gets the shares, [n].</summary>
+    public ReadOnlySpan<float> Shares => _shares;
+
+    /// <summary>Gives the number of an n-gram's children.</summary>
+    public int GetChildCount(int node) => _firstChild[node + 1] - _firstChild[node];
+
+    /// <summary>Makes a memory of counts, leaving out the rarest of the longest n-grams where they are too many.</summary>
+    /// <param name="counts">The counts.</param>
+    /// <param name="maximumBytes">Memory that the n-grams may take; single tokens and pairs are kept in any case.</param>
+    public static NGramMemory Create(NGramModel counts, long maximumBytes)
+    {
+        CountedNGram[] all = counts.GetNGrams();
+        bool[] kept = ChooseKept(all, counts.Order, maximumBytes / BytesPerNGram);
+        int count = kept.Count(isKept => isKept);
+        int[] places = new int[all.Length];
+        int[] ids = new int[count];
+        int[] children = new int[count];
+        float[] shares = new float[count];
+        int place = 0;
+        foreach (IGrouping<int, int> length in Enumerable.Range(0, all.Length).Where(i => kept[i]).GroupBy(i => all[i].Length).OrderBy(group => group.Key))
+        {
+            foreach (int i in length.OrderBy(i => i == Root ? 0 : places[all[i].Context]).ThenBy(i => all[i].Id))
+            {
+                places[i] = place;
+                ids[place] = all[i].Id;
+                shares[place] = RoundDown(all[i].Share);
+                if (i != Root)
+                    children[places[all[i].Context]]++;
+                place++;
+            }
+        }
+
+        return Create(counts.Order, counts.VocabularySize, ids, children, shares);
+    }
+
+    /// <summary>Makes a memory of its parts, and checks that they fit together.</summary>
+    /// <param name="order">Tokens of the longest n-grams.</param>
+    /// <param name="vocabularySize">The number of token ids.</param>
+    /// <param name="ids">The last token of each n-gram, the empty one included.</param>
+    /// <param name="children">How many n-grams go on from each.</param>
+    /// <param name="shares">The share of each.</param>
+    /// <exception cref="FormatException">They do not make a tree of n-grams.</exception>
+    public static NGramMemory Create(int order, int vocabularySize, int[] ids, int[] children, float[] shares)
+    {
+        if (ids.Length == 0 || ids.Length != children.Length || ids.Length != shares.Length)
+            throw new FormatException($"The memory has {ids.Length} ids, {children.Length} numbers of children and {shares.Length} shares.");
+        int[] firstChild = new int[ids.Length + 1];
+        int next = 1;
+        int levelEnd = 1;
+        int length = 0;
+        for (int node = 0; node < ids.Length; node++)
+        {
+            if (node == levelEnd)
+            {
+                length++;
+                levelEnd = next;
+            }
+
+            firstChild[node] = next;
+            if (children[node] < 0 || children[node] > ids.Length - next || (children[node] > 0 && length == order))
+                throw new FormatException($"N-gram {node} of the memory cannot have {children[node]} children.");
+            next += children[node];
+            double taken = 0;
+            for (int child = firstChild[node]; child < next; child++)
+            {
+                bool isOrdered = child == firstChild[node] ? ids[child] >= (node == Root ? NGramModel.StartId : 0) : ids[child] > ids[child - 1];
+                if (!isOrdered || ids[child] >= vocabularySize || !(shares[child] >= 0))
+                    throw new FormatException($"N-gram {child} of the memory is damaged: token {ids[child]} with a share of {shares[child]}.");
+                taken += shares[child];
+            }
+
+            if (!(taken <= 1))
+                throw new FormatException($"The shares after n-gram {node} of the memory sum to {taken}, more than 1.");
+        }
+
+        if (next != ids.Length)
+            throw new FormatException($"The memory has {ids.Length} n-grams, of which {next} are named as children.");
+        firstChild[ids.Length] = next;
+        return new NGramMemory(order, vocabularySize, ids, firstChild, shares);
+    }
+
+    /// <summary>Rounds a number from 0 to 1 down to bfloat16.</summary>
+    public static float RoundDown(double value)
+    {
+        float single = (float)value;
+        if (single > value)
+            single = MathF.BitDecrement(single);
+        return BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(single) & 0xFFFF0000);
+    }
+
+    private static bool[] ChooseKept(CountedNGram[] all, int order, long most)
+    {
+        const int LeastPruned = 3;
+        bool[] kept = new bool[all.Length];
+        Array.Fill(kept, true);
+        int[] childCounts = new int[all.Length];
+        for (int i = 1; i < all.Length; i++)
+            childCounts[all[i].Context]++;
+        long count = all.Length;
+        int greatest = all.Max(ngram => ngram.Count);
+        for (int rarity = 1; count > most && rarity <= greatest; rarity = Math.Max(rarity + 1, rarity * 3 / 2))
+        {
+            for (int length = order; length >= LeastPruned && count > most; length--)
+            {
+                for (int i = all.Length - 1; i > 0; i--)
+                {
+                    if (!kept[i] || all[i].Length != length || all[i].Count > rarity || childCounts[i] > 0)
+                        continue;
+                    kept[i] = false;
+                    childCounts[all[i].Context]--;
+                    count--;
+                }
+            }
+        }
+
+        return kept;
+    }
+
+    private int Find(int node, int id)
+    {
+        int first = _firstChild[node];
+        int place = _ids.AsSpan(first, _firstChild[node + 1] - first).BinarySearch(id);
+        return place < 0 ? Missing : first + place;
+    }
+
+    private void AddChildren(int node, float weight, Span<float> probabilities)
+    {
+        for (int child = _firstChild[node]; child < _firstChild[node + 1]; child++)
+        {
+            if (_ids[child] >= 0)
+                probabilities[_ids[child]] += weight * _shares[child];
+        }
+    }
+
+    /// <summary>Follows a text through a memory. Not thread-safe.</summary>
+    /// <param name="memory">The memory.</param>
+    /// <param name="endOfTextId">The token after which a document begins.</param>
+    public sealed class Reader(NGramMemory memory, int endOfTextId)
+    {
+        // The nodes of the last 0, 1, 2, ... tokens, as far as the memory knows them.
+        private readonly int[] _contexts = new int[memory.Order];
+        private int _length = 1;
+
+        /// <summary>Gets how many of the last tokens the memory has seen go on: from 0 to one less than the order.</summary>
+        public int Matched
+        {
+            get
+            {
+                int matched = _length - 1;
+                while (matched > 0 && memory.GetChildCount(_contexts[matched]) == 0)
+                    matched--;
+                return matched;
+            }
+        }
+
+        /// <summary>Gets the probability that what comes next was not seen after the tokens of <see cref="Matched"/>.</summary>
+        public float Left => memory._left[_contexts[Matched]];
+
+        /// <summary>Forgets the text, and begins anew with a token.</summary>
+        public void Start(int id)
+        {
+            _length = 1;
+            Read(id);
+        }
+
+        /// <summary>Reads a token.</summary>
+        /// <returns>The probability that it had: over 0, as far as every token is as likely as one in the vocabulary's size.</returns>
+        public double Read(int id)
+        {
+            double probability = 1.0 / memory.VocabularySize;
+            int length = 1;
+            bool isKnown = true;
+
+            // Longer contexts overwrite the nodes of shorter ones only after they were asked.
+            int previous = _contexts[0];
+            for (int k = 0; k < _length; k++)
+            {
+                int context = k == 0 ? Root : previous;
+                previous = k + 1 < _length ? _contexts[k + 1] : Missing;
+                int child = memory.Find(context, id);
+                probability = (child == Missing ? 0 : memory._shares[child]) + memory._left[context] * probability;
+                isKnown &= child != Missing;
+                if (isKnown && k + 1 < memory.Order)
+                {
+                    _contexts[k + 1] = child;
+                    length = k + 2;
+                }
+            }
+
+            _length = length;
+            if (id == endOfTextId)
+                StartDocument();
+            return probability;
+        }
+
+        /// <summary>Gives the probability of every token.</summary>
+        /// <param name="probabilities">To be filled, [V].</param>
+        public void WriteProbabilities(Span<float> probabilities)
+        {
+            float left = 1;
+            for (int k = 1; k < _length; k++)
+                left *= memory._left[_contexts[k]];
+            TensorPrimitives.Multiply(memory._unigram, left, probabilities);
+            left = 1;
+            for (int k = _length - 1; k > 0; k--)
+            {
+                memory.AddChildren(_contexts[k], left, probabilities);
+                left *= memory._left[_contexts[k]];
+            }
+        }
+
+        private void StartDocument()
+        {
+            _length = 1;
+            if (memory._start == Missing || memory.Order == 1)
+                return;
+            _contexts[1] = memory._start;
+            _length = 2;
+        }
+    }
+}
+
+/// <summary>An n-gram of a counted model.</summary>
+/// <param name="Context">The place of the n-gram without its last token, before this one's.</param>
+/// <param name="Id">Its last token.</param>
+/// <param name="Length">Its tokens.</param>
+/// <param name="Count">How often it was counted.</param>
+/// <param name="Share">Its discounted count over the count of all that followed its context.</param>
+internal readonly record struct CountedNGram(int Context, int Id, int Length, int Count, double Share);

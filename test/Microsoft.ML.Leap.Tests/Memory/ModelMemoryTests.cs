@@ -1,0 +1,192 @@
+namespace Microsoft.ML.Leap.Tests;
+
+/// <summary>The memory in every use of a model, through the public API where it can be seen there.</summary>
+[TestClass]
+public class ModelMemoryTests
+{
+    private const string Sentence = "the cat sat on the dog";
+
+    private static readonly MLContext Context = new(1);
+
+    private static LeapLanguageModelTransformer? s_transformer;
+
+    private static LeapLanguageModel Model => s_transformer!.Model;
+
+    [ClassInitialize]
+    public static void Train(TestContext context) => s_transformer = TinyModel.Fit(Context, options => options.MemoryMegabytes = 1);
+
+    [ClassCleanup]
+    public static void Free() => s_transformer?.Dispose();
+
+    [TestMethod]
+    public void ScoreTokens_WithMemory_MixesBothModelsByTheGate()
+    {
+        IReadOnlyList<int> ids = Model.Tokenizer.Encode("the cat sat o");
+        TokenPrediction[] predictions = BlockPredictions.Compute(
+            Model.Network, [new EvaluationBlock([Model.Tokenizer.EndOfTextId, .. ids], 0, StartsStream: true)])[0];
+        NGramMemory.Reader reader = Model.Memory!.CreateReader();
+        reader.Start(Model.Tokenizer.EndOfTextId);
+        float[] scores = Model.ScoreTokens("the cat sat o");
+        for (int i = 0; i < ids.Count; i++)
+        {
+            // Without held-out rows the gate is even.
+            double expected = Math.Log(0.5 * Math.Exp(-predictions[i].Loss) + 0.5 * reader.Read(ids[i]));
+            Assert.AreEqual(expected, scores[i], 1e-5);
+        }
+    }
+
+    [TestMethod]
+    public void Score_TextsOfTheTraining_IsBetterThanWithoutMemory()
+    {
+        using LeapLanguageModel without = Reload(new LeapLanguageModelOptions { UseMemory = false });
+        Assert.IsGreaterThan(without.Score(Sentence).LogLikelihood, Model.Score(Sentence).LogLikelihood);
+        Assert.IsLessThan(Model.SizeInBytes, without.SizeInBytes);
+    }
+
+    [TestMethod]
+    public void Score_InAnyBatch_IsTheSame()
+    {
+        string[] texts = [.. TinyModel.Texts, Sentence, string.Join(' ', TinyModel.Texts)];
+        TextScore[] together = [.. Model.ScoreAll(texts)];
+        for (int i = 0; i < texts.Length; i++)
+            Assert.AreEqual(Model.Score(texts[i]), together[i]);
+        ScoredRowView[] rows = TinyModel.Rows(Context, s_transformer!.Transform(TinyModel.View(Context, texts)));
+        for (int i = 0; i < texts.Length; i++)
+            Assert.AreEqual(together[i].LogLikelihood, rows[i].LogLikelihood, 1e-4);
+    }
+
+    [TestMethod]
+    public void Generate_EachToken_HasTheProbabilityThatScoringGivesIt()
+    {
+        var options = new GenerationOptions { MaximumNewTokens = 12, MinimumNewTokens = 12, Seed = 3, PositionPolicy = PositionPolicy.Clamp, LogProbabilityCount = 257 };
+        GenerationResult result = Model.Generate("a ", options);
+        IReadOnlyList<int> prompt = Model.Tokenizer.Encode("a ");
+        int[] ids = [Model.Tokenizer.EndOfTextId, .. prompt, .. result.Tokens.Select(token => token.Id)];
+        TokenPrediction[] predictions = BlockPredictions.Compute(Model.Network, [new EvaluationBlock(ids, 0, StartsStream: true)])[0];
+        MixedPrediction[] mixed = Model.Memory!.MixWithShares(ids, predictions);
+        for (int i = 0; i < result.Tokens.Count; i++)
+        {
+            Assert.AreEqual(-mixed[prompt.Count + i].Loss, result.Tokens[i].LogProbability, 2e-5);
+            Assert.AreEqual(1, result.Tokens[i].Alternatives.Sum(token => Math.Exp(token.LogProbability)), 1e-5);
+        }
+    }
+
+    [TestMethod]
+    public void Generate_FromASavedState_GoesOnAsTheState()
+    {
+        var options = new GenerationOptions { MaximumNewTokens = 8, Seed = 5, PositionPolicy = PositionPolicy.Clamp };
+        using GenerationState state = Model.CreateGenerationState("the ca", PositionPolicy.Clamp);
+        using var stream = new MemoryStream();
+        state.Save(stream);
+        stream.Position = 0;
+        using GenerationState loaded = Model.LoadGenerationState(stream);
+        using GenerationState clone = state.Clone();
+        string expected = Model.Generate("the ca", options).Text;
+        Assert.AreEqual(expected, Model.Generate(state, options).Text);
+        Assert.AreEqual(expected, Model.Generate(loaded, options).Text);
+        Assert.AreEqual(expected, Model.Generate(clone, options).Text);
+    }
+
+    [TestMethod]
+    public void Explain_EachToken_TellsTheMemorysShare()
+    {
+        const string Text = "the cat sat on";
+        FocusReport report = Model.Explain(Text);
+        float[] scores = Model.ScoreTokens(Text);
+        Assert.IsTrue(double.IsNaN(report.Tokens[0].MemoryShare));
+        for (int i = 0; i < scores.Length; i++)
+        {
+            Assert.AreEqual(scores[i], report.Tokens[i + 1].LogLikelihood, 1e-5);
+            Assert.IsGreaterThan(0, report.Tokens[i + 1].MemoryShare);
+            Assert.IsLessThan(1, report.Tokens[i + 1].MemoryShare);
+        }
+
+        Assert.AreEqual(0, TrainedModel.Transformer.Model.Explain(Text).Tokens[3].MemoryShare);
+    }
+
+    [TestMethod]
+    public void Evaluate_StreamingInBlocks_ReadsOverTheirBorders()
+    {
+        string[] texts = [string.Join(' ', TinyModel.Texts)];
+        double streamed = Model.Evaluate(texts, new EvaluationOptions { Mode = EvaluationMode.Streaming, BlockLength = 4 }).CrossEntropy;
+        double whole = Model.Evaluate(texts, new EvaluationOptions { Mode = EvaluationMode.Streaming, BlockLength = 16 }).CrossEntropy;
+        using LeapLanguageModel without = Reload(new LeapLanguageModelOptions { UseMemory = false });
+        double network4 = without.Evaluate(texts, new EvaluationOptions { Mode = EvaluationMode.Streaming, BlockLength = 4 }).CrossEntropy;
+        double network16 = without.Evaluate(texts, new EvaluationOptions { Mode = EvaluationMode.Streaming, BlockLength = 16 }).CrossEntropy;
+
+        // Positions begin anew with each block, so that the network differs a little; the memory does not.
+        Assert.IsLessThan(network4, streamed);
+        Assert.AreEqual(whole, streamed, Math.Abs(network16 - network4) + 1e-9);
+    }
+
+    [TestMethod]
+    public void SaveThenLoad_Folder_KeepsTheMemory()
+    {
+        using var folder = new TemporaryFolder();
+        Model.Save(folder.Path);
+        using LeapLanguageModel loaded = LeapLanguageModel.Load(folder.Path);
+        Assert.AreEqual(Model.Score(Sentence), loaded.Score(Sentence));
+
+        // A model without a memory replaces it, and the memory goes.
+        TrainedModel.Transformer.Model.Save(folder.Path);
+        using LeapLanguageModel replaced = LeapLanguageModel.Load(folder.Path);
+        Assert.AreEqual(TrainedModel.Transformer.Model.Score(Sentence), replaced.Score(Sentence));
+    }
+
+    [TestMethod]
+    public void SaveThenLoad_Zip_KeepsTheMemory()
+    {
+        using LeapLanguageModel loaded = Reload(new LeapLanguageModelOptions());
+        Assert.AreEqual(Model.Score(Sentence), loaded.Score(Sentence));
+    }
+
+    [TestMethod]
+    public void Read_AnyByteDamaged_LoadsOrSaysSo()
+    {
+        using var stream = new MemoryStream();
+        Model.Memory!.Write(stream);
+        byte[] file = stream.ToArray();
+        var random = new Random(1);
+        int refused = 0;
+        for (int round = 0; round < 300; round++)
+        {
+            byte[] damaged = (byte[])file.Clone();
+            damaged[random.Next(damaged.Length)] ^= (byte)(1 << random.Next(8));
+            try
+            {
+                ModelMemory.Read(new MemoryStream(damaged), damaged.Length, Model.Tokenizer).CreateReader().Read(3);
+            }
+            catch (FormatException e)
+            {
+                Assert.Contains(ModelFileNames.Memory, e.Message);
+                refused++;
+            }
+        }
+
+        Assert.IsGreaterThan(0, refused);
+        Assert.ThrowsExactly<FormatException>(() => ModelMemory.Read(new MemoryStream(file[..^5]), file.Length - 5, Model.Tokenizer));
+    }
+
+    [TestMethod]
+    public void Fit_HeldOutRows_LearnHowFarToTrustTheMemory()
+    {
+        string[] texts = [.. Enumerable.Range(0, 120).Select(i => $"row {i % 7} has the value {i % 7 * 3} and the name n{i % 7}")];
+        LeapLanguageModelTrainer.Options options = TinyModel.Options();
+        options.MemoryMegabytes = 1;
+        options.ContextLength = 64;
+        options.ValidationFraction = 0.3;
+        using LeapLanguageModelTransformer model = Context.Leap().LanguageModel(options).Fit(TinyModel.View(Context, texts));
+
+        // Such rows are known by heart, and the network has seen little of them.
+        Assert.IsGreaterThan(0.9, model.Model.Explain(texts[3]).Tokens.Skip(20).Average(token => token.MemoryShare));
+        Assert.IsLessThan(1.3, model.Model.Score(texts[3]).Perplexity);
+    }
+
+    private static LeapLanguageModel Reload(LeapLanguageModelOptions options)
+    {
+        using var stream = new MemoryStream();
+        Context.Model.Save(s_transformer!, null, stream);
+        stream.Position = 0;
+        return LeapLanguageModel.Load(stream, options);
+    }
+}
