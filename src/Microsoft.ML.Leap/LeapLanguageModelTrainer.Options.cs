@@ -216,12 +216,13 @@ public sealed partial class LeapLanguageModelTrainer
             Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
 
             // The rest is the network's to judge; its vocabulary is known only when the tokenizer is.
-            MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? MakeConfig(TrainingRecipe.Choose(this, 0, 0, false), vocabularySize: 1));
+            MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? TrainingRecipe.Choose(this, 0, 0, false).Fill(this).MakeConfig(vocabularySize: 1));
         }
 
-        internal LeapConfig MakeConfig(TrainingRecipe recipe, int vocabularySize) => new(
-            vocabularySize, recipe.HiddenSize, recipe.ContextLength, recipe.LayerCount, recipe.HeadCount, UseLocalAttention, WindowSizes,
-            RescaleValue, recipe.Dropout, InitializerRange, UsePositionEmbeddings);
+        // Of options that a recipe has filled.
+        internal LeapConfig MakeConfig(int vocabularySize) => new(
+            vocabularySize, HiddenSize!.Value, ContextLength!.Value, LayerCount!.Value, HeadCount!.Value, UseLocalAttention, WindowSizes,
+            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

@@ -98,32 +98,6 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>Throws by default. Before the first step it always throws.</value>
         public CancellationBehavior OnCancel;
 
-        internal TrainingSettings MakeTrainingSettings(TrainingRecipe recipe, int seed) => new()
-        {
-            Epochs = recipe.Epochs,
-            MaximumSteps = MaximumSteps,
-            TimeBudget = TimeBudget,
-            BatchSize = recipe.BatchSize,
-            GradientAccumulation = GradientAccumulation,
-            LearningRate = recipe.LearningRate,
-            Schedule = Schedule,
-            WarmupSteps = WarmupSteps,
-            WarmupRatio = recipe.WarmupRatio,
-            Beta1 = Beta1,
-            Beta2 = Beta2,
-            WeightDecay = WeightDecay,
-            DecayAllWeights = DecayAllWeights,
-            MaximumGradientNorm = MaximumGradientNorm,
-            MaximumSkippedSteps = MaximumSkippedSteps,
-            EvaluationInterval = EvaluationInterval,
-            KeepBestModel = KeepBestModel,
-            EarlyStoppingPatience = recipe.EarlyStoppingPatience,
-            EarlyStoppingImprovement = EarlyStoppingImprovement,
-            Seed = seed,
-            CancellationToken = CancellationToken,
-            OnCancel = OnCancel,
-        };
-
         private void ValidateTraining()
         {
             ArgumentNullException.ThrowIfNull(Schedule, nameof(Schedule));

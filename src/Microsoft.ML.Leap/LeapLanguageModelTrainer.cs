@@ -77,7 +77,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         recipe = recipe.LimitEpochs(_options, training.Ids.Count - 1);
         channel.Info(default, $"Training on {recipe}.");
         BigramCounts counts = BigramCounts.Count(training.Documents, tokenizer);
-        LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(recipe, tokenizer.VocabularySize);
+        LeapConfig config = _options.InitialModel?.Config ?? recipe.Fill(_options).MakeConfig(tokenizer.VocabularySize);
         channel.Info(default, $"{config}; {training.Ids.Count - 1} training tokens on {device}.");
 
         LeapModel network = new LeapModel(config, device, seed);
@@ -119,7 +119,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             [.. kept, .. added.Select(scored => SchemaColumns.Create(scored.Name, scored.Type))]);
     }
 
-    private int HiddenSize => _options.InitialModel?.Config.HiddenSize ?? _options.MakeConfig(TrainingRecipe.Choose(_options, 0, 0, false), 1).HiddenSize;
+    private int HiddenSize => _options.InitialModel?.Config.HiddenSize ?? TrainingRecipe.Choose(_options, 0, 0, false).HiddenSize;
 
     private Device SelectDevice(IChannel channel)
     {
@@ -149,25 +149,21 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         LeapModel model, LeapTokenizer tokenizer, TokenizedCorpus training, TokenizedCorpus? validation, TrainingRecipe recipe, int seed,
         IChannel channel)
     {
-        var log = new ProgressLog(channel);
-        bool usesBFloat16 = PrecisionSelector.UsesBFloat16(_options.Precision, model.Device, model.Config.HiddenSize);
-        channel.Info(default, $"Matrix products are in {(usesBFloat16 ? "bfloat16" : "single precision")}.");
-        TrainingSettings settings = _options.MakeTrainingSettings(recipe, seed) with
+        Options options = recipe.Fill(_options);
+        options.Seed = seed;
+        options.Precision = PrecisionSelector.Choose(_options.Precision, model.Device, model.Config.HiddenSize);
+        options.Progress = new ProgressLog(channel).Report + _options.Progress;
+        channel.Info(default, $"Matrix products are in {(options.Precision == TrainingPrecision.BFloat16 ? "bfloat16" : "single precision")}.");
+
+        using var loop = new TrainingLoop(
+            model, Cut(training), validation is null ? null : Cut(validation), options,
+            recipe.TargetSmoothing > 0 ? new SmoothedTargets(training, recipe.TargetSmoothing, tokenizer) : null)
         {
-            SmoothedTargets = recipe.TargetSmoothing > 0 ? new SmoothedTargets(training, recipe.TargetSmoothing, tokenizer) : null,
-            UsesBFloat16 = usesBFloat16,
-            Report = (Action<TrainingProgress>)log.Report + _options.Progress,
             Inform = message => channel.Info(default, message),
             Warn = message => channel.Warning(default, message),
-            Checkpoints = _options.CheckpointFolder is not string folder
-                ? null
-                : new CheckpointSettings(
-                    folder, _options.CheckpointInterval, _options.KeptCheckpoints, _options.Resume,
-                    target => new ModelParts(model.Config, model.GetWeights(), tokenizer, null).Write(target)),
             IsHostCancelled = () => HostSettings.IsCancelled(_host),
+            WriteModel = target => new ModelParts(model.Config, model.GetWeights(), tokenizer, null).Write(target),
         };
-        TokenBlocks? validationBlocks = validation is null ? null : Cut(validation);
-        using var loop = new TrainingLoop(model, Cut(training), validationBlocks, settings);
         loop.Run();
         return new TrainingHistory(loop.Records);
 

@@ -132,6 +132,25 @@ public sealed record TrainingRecipe
         return this with { Epochs = epochs, EarlyStoppingPatience = chosePatience ? ChoosePatience(epochs) : EarlyStoppingPatience };
     }
 
+    /// <summary>Gives a copy of the options in which none is open that the recipe decides.</summary>
+    /// <param name="options">The options that it was chosen for.</param>
+    internal LeapLanguageModelTrainer.Options Fill(LeapLanguageModelTrainer.Options options)
+    {
+        LeapLanguageModelTrainer.Options filled = options.Copy();
+        filled.HiddenSize = HiddenSize;
+        filled.LayerCount = LayerCount;
+        filled.HeadCount = HeadCount;
+        filled.ContextLength = ContextLength;
+        filled.BatchSize = BatchSize;
+        filled.Epochs = Epochs;
+        filled.LearningRate = LearningRate;
+        filled.WarmupRatio = WarmupRatio;
+        filled.Dropout = Dropout;
+        filled.TargetSmoothing = TargetSmoothing;
+        filled.EarlyStoppingPatience = EarlyStoppingPatience;
+        return filled;
+    }
+
     private static int ChoosePatience(int epochs) => Math.Max(LeastPatience, epochs / PatienceShare);
 
     // 4 where they fit, with at least 2 values each.

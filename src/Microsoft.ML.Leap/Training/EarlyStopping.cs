@@ -1,14 +1,14 @@
 namespace Microsoft.ML.Leap;
 
 /// <summary>Ends a run whose validation loss improves no more.</summary>
-internal sealed class EarlyStopping(TrainingSettings settings, TrainingState state)
+internal sealed class EarlyStopping(LeapLanguageModelTrainer.Options options, TrainingState state)
 {
     /// <summary>Takes note of a validation loss.</summary>
     public void Observe(double loss)
     {
-        if (settings.EarlyStoppingPatience is not int patience)
+        if (options.EarlyStoppingPatience is not int patience)
             return;
-        if (double.IsFinite(loss) && (state.ReferenceLoss is not double reference || loss < reference - settings.EarlyStoppingImprovement))
+        if (double.IsFinite(loss) && (state.ReferenceLoss is not double reference || loss < reference - options.EarlyStoppingImprovement))
         {
             state.ReferenceLoss = loss;
             state.EvaluationsWithoutImprovement = 0;
@@ -22,9 +22,9 @@ internal sealed class EarlyStopping(TrainingSettings settings, TrainingState sta
 
 /// <summary>Counts and reports steps that were skipped because their loss or gradient is not finite, and stops a run that takes
 /// none any more.</summary>
-internal sealed class SkippedStepGuard(TrainingSettings settings, TrainingState state)
+internal sealed class SkippedStepGuard(LeapLanguageModelTrainer.Options options, TrainingState state)
 {
-    public void Count(StepResult result)
+    public void Count(StepResult result, Action<string>? warn)
     {
         if (result.IsTaken)
         {
@@ -34,8 +34,8 @@ internal sealed class SkippedStepGuard(TrainingSettings settings, TrainingState 
 
         state.SkippedSteps++;
         state.SkippedInARow++;
-        settings.Warn?.Invoke($"Step {state.Step} is skipped: its loss is {result.Loss}, its gradient norm {result.GradientNorm}.");
-        if (state.SkippedInARow >= settings.MaximumSkippedSteps)
+        warn?.Invoke($"Step {state.Step} is skipped: its loss is {result.Loss}, its gradient norm {result.GradientNorm}.");
+        if (state.SkippedInARow >= options.MaximumSkippedSteps)
             throw Failure($"{state.SkippedInARow} steps in a row, up to step {state.Step}");
     }
 

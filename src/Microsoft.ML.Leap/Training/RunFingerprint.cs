@@ -1,8 +1,10 @@
 using System.Globalization;
+using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using TorchSharp;
 using static TorchSharp.torch;
+using Options = Microsoft.ML.Leap.LeapLanguageModelTrainer.Options;
 
 namespace Microsoft.ML.Leap;
 
@@ -11,43 +13,43 @@ internal static class RunFingerprint
 {
     private const int BlocksAtOnce = 64;
 
-    public static Dictionary<string, string> Compute(LeapConfig config, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
+    // A new option counts, unless it stands here: a needless refusal is seen, a resumed run that differs is not.
+    private static readonly HashSet<string> OptionsThatDecideNoStep =
+    [
+        // The columns and what fills them.
+        nameof(Options.TextColumnName), nameof(Options.LogLikelihoodColumnName), nameof(Options.TokenCountColumnName),
+        nameof(Options.PerplexityColumnName), nameof(Options.GeneratedTextColumnName), nameof(Options.TokensColumnName),
+        nameof(Options.FocusWeightsColumnName), nameof(Options.TokenLogLikelihoodsColumnName), nameof(Options.EmbeddingColumnName),
+        nameof(Options.Embedding), nameof(Options.Generation), nameof(Options.ScoringTokensPerBatch),
+
+        // The network and the token blocks, which have entries of their own.
+        nameof(Options.InitialModel), nameof(Options.Tokenizer), nameof(Options.HiddenSize), nameof(Options.ContextLength),
+        nameof(Options.UsePositionEmbeddings), nameof(Options.LayerCount), nameof(Options.HeadCount), nameof(Options.UseLocalAttention),
+        nameof(Options.WindowSizes), nameof(Options.RescaleValue), nameof(Options.Dropout), nameof(Options.InitializerRange),
+        nameof(Options.Layout), nameof(Options.ValidationFraction),
+
+        // Where the run computes, how long it may take, and what it leaves behind.
+        nameof(Options.Device), nameof(Options.FallbackToCpu), nameof(Options.MaximumCorpusMemory), nameof(Options.TimeBudget),
+        nameof(Options.MaximumSkippedSteps), nameof(Options.CheckpointFolder), nameof(Options.CheckpointInterval),
+        nameof(Options.KeptCheckpoints), nameof(Options.Resume), nameof(Options.Progress), nameof(Options.CancellationToken),
+        nameof(Options.OnCancel),
+    ];
+
+    /// <summary>Describes a run.</summary>
+    /// <param name="config">The network.</param>
+    /// <param name="training">The training texts.</param>
+    /// <param name="validation">The validation texts; null for none.</param>
+    /// <param name="options">The options, with none left open.</param>
+    public static Dictionary<string, string> Compute(LeapConfig config, TokenBlocks training, TokenBlocks? validation, Options options)
     {
-        FormattableString[] numbers =
-        [
-            $"Epochs={settings.Epochs}",
-            $"MaximumSteps={settings.MaximumSteps}",
-            $"BatchSize={settings.BatchSize}",
-            $"GradientAccumulation={settings.GradientAccumulation}",
-            $"Precision={(settings.UsesBFloat16 ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32)}",
-            $"LearningRate={settings.LearningRate}",
-            $"Schedule={settings.Schedule}",
-            $"WarmupSteps={settings.WarmupSteps}",
-            $"WarmupRatio={settings.WarmupRatio}",
-            $"Beta1={settings.Beta1}",
-            $"Beta2={settings.Beta2}",
-            $"WeightDecay={settings.WeightDecay}",
-            $"DecayAllWeights={settings.DecayAllWeights}",
-            $"TargetSmoothing={settings.SmoothedTargets?.Weight ?? 0}",
-            $"MaximumGradientNorm={settings.MaximumGradientNorm}",
-            $"EvaluationInterval={settings.EvaluationInterval}",
-            $"KeepBestModel={settings.KeepBestModel}",
-            $"EarlyStoppingPatience={settings.EarlyStoppingPatience}",
-            $"EarlyStoppingImprovement={settings.EarlyStoppingImprovement}",
-            $"Seed={settings.Seed}",
-        ];
         var entries = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["network"] = Describe(config),
             ["training data"] = Describe(training),
             ["validation data"] = validation is null ? "none" : Describe(validation),
         };
-        foreach (FormattableString number in numbers)
-        {
-            string[] parts = number.ToString(CultureInfo.InvariantCulture).Split('=', 2);
-            entries[parts[0]] = parts[1].Length == 0 ? "not set" : parts[1];
-        }
-
+        foreach (FieldInfo option in typeof(Options).GetFields().Where(field => !OptionsThatDecideNoStep.Contains(field.Name)))
+            entries[option.Name] = Convert.ToString(option.GetValue(options), CultureInfo.InvariantCulture) is { Length: > 0 } value ? value : "not set";
         return entries;
     }
 

@@ -16,21 +16,21 @@ internal sealed class TrainingCheckpoints
 
     private const int Version = 1;
 
-    private readonly CheckpointSettings _settings;
+    private readonly LeapLanguageModelTrainer.Options _options;
     private readonly CheckpointFolder _folder;
     private readonly Dictionary<string, string> _fingerprint;
     private readonly Stopwatch _sinceLast = Stopwatch.StartNew();
 
     /// <exception cref="InvalidOperationException">The folder holds checkpoints, and the run is not to go on from them.</exception>
-    public TrainingCheckpoints(CheckpointSettings settings, Dictionary<string, string> fingerprint)
+    public TrainingCheckpoints(LeapLanguageModelTrainer.Options options, Dictionary<string, string> fingerprint)
     {
-        _settings = settings;
-        _folder = new CheckpointFolder(settings.Folder);
+        _options = options;
+        _folder = new CheckpointFolder(options.CheckpointFolder!);
         _fingerprint = fingerprint;
-        if (!settings.Resume && _folder.Steps.Count > 0)
+        if (!options.Resume && _folder.Steps.Count > 0)
         {
             throw new InvalidOperationException(
-                $"The folder '{settings.Folder}' already holds checkpoints. Set Resume to go on from them, or name another CheckpointFolder.");
+                $"The folder '{options.CheckpointFolder}' already holds checkpoints. Set Resume to go on from them, or name another CheckpointFolder.");
         }
     }
 
@@ -62,18 +62,18 @@ internal sealed class TrainingCheckpoints
             ReadWeights(_folder.PathOf(bestStep), best.Tensors);
     }
 
-    public bool IsDue(TrainingState state, long stepsPerEpoch) => _settings.Interval.IsDue(state.Step, stepsPerEpoch, _sinceLast.Elapsed);
+    public bool IsDue(TrainingState state, long stepsPerEpoch) => _options.CheckpointInterval.IsDue(state.Step, stepsPerEpoch, _sinceLast.Elapsed);
 
-    public void Save(TrainingState state, AdamWOptimizer optimizer, IReadOnlyList<TrainingRecord> records)
+    public void Save(TrainingState state, AdamWOptimizer optimizer, IReadOnlyList<TrainingRecord> records, Action<IModelTarget> writeModel)
     {
         _folder.Write(state.Step, target =>
         {
-            _settings.WriteModel(target);
+            writeModel(target);
             target.Write(OptimizerFile, stream => TensorFiles.Write(stream, optimizer.State));
             target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, records));
             target.Write(StateFile, stream => SettingsJson.Write(stream, Version, new Content(state, _fingerprint)));
         });
-        _folder.Prune(_settings.Kept, state.BestStep);
+        _folder.Prune(_options.KeptCheckpoints, state.BestStep);
         _sinceLast.Restart();
     }
 
@@ -158,11 +158,3 @@ internal sealed class CheckpointFolder(string folder)
     private static long? StepOf(string path) =>
         long.TryParse(Path.GetFileName(path.AsSpan())[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? step : null;
 }
-
-/// <summary>Where and when a run writes checkpoints.</summary>
-/// <param name="Folder">The folder.</param>
-/// <param name="Interval">How often.</param>
-/// <param name="Kept">How many are kept, beside the best.</param>
-/// <param name="Resume">Whether the run goes on from the latest.</param>
-/// <param name="WriteModel">Writes the model's files: at least the weights.</param>
-internal sealed record CheckpointSettings(string Folder, TrainingInterval Interval, int Kept, bool Resume, Action<IModelTarget> WriteModel);
