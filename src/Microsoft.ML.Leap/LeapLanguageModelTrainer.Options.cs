@@ -97,7 +97,7 @@ public sealed partial class LeapLanguageModelTrainer
 
         /// <summary>Bound of the focus logits. Lower it when the loss is not a number.</summary>
         /// <value>Over 0, at most 30, and at most 60 x (1 - <see cref="Dropout"/>); 8 by default.</value>
-        public double RescaleValue = 8;
+        public double RescaleValue = LeapConfig.DefaultRescaleValue;
 
         /// <summary>Probability of dropping a value while training.</summary>
         /// <value>At least 0, below 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
@@ -105,7 +105,7 @@ public sealed partial class LeapLanguageModelTrainer
 
         /// <summary>Standard deviation of initial weights.</summary>
         /// <value>Over 0; 0.02 by default.</value>
-        public double InitializerRange = 0.02;
+        public double InitializerRange = LeapConfig.DefaultInitializerRange;
 
         /// <summary>Passes over the training texts.</summary>
         /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>

@@ -8,11 +8,11 @@ namespace Microsoft.ML.Leap.Benchmarks;
 /// <summary>The sizes and the precision of a training benchmark; by default the sizes of the original project's experiment.</summary>
 internal sealed record TrainingShape
 {
-    public int LayerCount { get; init; } = 6;
-    public int HiddenSize { get; init; } = 128;
-    public int HeadCount { get; init; } = 4;
-    public int ContextLength { get; init; } = 2048;
-    public int VocabularySize { get; init; } = 32100;
+    public int LayerCount { get; init; } = LeapConfig.DefaultLayerCount;
+    public int HiddenSize { get; init; } = LeapConfig.DefaultHiddenSize;
+    public int HeadCount { get; init; } = LeapConfig.DefaultHeadCount;
+    public int ContextLength { get; init; } = LeapConfig.DefaultContextLength;
+    public int VocabularySize { get; init; } = LeapConfig.DefaultVocabularySize;
     public int BatchSize { get; init; } = 2;
 
     /// <summary>Gets whether LEAP's and GPT-2's matrix products are in bfloat16.</summary>
