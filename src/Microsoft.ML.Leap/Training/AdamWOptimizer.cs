@@ -16,7 +16,7 @@ internal sealed class AdamWOptimizer : IDisposable
     private readonly double _beta2;
     private readonly double _weightDecay;
 
-    public AdamWOptimizer(IReadOnlyList<(string Name, Parameter Weight)> weights, LeapLanguageModelTrainer.Options options)
+    public AdamWOptimizer(IReadOnlyList<(string Name, Parameter Weight)> weights, TrainingOptions options)
     {
         _beta1 = options.Beta1;
         _beta2 = options.Beta2;

@@ -78,7 +78,7 @@ public sealed class LearningRateSchedule
 /// <summary>The learning rate of every step of one run: a straight warmup from near zero, then the schedule over the rest.</summary>
 /// <remarks>With a time budget, the part of the run that is done is the greater of the steps' and the time's, so that the schedule ends
 /// with whichever ends the run.</remarks>
-internal sealed class LearningRatePlan(LeapLanguageModelTrainer.Options options, long stepCount)
+internal sealed class LearningRatePlan(TrainingOptions options, long stepCount)
 {
     private readonly double _highest = options.LearningRate!.Value;
     private readonly long _warmup = options.WarmupSteps > 0 ? options.WarmupSteps : (long)Math.Ceiling(options.WarmupRatio!.Value * stepCount);

@@ -4,7 +4,6 @@ using System.Security.Cryptography;
 using System.Text;
 using TorchSharp;
 using static TorchSharp.torch;
-using Options = Microsoft.ML.Leap.LeapLanguageModelTrainer.Options;
 
 namespace Microsoft.ML.Leap;
 
@@ -13,26 +12,13 @@ internal static class RunFingerprint
 {
     private const int BlocksAtOnce = 64;
 
-    // A new option counts, unless it stands here: a needless refusal is seen, a resumed run that differs is not.
+    // How long a run may take and what it leaves behind. A new option counts, unless it stands here: a needless refusal is seen, a resumed
+    // run that differs is not.
     private static readonly HashSet<string> OptionsThatDecideNoStep =
     [
-        // The columns and what fills them.
-        nameof(Options.TextColumnName), nameof(Options.LogLikelihoodColumnName), nameof(Options.TokenCountColumnName),
-        nameof(Options.PerplexityColumnName), nameof(Options.GeneratedTextColumnName), nameof(Options.TokensColumnName),
-        nameof(Options.FocusWeightsColumnName), nameof(Options.TokenLogLikelihoodsColumnName), nameof(Options.EmbeddingColumnName),
-        nameof(Options.Embedding), nameof(Options.Generation), nameof(Options.ScoringTokensPerBatch),
-
-        // The network and the token blocks, which have entries of their own.
-        nameof(Options.InitialModel), nameof(Options.Tokenizer), nameof(Options.HiddenSize), nameof(Options.ContextLength),
-        nameof(Options.UsePositionEmbeddings), nameof(Options.LayerCount), nameof(Options.HeadCount), nameof(Options.UseLocalAttention),
-        nameof(Options.WindowSizes), nameof(Options.RescaleValue), nameof(Options.Dropout), nameof(Options.InitializerRange),
-        nameof(Options.Layout), nameof(Options.ValidationFraction),
-
-        // Where the run computes, how long it may take, and what it leaves behind.
-        nameof(Options.Device), nameof(Options.FallbackToCpu), nameof(Options.MaximumCorpusMemory), nameof(Options.TimeBudget),
-        nameof(Options.MaximumSkippedSteps), nameof(Options.CheckpointFolder), nameof(Options.CheckpointInterval),
-        nameof(Options.KeptCheckpoints), nameof(Options.Resume), nameof(Options.Progress), nameof(Options.CancellationToken),
-        nameof(Options.OnCancel),
+        nameof(TrainingOptions.TimeBudget), nameof(TrainingOptions.MaximumSkippedSteps), nameof(TrainingOptions.CheckpointFolder),
+        nameof(TrainingOptions.CheckpointInterval), nameof(TrainingOptions.KeptCheckpoints), nameof(TrainingOptions.Resume),
+        nameof(TrainingOptions.Progress), nameof(TrainingOptions.CancellationToken), nameof(TrainingOptions.OnCancel),
     ];
 
     /// <summary>Describes a run.</summary>
@@ -40,7 +26,7 @@ internal static class RunFingerprint
     /// <param name="training">The training texts.</param>
     /// <param name="validation">The validation texts; null for none.</param>
     /// <param name="options">The options, with none left open.</param>
-    public static Dictionary<string, string> Compute(LeapConfig config, TokenBlocks training, TokenBlocks? validation, Options options)
+    public static Dictionary<string, string> Compute(LeapConfig config, TokenBlocks training, TokenBlocks? validation, TrainingOptions options)
     {
         var entries = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -48,7 +34,7 @@ internal static class RunFingerprint
             ["training data"] = Describe(training),
             ["validation data"] = validation is null ? "none" : Describe(validation),
         };
-        foreach (FieldInfo option in typeof(Options).GetFields().Where(field => !OptionsThatDecideNoStep.Contains(field.Name)))
+        foreach (FieldInfo option in typeof(TrainingOptions).GetFields().Where(field => !OptionsThatDecideNoStep.Contains(field.Name)))
             entries[option.Name] = Convert.ToString(option.GetValue(options), CultureInfo.InvariantCulture) is { Length: > 0 } value ? value : "not set";
         return entries;
     }

@@ -8,7 +8,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly LanguageModelNetwork _model;
     private readonly TokenBlocks _training;
     private readonly TokenBlocks? _validation;
-    private readonly LeapLanguageModelTrainer.Options _options;
+    private readonly TrainingOptions _options;
     private readonly int _batchSize;
     private readonly int _seed;
     private readonly TrainingStep _stepper;
@@ -36,7 +36,7 @@ internal sealed class TrainingLoop : IDisposable
     /// <exception cref="InvalidOperationException">The checkpoint folder belongs to another run.</exception>
     /// <exception cref="FormatException">The checkpoint is corrupt.</exception>
     public TrainingLoop(
-        LanguageModelNetwork model, TokenBlocks training, TokenBlocks? validation, LeapLanguageModelTrainer.Options options,
+        LanguageModelNetwork model, TokenBlocks training, TokenBlocks? validation, TrainingOptions options,
         SmoothedTargets? smoothedTargets = null)
     {
         _model = model;

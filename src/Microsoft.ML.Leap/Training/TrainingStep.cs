@@ -14,7 +14,7 @@ internal sealed class TrainingStep : IDisposable
     private readonly Parameter[] _weights;
 
     public TrainingStep(
-        LanguageModelNetwork model, TokenBlocks blocks, LeapLanguageModelTrainer.Options options, SmoothedTargets? smoothedTargets = null)
+        LanguageModelNetwork model, TokenBlocks blocks, TrainingOptions options, SmoothedTargets? smoothedTargets = null)
     {
         _model = model;
         _blocks = blocks;

@@ -38,7 +38,7 @@ public class TrainingCheckpointsTests
         CollectionAssert.AreEqual(whole, resumed);
         Assert.AreEqual(12, records[^1].Step);
         CollectionAssert.AreEqual(records.Select(Timeless).ToArray(), resumedRecords.Select(Timeless).ToArray());
-        string last = new CheckpointFolder(Path.Combine(_folder, "whole")).PathOf(12);
+        string last = new CheckpointFolder(Path.Combine(_folder, "whole")).GetPath(12);
         foreach (string name in new[] { "model.safetensors", "optimizer.safetensors" })
             CollectionAssert.AreEqual(Sum(Path.Combine(last, name)), Sum(Path.Combine(last.Replace("whole", "parts"), name)), name);
     }
@@ -113,7 +113,7 @@ public class TrainingCheckpointsTests
     {
         LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 4);
         Run("run", options, resume: false);
-        string file = Path.Combine(new CheckpointFolder(Path.Combine(_folder, "run")).PathOf(2), "optimizer.safetensors");
+        string file = Path.Combine(new CheckpointFolder(Path.Combine(_folder, "run")).GetPath(2), "optimizer.safetensors");
         File.WriteAllBytes(file, File.ReadAllBytes(file)[..^9]);
 
         Assert.ThrowsExactly<FormatException>(() => Run("run", options, resume: true));
@@ -157,7 +157,7 @@ public class TrainingCheckpointsTests
         options.CancellationToken = source.Token;
         using var loop = new TrainingLoop(model, Training, Validation, options) { WriteModel = target => Write(target, model) };
         loop.Run(pauseAt);
-        return (TrainingSamples.WeightsOf(model), loop.Records);
+        return (TrainingSamples.GetWeights(model), loop.Records);
     }
 
     private LeapLanguageModelTrainer.Options WithCheckpoints(LeapLanguageModelTrainer.Options options, string name, bool resume) => options.With(o =>

@@ -140,16 +140,16 @@ public class TrainingLoopTests
             if (progress.Step == 2)
                 bias.fill_(0);
             if (progress.Step == 1)
-                before = TrainingSamples.WeightsOf(model);
+                before = TrainingSamples.GetWeights(model);
             else if (progress.Step == 2)
-                Assert.AreEqual(before.Length - 8, before.Zip(TrainingSamples.WeightsOf(model)).Count(pair => pair.First == pair.Second));
+                Assert.AreEqual(before.Length - 8, before.Zip(TrainingSamples.GetWeights(model)).Count(pair => pair.First == pair.Second));
         }
 
         using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Options(1, 2).With(o => o.Progress = Report)))
             loop.Run();
 
         CollectionAssert.AreEqual(new long[] { 0, 1, 1, 1 }, reports.Select(report => report.SkippedSteps).ToArray());
-        Assert.IsTrue(TrainingSamples.WeightsOf(model).All(float.IsFinite));
+        Assert.IsTrue(TrainingSamples.GetWeights(model).All(float.IsFinite));
     }
 
     [TestMethod]
@@ -162,7 +162,7 @@ public class TrainingLoopTests
             using var model = new LeapModel(config, CPU, 5);
             using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Options(3, batchSize).With(o => o.GradientAccumulation = accumulation)))
                 loop.Run();
-            return TrainingSamples.WeightsOf(model);
+            return TrainingSamples.GetWeights(model);
         }
 
         float[] whole = Train(8, 1);

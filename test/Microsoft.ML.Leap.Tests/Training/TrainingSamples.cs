@@ -28,5 +28,5 @@ internal static class TrainingSamples
         return copy;
     }
 
-    public static float[] WeightsOf(LeapModel model) => [.. model.Weights.SelectMany(entry => entry.Weight.data<float>().ToArray())];
+    public static float[] GetWeights(LeapModel model) => [.. model.Weights.SelectMany(entry => entry.Weight.data<float>().ToArray())];
 }
