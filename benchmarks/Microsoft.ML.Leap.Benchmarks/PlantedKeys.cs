@@ -72,18 +72,7 @@ internal sealed class PlantedKeyModel : IDisposable
     /// <summary>Trains with batches of one distance each, drawn evenly on a logarithmic scale.</summary>
     public void Train(int steps)
     {
-        var settings = new TrainingSettings
-        {
-            Epochs = 1,
-            BatchSize = BatchSize,
-            LearningRate = LearningRate,
-            Beta1 = 0.9,
-            Beta2 = 0.99,
-            WeightDecay = 0,
-            MaximumGradientNorm = 1,
-            Seed = Seed,
-        };
-        using var optimizer = new AdamWOptimizer(Network.Weights, settings);
+        using var optimizer = new AdamWOptimizer(Network.Weights, new LeapLanguageModelTrainer.Options { Beta2 = 0.99, WeightDecay = 0 });
         var random = new Random(Seed);
         Network.train();
         for (int step = 0; step < steps; step++)

@@ -58,7 +58,7 @@ internal static class PositionsCommand
         var config = new LeapConfig(
             vocabularySize, 128, contextLength, layerCount: 4, headCount: 4, dropout: 0, usePositionEmbeddings: usePositions);
         using var model = new LeapModel(config, CPU, 1);
-        var settings = new TrainingSettings
+        var options = new LeapLanguageModelTrainer.Options
         {
             Epochs = 1 + steps * contextLength * 8 / ids.Length,
             MaximumSteps = steps,
@@ -66,13 +66,12 @@ internal static class PositionsCommand
             LearningRate = 2e-3,
             Schedule = LearningRateSchedule.Cosine(finalRatio: 0.1),
             WarmupSteps = Math.Min(100, steps / 2),
-            Beta1 = 0.9,
+            WarmupRatio = 0,
             Beta2 = 0.99,
             WeightDecay = 0.1,
-            MaximumGradientNorm = 1,
             Seed = 1,
         };
-        using (var loop = new TrainingLoop(model, new StreamBlocks(ids, contextLength), null, settings))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(ids, contextLength), null, options))
             loop.Run();
         return new LeapNetwork(config, model.GetWeights());
     }

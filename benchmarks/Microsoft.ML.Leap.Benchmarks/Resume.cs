@@ -44,7 +44,7 @@ internal static class ResumeCommand
             Run(parts, steps, killAt: null);
 
             string? difference = CheckpointComparison.FirstDifference(
-                new CheckpointFolder(whole).PathOf(steps), new CheckpointFolder(parts).PathOf(steps));
+                new CheckpointFolder(whole).GetPath(steps), new CheckpointFolder(parts).GetPath(steps));
             Console.WriteLine(difference ?? "bit-identical");
             return difference is null ? 0 : 1;
         }

@@ -77,12 +77,24 @@ internal static class ShakespeareRun
         var validation = new StreamBlocks(ids[(trainingCount - 1)..], ContextLength);
         var config = new LeapConfig(alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0);
         using LanguageModelNetwork model = ModelChoice.Create(modelName, config, device, seed);
-        TrainingSettings settings = Settings(learningRate, steps, seed) with
+        var options = new LeapLanguageModelTrainer.Options
         {
-            UsesBFloat16 = PrecisionSelector.UsesBFloat16(precision, device, config.HiddenSize),
-            Report = report,
+            Epochs = 1,
+            MaximumSteps = steps,
+            BatchSize = BatchSize,
+            Precision = PrecisionSelector.Choose(precision, device, config.HiddenSize),
+            LearningRate = learningRate,
+            Schedule = LearningRateSchedule.Cosine(finalRatio: 0.1),
+            WarmupSteps = Math.Min(100, steps / 2),
+            WarmupRatio = 0,
+            Beta2 = 0.99,
+            WeightDecay = 0.1,
+            EvaluationInterval = TrainingInterval.Steps(500),
+            KeepBestModel = false,
+            Seed = seed,
+            Progress = report,
         };
-        using var loop = new TrainingLoop(model, training, validation, settings);
+        using var loop = new TrainingLoop(model, training, validation, options);
         loop.Run();
 
         return new ShakespeareReport
@@ -102,22 +114,6 @@ internal static class ShakespeareRun
             Threads = get_num_threads(),
         };
     }
-
-    private static TrainingSettings Settings(double learningRate, int steps, int seed) => new()
-    {
-        Epochs = 1,
-        MaximumSteps = steps,
-        BatchSize = BatchSize,
-        LearningRate = learningRate,
-        Schedule = LearningRateSchedule.Cosine(finalRatio: 0.1),
-        WarmupSteps = Math.Min(100, steps / 2),
-        Beta1 = 0.9,
-        Beta2 = 0.99,
-        WeightDecay = 0.1,
-        MaximumGradientNorm = 1,
-        EvaluationInterval = TrainingInterval.Steps(500),
-        Seed = seed,
-    };
 }
 
 /// <summary>What the verb "shakespeare" found.</summary>

@@ -174,7 +174,7 @@ internal sealed class TrainingParts : IDisposable
         _model = new LeapModel(config, CPU, 1);
         _model.train();
         TokenBlocks blocks = shape.Blocks(1);
-        _step = new TrainingStep(_model, blocks, shape.Settings);
+        _step = new TrainingStep(_model, blocks, shape.TrainerOptions);
 
         _attentions = [.. config.WindowSizes.Select(
             window => new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, _noise)))];
@@ -191,7 +191,7 @@ internal sealed class TrainingParts : IDisposable
         _targets = randint(config.VocabularySize, [shape.TokensPerStep], ScalarType.Int64);
 
         // Leaves gradients for the optimizer.
-        _step.Run([.. blocks.InBatches(shape.BatchSize)], shape.Settings.LearningRate, seed: 1);
+        _step.Run([.. blocks.InBatches(shape.BatchSize)], shape.TrainerOptions.LearningRate!.Value, seed: 1);
     }
 
     public PartTimes Measure() => new(
@@ -226,8 +226,8 @@ internal sealed class TrainingParts : IDisposable
 
     private void Optimize()
     {
-        double largest = _shape.Settings.MaximumGradientNorm;
-        _step.Optimizer.Step(_shape.Settings.LearningRate, Math.Min(1, largest / _step.GradientNorm()));
+        double largest = _shape.TrainerOptions.MaximumGradientNorm;
+        _step.Optimizer.Step(_shape.TrainerOptions.LearningRate!.Value, Math.Min(1, largest / _step.GradientNorm()));
     }
 
     private static void Repeat(int count, Action part)

@@ -130,9 +130,30 @@ internal static class Wikitext2Run
         inform?.Invoke($"{training.Count} training, {validation.Count} validation and {test?.Count ?? 0} test blocks");
 
         using LanguageModelNetwork model = ModelChoice.Create(settings.Model, config, settings.Device, settings.Seed);
-        TrainingSettings plan = Plan(settings, training.Count, model) with { Report = report, Inform = inform, Warn = inform };
-        using var loop = new TrainingLoop(model, training, validation, plan);
-        loop.Run();
+        var options = new LeapLanguageModelTrainer.Options
+        {
+            Epochs = settings.Epochs,
+            Precision = PrecisionSelector.Choose(settings.Precision, settings.Device, config.HiddenSize),
+            BatchSize = BatchSize,
+            LearningRate = 5e-4,
+            WarmupRatio = 0,
+            DecayAllWeights = true,
+            TargetSmoothing = 0,
+            KeepBestModel = false,
+            Seed = settings.Seed,
+            CheckpointFolder = settings.CheckpointFolder,
+            CheckpointInterval = TrainingInterval.Steps(CheckpointSteps),
+            KeptCheckpoints = 1,
+            Resume = true,
+            Progress = report,
+        };
+        using var loop = new TrainingLoop(model, training, validation, options)
+        {
+            Inform = inform,
+            Warn = inform,
+            WriteModel = target => Write(target, model, settings.Tokenizer),
+        };
+        loop.Run(pauseAfterSteps: settings.StopAfter * training.BatchCount(BatchSize));
 
         return new Wikitext2Report
         {
@@ -155,26 +176,6 @@ internal static class Wikitext2Run
         TokenStore Pack(string path) => Wikitext2Corpus.Pack(path, settings.Tokenizer, config.ContextLength);
         StreamBlocks Blocks(TokenStore ids) => StreamBlocks.Separate(ids, config.ContextLength);
     }
-
-    private static TrainingSettings Plan(Wikitext2Settings settings, int blockCount, LanguageModelNetwork model) => new()
-    {
-        Epochs = settings.Epochs,
-        UsesBFloat16 = PrecisionSelector.UsesBFloat16(settings.Precision, settings.Device, model.Config.HiddenSize),
-        PauseAfterSteps = settings.StopAfter * (((long)blockCount + BatchSize - 1) / BatchSize),
-        BatchSize = BatchSize,
-        LearningRate = 5e-4,
-        Beta1 = 0.9,
-        Beta2 = 0.999,
-        WeightDecay = 0.01,
-        DecayAllWeights = true,
-        MaximumGradientNorm = 1,
-        Seed = settings.Seed,
-        Checkpoints = settings.CheckpointFolder is not string folder
-            ? null
-            : new CheckpointSettings(
-                folder, TrainingInterval.Steps(CheckpointSteps), Kept: 1, Resume: true,
-                target => Write(target, model, settings.Tokenizer)),
-    };
 
     // A LEAP checkpoint can be loaded as a model; of the baseline there are the weights alone.
     private static void Write(IModelTarget target, LanguageModelNetwork model, LeapTokenizer tokenizer)

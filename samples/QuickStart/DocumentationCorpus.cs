@@ -41,14 +41,14 @@ internal static class DocumentationCorpus
             if (node is XText text)
                 builder.Append(text.Value);
             else if (node is XElement { IsEmpty: true } reference)
-                builder.Append(NameOf(reference));
+                builder.Append(GetName(reference));
         }
 
         return string.Join(' ', builder.ToString().Split(null as char[], StringSplitOptions.RemoveEmptyEntries));
     }
 
     // <see cref="M:System.String.Trim(System.Char)"/> reads as Trim, <paramref name="value"/> as value.
-    private static string NameOf(XElement reference)
+    private static string GetName(XElement reference)
     {
         string name = (reference.Attribute("cref") ?? reference.Attribute("name") ?? reference.Attribute("langword"))?.Value ?? " ";
         return name.Split('(')[0].Split('.', ':')[^1].Split('`')[0];

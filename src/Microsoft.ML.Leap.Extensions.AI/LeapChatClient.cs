@@ -139,3 +139,74 @@ public sealed class LeapChatClient : IChatClient
     private static UsageDetails Usage(int input, int output) =>
         new() { InputTokenCount = input, OutputTokenCount = output, TotalTokenCount = (long)input + output };
 }
+
+/// <summary>How a <see cref="LeapChatClient"/> answers. Immutable, and as thread-safe as its <see cref="Template"/>.</summary>
+public sealed record LeapChatClientOptions
+{
+    /// <summary>Gets what makes the prompt of a conversation's messages.</summary>
+    /// <value><see cref="PlainText"/> by default. A model that learned from conversations wants the form that it learned them in.</value>
+    public Func<IEnumerable<ChatMessage>, string> Template { get; init; } = PlainText;
+
+    /// <summary>Gets how texts are continued where a call's <see cref="ChatOptions"/> say nothing.</summary>
+    /// <value><see langword="null"/>, the default, for the model's own <see cref="LeapLanguageModel.DefaultGeneration"/>.</value>
+    public GenerationOptions? Generation { get; init; }
+
+    /// <summary>Gets the name that responses give the model.</summary>
+    /// <value>"leap" by default.</value>
+    public string ModelId { get; init; } = "leap";
+
+    /// <summary>Gets whether the client disposes the model with itself.</summary>
+    /// <value><see langword="false"/> by default.</value>
+    public bool OwnsModel { get; init; }
+
+    /// <summary>Joins the messages' texts, in their order and without their roles, by line breaks.</summary>
+    /// <param name="messages">A conversation's messages.</param>
+    /// <returns>The prompt; the last message has no line break after it, so that the model goes on with it.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="messages"/> is <see langword="null"/>.</exception>
+    public static string PlainText(IEnumerable<ChatMessage> messages)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        return string.Join('\n', messages.Select(message => message.Text));
+    }
+}
+
+/// <summary>Makes chat clients of language models.</summary>
+public static class LeapChatClientExtensions
+{
+    /// <summary>Makes a chat client over a model.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="options">How to answer; <see langword="null"/> for the defaults.</param>
+    /// <returns>The client. It does not dispose the model unless the options say so.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="model"/> is <see langword="null"/>.</exception>
+    public static IChatClient AsIChatClient(this LeapLanguageModel model, LeapChatClientOptions? options = null) =>
+        new LeapChatClient(model, options);
+}
+
+/// <summary>Chat options as generation options.</summary>
+internal static class ChatOptionsMap
+{
+    /// <summary>Gives the generation options with what chat options say in place of theirs.</summary>
+    /// <exception cref="NotSupportedException">The options ask for what a language model of this kind cannot do.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
+    public static GenerationOptions Apply(ChatOptions? options, GenerationOptions generation)
+    {
+        if (options is null)
+            return generation;
+        if (options.Tools is { Count: > 0 })
+            throw new NotSupportedException("The model cannot call tools: leave ChatOptions.Tools empty.");
+        if (options.ResponseFormat is not (null or ChatResponseFormatText))
+            throw new NotSupportedException("The model writes plain text alone: leave ChatOptions.ResponseFormat out, or set it to text.");
+
+        return generation with
+        {
+            Temperature = options.Temperature ?? generation.Temperature,
+            TopP = options.TopP ?? generation.TopP,
+            TopK = options.TopK ?? generation.TopK,
+            Seed = options.Seed is long seed ? unchecked((int)(seed ^ (seed >> 32))) : generation.Seed,
+            MaximumNewTokens = options.MaxOutputTokens ?? generation.MaximumNewTokens,
+            StopStrings = options.StopSequences is { } stops ? [.. stops] : generation.StopStrings,
+            PresencePenalty = options.PresencePenalty ?? generation.PresencePenalty,
+            FrequencyPenalty = options.FrequencyPenalty ?? generation.FrequencyPenalty,
+        };
+    }
+}

@@ -4,7 +4,7 @@ public sealed partial class LeapLanguageModelTrainer
 {
     /// <summary>All settings of <see cref="LeapLanguageModelTrainer"/>. The trainer copies them when it is made and never writes to
     /// them.</summary>
-    public sealed partial class Options
+    public sealed class Options : TrainingOptions
     {
         /// <summary>The column with the texts.</summary>
         /// <value>A scalar text column; "Text" by default. Each row is one document.</value>
@@ -58,6 +58,13 @@ public sealed partial class LeapLanguageModelTrainer
         /// pipeline with an exception.</value>
         public GenerationOptions Generation = new() { PositionPolicy = PositionPolicy.Restart };
 
+        /// <summary>A model to train further, on the texts given to the trainer.</summary>
+        /// <value><see langword="null"/>, the default, trains a new model. The given one stays as it is, must not be disposed before the
+        /// training has begun, and passes on its weights, tokenizer and <see cref="LeapLanguageModelTransformer.Config"/>: the options
+        /// that describe these, from <see cref="Tokenizer"/> and <see cref="HiddenSize"/> to <see cref="Dropout"/>, are not looked at. All others
+        /// are this run's own; AdamW starts anew.</value>
+        public LeapLanguageModelTransformer? InitialModel;
+
         /// <summary>The tokenizer.</summary>
         /// <value><see langword="null"/>, the default, for a byte-level BPE that is learned from the training texts, with a vocabulary that
         /// suits their amount.</value>
@@ -97,7 +104,7 @@ public sealed partial class LeapLanguageModelTrainer
 
         /// <summary>Bound of the focus logits. Lower it when the loss is not a number.</summary>
         /// <value>Over 0, at most 30, and at most 60 x (1 - <see cref="Dropout"/>); 8 by default.</value>
-        public double RescaleValue = 8;
+        public double RescaleValue = LeapConfig.DefaultRescaleValue;
 
         /// <summary>Probability of dropping a value while training.</summary>
         /// <value>At least 0, below 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
@@ -105,57 +112,32 @@ public sealed partial class LeapLanguageModelTrainer
 
         /// <summary>Standard deviation of initial weights.</summary>
         /// <value>Over 0; 0.02 by default.</value>
-        public double InitializerRange = 0.02;
-
-        /// <summary>Passes over the training texts.</summary>
-        /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
-        public int? Epochs;
-
-        /// <summary>How much text goes through the network at once: so many times <see cref="ContextLength"/> tokens, in rows of any
-        /// length.</summary>
-        /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
-        public int? BatchSize;
+        public double InitializerRange = LeapConfig.DefaultInitializerRange;
 
         /// <summary>How the training texts are laid out for the network.</summary>
         /// <value><see cref="TrainingLayout.Rows"/> by default.</value>
         public TrainingLayout Layout = TrainingLayout.Rows;
 
-        /// <summary>Highest learning rate: that of the first step after the warmup, from where it follows <see cref="Schedule"/>.</summary>
-        /// <value>Over 0; <see langword="null"/>, the default, for 2e-3.</value>
-        public double? LearningRate;
+        /// <summary>The part of the training texts that is set aside for validation when no validation data are given.</summary>
+        /// <value>At least 0, for none, below 1. Whole texts are drawn by <see cref="TrainingOptions.Seed"/>, at least one and never all; the tokenizer does
+        /// not learn from them. <see langword="null"/>, the default, holds out 3 %, from 10 to 500 rows, of at least 100, and
+        /// none of fewer.</value>
+        public double? ValidationFraction;
 
         /// <summary>The size of the model's memory: n-grams that are counted in the training texts, and predict beside the network.</summary>
         /// <value>Megabytes, in memory, at least 0; <see langword="null"/>, the default, for 64. Where the texts have more n-grams, the rarest are
         /// left out. 0 for the network alone, as the original is.</value>
         public double? MemoryMegabytes;
 
-        /// <summary>The part of each training target that a counted model of the training texts gives, instead of the one token that came
-        /// next: the network learns what n-grams know, and learns little text by heart less.</summary>
-        /// <value>At least 0, below 1; <see langword="null"/>, the default, chooses by the amount of text: much for little, none for much.
-        /// 0 trains on the texts alone, as the original does. The <see cref="TrainingRecord.TrainingLoss"/> is then that of these
-        /// targets.</value>
-        public double? TargetSmoothing;
+        /// <summary>Bytes of token ids that stay in memory while training, for training and validation texts each.</summary>
+        /// <value>At least 0; 1 GiB by default, half a billion ids of a vocabulary of up to 65,536, each 2 bytes, or half as many of a greater
+        /// one, each 4. A greater corpus goes into a memory-mapped file in <see cref="MLContext.TempFilePath"/> that is deleted when the training
+        /// ends. The model does not depend on it.</value>
+        public long MaximumCorpusMemory = 1L << 30;
 
-        /// <summary>AdamW's decay of the mean of gradients.</summary>
-        /// <value>At least 0, below 1; 0.9 by default.</value>
-        public double Beta1 = 0.9;
-
-        /// <summary>AdamW's decay of the mean of squared gradients.</summary>
-        /// <value>At least 0, below 1; 0.999 by default.</value>
-        public double Beta2 = 0.999;
-
-        /// <summary>AdamW's weight decay, applied to the matrices of the blocks, or to <see cref="DecayAllWeights">all weights</see>.</summary>
-        /// <value>At least 0; 0.01 by default.</value>
-        public double WeightDecay = 0.01;
-
-        /// <summary>Gradients with a greater Euclidean norm are scaled down to it.</summary>
-        /// <value>Over 0; 1 by default.</value>
-        public double MaximumGradientNorm = 1;
-
-        /// <summary>Seed of initial weights, shuffling and dropout.</summary>
-        /// <value><see langword="null"/>, the default, draws it from the <see cref="MLContext"/>, whose own seed then decides. On a CPU the same
-        /// seed, data and settings give the same model.</value>
-        public int? Seed;
+        /// <summary>Tokens that are scored in one batch.</summary>
+        /// <value>At least 1; 2,048 by default, which fit a processor's cache. More use more memory; scores do not depend on it.</value>
+        public int ScoringTokensPerBatch = 2048;
 
         /// <summary>The device to train and score on.</summary>
         /// <value>"cpu", "cuda" or "cuda:1"; <see langword="null"/>, the default, follows <see cref="MLContext.GpuDeviceId"/>, then takes a GPU
@@ -166,23 +148,6 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value><see langword="null"/>, the default, follows <see cref="MLContext.FallbackToCpu"/>.</value>
         public bool? FallbackToCpu;
 
-        /// <summary>Tokens that are scored in one batch.</summary>
-        /// <value>At least 1; 2,048 by default, which fit a processor's cache. More use more memory; scores do not depend on it.</value>
-        public int ScoringTokensPerBatch = 2048;
-
-        /// <summary>Bytes of token ids that stay in memory while training, for training and validation texts each.</summary>
-        /// <value>At least 0; 1 GiB by default, half a billion ids of a vocabulary of up to 65,536, each 2 bytes, or half as many of a greater
-        /// one, each 4. A greater corpus goes into a memory-mapped file in <see cref="MLContext.TempFilePath"/> that is deleted when the training
-        /// ends. The model does not depend on it.</value>
-        public long MaximumCorpusMemory = 1L << 30;
-
-        /// <summary>Called after each optimizer step, on the thread that trains.</summary>
-        /// <value><see langword="null"/> by default. An exception in it ends the training.</value>
-        public Action<TrainingProgress>? Progress;
-
-        /// <summary>Ends the training when cancelled, as <see cref="OnCancel"/> says. <c>MLContext.CancelExecution</c> does the same.</summary>
-        public CancellationToken CancellationToken;
-
         internal Options Copy()
         {
             var copy = (Options)MemberwiseClone();
@@ -190,7 +155,7 @@ public sealed partial class LeapLanguageModelTrainer
             return copy;
         }
 
-        internal void Validate()
+        internal override void Validate()
         {
             RequireName(TextColumnName, nameof(TextColumnName));
             RequireName(LogLikelihoodColumnName, nameof(LogLikelihoodColumnName));
@@ -204,32 +169,23 @@ public sealed partial class LeapLanguageModelTrainer
             Require(Enum.IsDefined(Embedding), nameof(Embedding), Embedding, "a value of EmbeddingPooling");
             RequireDistinctNames();
             ArgumentNullException.ThrowIfNull(Generation, nameof(Generation));
-            Require(Epochs is null or >= 1, nameof(Epochs), Epochs ?? 0, "at least 1");
-            Require(BatchSize is null or >= 1, nameof(BatchSize), BatchSize ?? 0, "at least 1");
+            base.Validate();
             Require(Enum.IsDefined(Layout), nameof(Layout), Layout, "a value of TrainingLayout");
-            Require(
-                LearningRate is null || (LearningRate > 0 && double.IsFinite(LearningRate.Value)),
-                nameof(LearningRate), LearningRate ?? 0, "over 0 and finite");
-            Require(TargetSmoothing is null or (>= 0 and < 1), nameof(TargetSmoothing), TargetSmoothing ?? 0, "at least 0 and below 1");
+            Require(ValidationFraction is null or (>= 0 and < 1), nameof(ValidationFraction), ValidationFraction ?? 0, "at least 0 and below 1");
             Require(
                 MemoryMegabytes is null || (MemoryMegabytes >= 0 && double.IsFinite(MemoryMegabytes.Value)),
                 nameof(MemoryMegabytes), MemoryMegabytes ?? 0, "at least 0 and finite");
-            Require(Beta1 >= 0 && Beta1 < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
-            Require(Beta2 >= 0 && Beta2 < 1, nameof(Beta2), Beta2, "at least 0 and below 1");
-            Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "at least 0 and finite");
-            Require(
-                MaximumGradientNorm > 0 && double.IsFinite(MaximumGradientNorm), nameof(MaximumGradientNorm), MaximumGradientNorm, "over 0 and finite");
-            ValidateTraining();
             Require(MaximumCorpusMemory >= 0, nameof(MaximumCorpusMemory), MaximumCorpusMemory, "at least 0");
             Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
 
             // The rest is the network's to judge; its vocabulary is known only when the tokenizer is.
-            MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? MakeConfig(TrainingRecipe.Choose(this, 0, 0, false), vocabularySize: 1));
+            MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? TrainingRecipe.Choose(this, 0, 0, false).Fill(this).MakeConfig(vocabularySize: 1));
         }
 
-        internal LeapConfig MakeConfig(TrainingRecipe recipe, int vocabularySize) => new(
-            vocabularySize, recipe.HiddenSize, recipe.ContextLength, recipe.LayerCount, recipe.HeadCount, UseLocalAttention, WindowSizes,
-            RescaleValue, recipe.Dropout, InitializerRange, UsePositionEmbeddings);
+        // Of options that a recipe has filled.
+        internal LeapConfig MakeConfig(int vocabularySize) => new(
+            vocabularySize, HiddenSize!.Value, ContextLength!.Value, LayerCount!.Value, HeadCount!.Value, UseLocalAttention, WindowSizes,
+            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {
@@ -270,12 +226,6 @@ public sealed partial class LeapLanguageModelTrainer
             IEnumerable<string> names = all.OfType<string>();
             foreach (IGrouping<string, string> name in names.GroupBy(name => name).Where(group => group.Count() > 1))
                 throw new ArgumentException($"Two added columns share the name '{name.Key}'; each needs its own.", nameof(LogLikelihoodColumnName));
-        }
-
-        private static void Require(bool condition, string field, object value, string expected)
-        {
-            if (!condition)
-                throw new ArgumentOutOfRangeException(field, value, $"{field} must be {expected}.");
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.Runtime;
 using static TorchSharp.torch;
 
@@ -6,7 +7,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>Trains a LEAP language model on a text column.</summary>
 /// <remarks>
 /// <para>Texts are turned into token ids, and each is read by itself, as it is scored later; the network learns to predict each token from
-/// those before it, with AdamW (Loshchilov and Hutter 2017), a learning rate that follows <see cref="Options.Schedule"/>, and gradient
+/// those before it, with AdamW (Loshchilov and Hutter 2017), a learning rate that follows <see cref="TrainingOptions.Schedule"/>, and gradient
 /// clipping. Settings that are left open follow from the amount of text: <see cref="LeapLanguageModelTransformer.Recipe"/> tells
 /// them.</para>
 /// <para>The input is read once, the part held out for validation included: its texts are kept while they are tokenized, in memory up to
@@ -38,12 +39,12 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     /// loaded, the loss is no longer a number, or the checkpoint folder belongs to another run.</exception>
     /// <exception cref="FormatException">A checkpoint is corrupt.</exception>
     /// <exception cref="ObjectDisposedException"><see cref="Options.InitialModel"/> is disposed.</exception>
-    /// <exception cref="OperationCanceledException"><see cref="Options.CancellationToken"/> or the <see cref="MLContext"/>
-    /// was cancelled, and <see cref="Options.OnCancel"/> does not ask for the best model so far.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="TrainingOptions.CancellationToken"/> or the <see cref="MLContext"/>
+    /// was cancelled, and <see cref="TrainingOptions.OnCancel"/> does not ask for the best model so far.</exception>
     public LeapLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains a model and measures the loss on validation texts, over all their tokens, as often as
-    /// <see cref="Options.EvaluationInterval"/> says.</summary>
+    /// <see cref="TrainingOptions.EvaluationInterval"/> says.</summary>
     /// <param name="trainData">The training texts.</param>
     /// <param name="validationData">The validation texts, with the same text column; <see langword="null"/> for none.</param>
     /// <returns>The model; the caller disposes it.</returns>
@@ -79,7 +80,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         recipe = recipe.LimitEpochs(_options, training.Ids.Count - 1);
         channel.Info(default, $"Training on {recipe}.");
         BigramCounts counts = BigramCounts.Count(training.Documents, tokenizer);
-        LeapConfig config = _options.InitialModel?.Config ?? _options.MakeConfig(recipe, tokenizer.VocabularySize);
+        LeapConfig config = _options.InitialModel?.Config ?? recipe.Fill(_options).MakeConfig(tokenizer.VocabularySize);
         channel.Info(default, $"{config}; {training.Ids.Count - 1} training tokens on {device}.");
 
         LeapModel network = new LeapModel(config, device, seed);
@@ -97,7 +98,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             var model = new LeapLanguageModel(engine, tokenizer, counts, memory, settings.Generation);
             gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch);
             var transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
-            if (transformer.FindQualityFault(validation ?? training, isHeldOut: validation is not null) is string fault)
+            if (QualityCheck.FindFault(transformer, validation ?? training, isHeldOut: validation is not null) is string fault)
                 channel.Warning(default, fault);
             return transformer;
         }
@@ -124,7 +125,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             [.. kept, .. added.Select(scored => SchemaColumns.Create(scored.Name, scored.Type))]);
     }
 
-    private int HiddenSize => _options.InitialModel?.Config.HiddenSize ?? _options.MakeConfig(TrainingRecipe.Choose(_options, 0, 0, false), 1).HiddenSize;
+    private int HiddenSize => _options.InitialModel?.Config.HiddenSize ?? TrainingRecipe.Choose(_options, 0, 0, false).HiddenSize;
 
     private Device SelectDevice(IChannel channel)
     {
@@ -164,25 +165,21 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         LeapModel model, LeapTokenizer tokenizer, TokenizedCorpus training, TokenizedCorpus? validation, TrainingRecipe recipe, int seed,
         IChannel channel)
     {
-        var log = new ProgressLog(channel);
-        bool usesBFloat16 = PrecisionSelector.UsesBFloat16(_options.Precision, model.Device, model.Config.HiddenSize);
-        channel.Info(default, $"Matrix products are in {(usesBFloat16 ? "bfloat16" : "single precision")}.");
-        TrainingSettings settings = _options.MakeTrainingSettings(recipe, seed) with
+        Options options = recipe.Fill(_options);
+        options.Seed = seed;
+        options.Precision = PrecisionSelector.Choose(_options.Precision, model.Device, model.Config.HiddenSize);
+        options.Progress = new ProgressLog(channel).Report + _options.Progress;
+        channel.Info(default, $"Matrix products are in {(options.Precision == TrainingPrecision.BFloat16 ? "bfloat16" : "single precision")}.");
+
+        using var loop = new TrainingLoop(
+            model, Cut(training), validation is null ? null : Cut(validation), options,
+            recipe.TargetSmoothing > 0 ? new SmoothedTargets(training, recipe.TargetSmoothing, tokenizer) : null)
         {
-            SmoothedTargets = recipe.TargetSmoothing > 0 ? new SmoothedTargets(training, recipe.TargetSmoothing, tokenizer) : null,
-            UsesBFloat16 = usesBFloat16,
-            Report = (Action<TrainingProgress>)log.Report + _options.Progress,
             Inform = message => channel.Info(default, message),
             Warn = message => channel.Warning(default, message),
-            Checkpoints = _options.CheckpointFolder is not string folder
-                ? null
-                : new CheckpointSettings(
-                    folder, _options.CheckpointInterval, _options.KeptCheckpoints, _options.Resume,
-                    target => new ModelParts(model.Config, model.GetWeights(), tokenizer).Write(target)),
             IsHostCancelled = () => HostSettings.IsCancelled(_host),
+            WriteModel = target => new ModelParts(model.Config, model.GetWeights(), tokenizer, null).Write(target),
         };
-        TokenBlocks? validationBlocks = validation is null ? null : Cut(validation);
-        using var loop = new TrainingLoop(model, Cut(training), validationBlocks, settings);
         loop.Run();
         return new TrainingHistory(loop.Records);
 
@@ -190,4 +187,74 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             ? new StreamBlocks(corpus.Ids, model.Config.ContextLength)
             : new DocumentBlocks(corpus, model.Config.ContextLength);
     }
+}
+
+/// <summary>Tells whether a trained network is worth its training: better than counting tokens, and pairs of them.</summary>
+internal static class QualityCheck
+{
+    // A run of fewer steps has hardly begun.
+    private const long FewSteps = 300;
+
+    private const long MostTokens = 20_000;
+
+    /// <summary>Compares a trained network with counting, on documents of a corpus.</summary>
+    /// <param name="transformer">The model.</param>
+    /// <param name="corpus">The corpus, of which the first documents are scored.</param>
+    /// <param name="isHeldOut">Whether the training did not see it; a bigram model knows the pairs of its own training texts too well to
+    /// be a measure.</param>
+    /// <returns>What is wrong with the network, and the remedy; null for nothing.</returns>
+    public static string? FindFault(LeapLanguageModelTransformer transformer, TokenizedCorpus corpus, bool isHeldOut)
+    {
+        int endOfTextId = transformer.Tokenizer.EndOfTextId;
+        List<int[]> rows = [];
+        for (long tokens = 0; rows.Count < corpus.DocumentCount && tokens < MostTokens; tokens += rows[^1].Length)
+            rows.Add(corpus.Read(rows.Count)[..^1]);
+        rows.RemoveAll(ids => ids.Contains(endOfTextId) || ids.Length == 0);
+        if (rows.Count == 0 || transformer.History.Records.Count == 0 || transformer.Model.Counts is not BigramCounts counts || transformer.Recipe is not TrainingRecipe recipe)
+            return null;
+
+        double loss = -transformer.Score(rows).Sum(score => score.LogLikelihood);
+        BaselineScore counted = rows.Aggregate(default(BaselineScore), (sum, ids) => sum + counts.Score(ids, endOfTextId));
+        if (!isHeldOut)
+            counted = counted with { BigramLogLikelihood = double.NegativeInfinity };
+        return GetWarning(Math.Exp(loss / counted.TokenCount), counted, transformer.History, recipe, transformer.Tokenizer.VocabularySize);
+    }
+
+    /// <summary>Gives a warning about a network that counting beats; <see langword="null"/> where it does not.</summary>
+    /// <param name="perplexity">The network's perplexity per token on some texts.</param>
+    /// <param name="counted">What counted models make of the same texts.</param>
+    /// <param name="history">How the training went.</param>
+    /// <param name="recipe">Its settings.</param>
+    /// <param name="vocabularySize">The number of token ids.</param>
+    public static string? GetWarning(
+        double perplexity, BaselineScore counted, TrainingHistory history, TrainingRecipe recipe, int vocabularySize)
+    {
+        TrainingRecord last = history.Records[^1];
+        if (last.TrainingLoss > Math.Log(vocabularySize))
+        {
+            string loss = Text($"its loss at the end is {last.TrainingLoss:0.0} nats per token, where guessing has {Math.Log(vocabularySize):0.0}");
+            return Text($"The training diverged: {loss}. Use a lower LearningRate than {recipe.LearningRate}.");
+        }
+
+        if (perplexity < counted.UnigramPerplexity && perplexity < counted.BigramPerplexity)
+            return null;
+        string rival = perplexity < counted.UnigramPerplexity
+            ? Text($"a bigram model, which counts pairs of tokens ({counted.BigramPerplexity:0.0})")
+            : Text($"a unigram model, which counts single tokens ({counted.UnigramPerplexity:0.0})");
+        return Text($"The model's perplexity, {perplexity:0.0}, is no better than that of {rival}. {GetRemedy(history, recipe)}");
+    }
+
+    private static string GetRemedy(TrainingHistory history, TrainingRecipe recipe)
+    {
+        TrainingRecord last = history.Records[^1];
+        if (last.Step < FewSteps)
+            return Text($"It has trained for {last.Step} steps only: use more Epochs, or a smaller BatchSize than {recipe.BatchSize}.");
+        if (history.Best is TrainingRecord best && best.Step <= last.Step / 2)
+            return Text($"It was best after step {best.Step} of {last.Step} and has learned the texts by heart since: use more text, or more TargetSmoothing.");
+        return recipe.LearningRate < 1e-3
+            ? Text($"Use a higher LearningRate than {recipe.LearningRate}, or more Epochs.")
+            : Text($"Use more text, or another LearningRate than {recipe.LearningRate}.");
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -13,7 +13,7 @@ namespace Microsoft.ML.Leap;
 /// <para>Thread-safe, except for <see cref="Dispose"/>. Holds native memory until disposed.</para>
 /// </remarks>
 [TypeFormatterSource(typeof(TransformerDisplay))]
-public sealed partial class LeapLanguageModelTransformer : ITransformer, IDisposable
+public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
     private const int SettingsVersion = 3;
     private const int RecipeVersion = 1;
@@ -102,28 +102,6 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
 
     /// <summary>Gets where rows are scored; null of a disposed model.</summary>
     internal string? DeviceName => Model.IsDisposed ? null : _gpu?.DeviceName ?? "cpu";
-
-    /// <summary>Compares the network with counting, on documents of a corpus.</summary>
-    /// <param name="corpus">The corpus, of which the first documents are scored.</param>
-    /// <param name="isHeldOut">Whether the training did not see it; a bigram model knows the pairs of its own training texts too well to
-    /// be a measure.</param>
-    /// <returns>What is wrong with the network, and the remedy; null for nothing.</returns>
-    internal string? FindQualityFault(TokenizedCorpus corpus, bool isHeldOut)
-    {
-        const long MostTokens = 20_000;
-        List<int[]> rows = [];
-        for (long tokens = 0; rows.Count < corpus.DocumentCount && tokens < MostTokens; tokens += rows[^1].Length)
-            rows.Add(corpus.Read(rows.Count)[..^1]);
-        rows.RemoveAll(ids => ids.Contains(Tokenizer.EndOfTextId) || ids.Length == 0);
-        if (rows.Count == 0 || History.Records.Count == 0 || Model.Counts is null || Recipe is null)
-            return null;
-
-        double loss = -_evaluator.Score(rows).Sum(score => (double)score.LogLikelihood);
-        BaselineScore counted = rows.Aggregate(default(BaselineScore), (sum, ids) => sum + Model.Counts.Score(ids, Tokenizer.EndOfTextId));
-        if (!isHeldOut)
-            counted = counted with { BigramLogLikelihood = double.NegativeInfinity };
-        return QualityCheck.Warning(Math.Exp(loss / counted.TokenCount), counted, History, Recipe, Tokenizer.VocabularySize);
-    }
 
     /// <summary>Gives the schema of the output.</summary>
     /// <param name="inputSchema">A schema with the text column.</param>
@@ -215,6 +193,50 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
         return EvaluateTexts(documents.Select(document => document.AsMemory()), options, cancellationToken);
     }
 
+    /// <summary>Gets the options that the model was made with, for calls that name none.</summary>
+    public GenerationOptions DefaultGeneration => Model.DefaultGeneration;
+
+    /// <inheritdoc cref="LeapLanguageModel.Generate(string, GenerationOptions, CancellationToken)"/>
+    public string Generate(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.Generate(prompt, options, cancellationToken);
+
+    /// <inheritdoc cref="LeapLanguageModel.Complete(string, GenerationOptions, CancellationToken)"/>
+    public GenerationResult Complete(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.Complete(prompt, options, cancellationToken);
+
+    /// <inheritdoc cref="LeapLanguageModel.CompleteAll(IReadOnlyList{GenerationRequest}, CancellationToken)"/>
+    public IReadOnlyList<GenerationResult> CompleteAll(IReadOnlyList<GenerationRequest> requests, CancellationToken cancellationToken = default) =>
+        Model.CompleteAll(requests, cancellationToken);
+
+    /// <inheritdoc cref="LeapLanguageModel.Continue(GenerationState, GenerationOptions, CancellationToken)"/>
+    public GenerationResult Continue(GenerationState state, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.Continue(state, options, cancellationToken);
+
+    /// <inheritdoc cref="LeapLanguageModel.GenerateTokensAsync(string, GenerationOptions, CancellationToken)"/>
+    public IAsyncEnumerable<GeneratedToken> GenerateTokensAsync(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.GenerateTokensAsync(prompt, options, cancellationToken);
+
+    /// <inheritdoc cref="LeapLanguageModel.ContinueAsync(GenerationState, GenerationOptions, CancellationToken)"/>
+    public IAsyncEnumerable<GeneratedToken> ContinueAsync(GenerationState state, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.ContinueAsync(state, options, cancellationToken);
+
+    /// <inheritdoc cref="LeapLanguageModel.GenerateTextAsync(string, GenerationOptions, CancellationToken)"/>
+    public IAsyncEnumerable<string> GenerateTextAsync(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+        Model.GenerateTextAsync(prompt, options, cancellationToken);
+
+    /// <inheritdoc cref="LeapLanguageModel.CreateGenerationState(string, PositionPolicy)"/>
+    public GenerationState CreateGenerationState(string prompt = "", PositionPolicy positionPolicy = PositionPolicy.Throw) =>
+        Model.CreateGenerationState(prompt, positionPolicy);
+
+    /// <inheritdoc cref="LeapLanguageModel.LoadGenerationState(Stream)"/>
+    public GenerationState LoadGenerationState(Stream stream) => Model.LoadGenerationState(stream);
+
+    /// <inheritdoc cref="LeapLanguageModel.Explain(string)"/>
+    public FocusReport Explain(string text) => Model.Explain(text);
+
+    /// <inheritdoc cref="LeapLanguageModel.Explain(string, string)"/>
+    public FocusReport Explain(string prompt, string continuation) => Model.Explain(prompt, continuation);
+
     /// <summary>Writes the model to a folder in the layout of Hugging Face: <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's
     /// files.</summary>
     /// <param name="folder">The folder, made when absent; files of those names in it are replaced once the new ones are complete.</param>
@@ -253,6 +275,9 @@ public sealed partial class LeapLanguageModelTransformer : ITransformer, IDispos
                 target.Write(ModelFileNames.Recipe, stream => SettingsJson.Write(stream, RecipeVersion, Recipe));
         });
     }
+
+    /// <summary>Scores rows of token ids, as the columns are scored.</summary>
+    internal TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows) => _evaluator.Score(rows);
 
     private LanguageModelMetrics EvaluateTexts(
         IEnumerable<ReadOnlyMemory<char>> texts, EvaluationOptions options, CancellationToken cancellationToken)

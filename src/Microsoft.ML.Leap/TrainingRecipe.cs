@@ -6,6 +6,10 @@ namespace Microsoft.ML.Leap;
 /// options gave it, or as the amount of text suggests. Immutable, and therefore thread-safe.</summary>
 public sealed record TrainingRecipe
 {
+    // Shorter than the original's: a row of text is, and each row is read by itself.
+    private const int DefaultContextLength = 256;
+    private const double DefaultWarmupRatio = 0.02;
+
     // Fewer rows than that can spare none.
     private const int LeastRows = 100;
     private const double HeldOutPart = 0.03;
@@ -99,7 +103,7 @@ public sealed record TrainingRecipe
         Size size = Sizes.First(size => byteCount <= size.MaximumBytes);
         bool chooses = options.ValidationFraction is null && !hasValidationData && rowCount >= LeastRows;
         double chosenFraction = chooses ? Math.Clamp(HeldOutPart * rowCount, LeastRowsHeldOut, MostRowsHeldOut) / rowCount : 0;
-        int hiddenSize = options.HiddenSize ?? 128;
+        int hiddenSize = options.HiddenSize ?? LeapConfig.DefaultHiddenSize;
         int epochs = options.Epochs ?? size.Epochs;
         return new TrainingRecipe
         {
@@ -108,12 +112,12 @@ public sealed record TrainingRecipe
             VocabularySize = size.VocabularySize,
             HiddenSize = hiddenSize,
             LayerCount = options.LayerCount ?? options.WindowSizes?.Length ?? size.LayerCount,
-            HeadCount = options.HeadCount ?? MostHeads(hiddenSize),
-            ContextLength = options.ContextLength ?? 256,
+            HeadCount = options.HeadCount ?? ChooseHeadCount(hiddenSize),
+            ContextLength = options.ContextLength ?? DefaultContextLength,
             BatchSize = options.BatchSize ?? size.BatchSize,
             Epochs = epochs,
             LearningRate = options.LearningRate ?? size.LearningRate,
-            WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : 0.02),
+            WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : DefaultWarmupRatio),
             Dropout = options.Dropout ?? 0,
             TargetSmoothing = options.TargetSmoothing ?? size.TargetSmoothing,
             MemoryMegabytes = options.MemoryMegabytes ?? 64,
@@ -136,10 +140,35 @@ public sealed record TrainingRecipe
         return this with { Epochs = epochs, EarlyStoppingPatience = chosePatience ? ChoosePatience(epochs) : EarlyStoppingPatience };
     }
 
+    /// <summary>Gives a copy of the options in which none is open that the recipe decides.</summary>
+    /// <param name="options">The options that it was chosen for.</param>
+    internal LeapLanguageModelTrainer.Options Fill(LeapLanguageModelTrainer.Options options)
+    {
+        LeapLanguageModelTrainer.Options filled = options.Copy();
+        filled.HiddenSize = HiddenSize;
+        filled.LayerCount = LayerCount;
+        filled.HeadCount = HeadCount;
+        filled.ContextLength = ContextLength;
+        filled.BatchSize = BatchSize;
+        filled.Epochs = Epochs;
+        filled.LearningRate = LearningRate;
+        filled.WarmupRatio = WarmupRatio;
+        filled.Dropout = Dropout;
+        filled.TargetSmoothing = TargetSmoothing;
+        filled.EarlyStoppingPatience = EarlyStoppingPatience;
+        return filled;
+    }
+
     private static int ChoosePatience(int epochs) => Math.Max(LeastPatience, epochs / PatienceShare);
 
-    // 4 where they fit, with at least 2 values each.
-    private static int MostHeads(int hiddenSize) => hiddenSize >= 8 && hiddenSize % 4 == 0 ? 4 : hiddenSize >= 4 && hiddenSize % 2 == 0 ? 2 : 1;
+    // As many as fit, halved until they do, with at least 2 values each.
+    private static int ChooseHeadCount(int hiddenSize)
+    {
+        int heads = LeapConfig.DefaultHeadCount;
+        while (heads > 1 && (hiddenSize % heads != 0 || hiddenSize / heads < 2))
+            heads /= 2;
+        return heads;
+    }
 
     private sealed record Size(
         long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate, double TargetSmoothing);

@@ -160,7 +160,7 @@ public class LeapLanguageModelTrainerTests
         options.FocusWeightsColumnName = "FocusWeights";
         LeapLanguageModelTrainer trainer = context.Leap().LanguageModel(options);
 
-        SchemaShape promised = trainer.GetOutputSchema(ShapeOf(data));
+        SchemaShape promised = trainer.GetOutputSchema(GetShape(data));
         using LeapLanguageModelTransformer model = trainer.Fit(data);
         DataViewSchema delivered = model.GetOutputSchema(data.Schema);
 
@@ -194,9 +194,9 @@ public class LeapLanguageModelTrainerTests
     public void GetOutputSchema_ColumnMissing_IsRefusedAsByFit()
     {
         var context = new MLContext(1);
-        SchemaShape shape = ShapeOf(context.Data.LoadFromEnumerable([new { Words = "a" }]));
+        SchemaShape shape = GetShape(context.Data.LoadFromEnumerable([new { Words = "a" }]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => context.Leap().LanguageModel().GetOutputSchema(shape));
-        SchemaShape numbers = ShapeOf(context.Data.LoadFromEnumerable([new { Text = 1f }]));
+        SchemaShape numbers = GetShape(context.Data.LoadFromEnumerable([new { Text = 1f }]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => context.Leap().LanguageModel().GetOutputSchema(numbers));
     }
 
@@ -290,6 +290,6 @@ public class LeapLanguageModelTrainerTests
     }
 
     // ML.NET's own way from a schema to its shape is internal.
-    private static SchemaShape ShapeOf(IDataView data) => (SchemaShape)typeof(SchemaShape)
+    private static SchemaShape GetShape(IDataView data) => (SchemaShape)typeof(SchemaShape)
         .GetMethod("Create", BindingFlags.NonPublic | BindingFlags.Static)!.Invoke(null, [data.Schema])!;
 }

@@ -23,7 +23,7 @@ internal static class ProgramProcess
     /// <inheritdoc cref="Run"/>
     public static (int ExitCode, string Output, string Errors) RunAny(string name, string input, params string[] arguments)
     {
-        var start = new ProcessStartInfo(HostPath(), [PathOf(name), .. arguments])
+        var start = new ProcessStartInfo(HostPath(), [GetPath(name), .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -39,7 +39,7 @@ internal static class ProgramProcess
     }
 
     // Written by the project file.
-    public static string PathOf(string name) => Path.GetFullPath(Path.Combine(
+    public static string GetPath(string name) => Path.GetFullPath(Path.Combine(
         AppContext.BaseDirectory,
         typeof(ProgramProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
             .Single(fact => fact.Key == $"{name}.Path").Value!));

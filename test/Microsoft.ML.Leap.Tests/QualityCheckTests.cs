@@ -7,7 +7,7 @@ public class QualityCheckTests
     private static readonly BaselineScore Counted = new(-100 * Math.Log(50), -100 * Math.Log(20), 100);
 
     [TestMethod]
-    public void Warning_OfModelBetterThanCounting_IsNone() => Assert.IsNull(Warning(19, History(1000)));
+    public void GetWarning_OfModelBetterThanCounting_IsNone() => Assert.IsNull(Warning(19, History(1000)));
 
     [TestMethod]
     [DataRow(20.5, 50, 1000, 2e-3, "bigram", "Epochs")]
@@ -15,7 +15,7 @@ public class QualityCheckTests
     [DataRow(30, 1000, 1000, 2e-3, "bigram", "more text")]
     [DataRow(30, 1000, 1000, 1e-5, "bigram", "higher LearningRate")]
     [DataRow(30, 1000, 200, 2e-3, "bigram", "by heart")]
-    public void Warning_OfModelThatCountingBeats_NamesTheRivalAndTheRemedy(
+    public void GetWarning_OfModelThatCountingBeats_NamesTheRivalAndTheRemedy(
         double perplexity, int steps, int bestStep, double learningRate, string rival, string remedy)
     {
         string warning = Warning(perplexity, History(steps, Math.Min(bestStep, steps)), learningRate)!;
@@ -24,7 +24,7 @@ public class QualityCheckTests
     }
 
     [TestMethod]
-    public void Warning_OfDivergedRun_SaysSo() => StringAssert.Contains(Warning(10, History(1000, trainingLoss: 51))!, "diverged");
+    public void GetWarning_OfDivergedRun_SaysSo() => StringAssert.Contains(Warning(10, History(1000, trainingLoss: 51))!, "diverged");
 
     [TestMethod]
     [DataRow(10.0, "diverged")]
@@ -63,7 +63,7 @@ public class QualityCheckTests
     private static string? Warning(double perplexity, TrainingHistory history, double learningRate = 2e-3)
     {
         var options = new LeapLanguageModelTrainer.Options { LearningRate = learningRate };
-        return QualityCheck.Warning(perplexity, Counted, history, TrainingRecipe.Choose(options, 1000, 50_000, hasValidationData: false), 8192);
+        return QualityCheck.GetWarning(perplexity, Counted, history, TrainingRecipe.Choose(options, 1000, 50_000, hasValidationData: false), 8192);
     }
 
     private static TrainingHistory History(long steps, long? bestStep = null, double trainingLoss = 3) => new(

@@ -113,15 +113,15 @@ internal sealed class NaiveLeapStep : IDisposable
     private readonly Parameter[] _weights;
     private readonly optim.Optimizer _optimizer;
     private readonly TokenBlocks _blocks;
-    private readonly TrainingSettings _settings;
+    private readonly double _maximumGradientNorm;
 
-    public NaiveLeapStep(NaiveLeapModel model, TokenBlocks blocks, TrainingSettings settings)
+    public NaiveLeapStep(NaiveLeapModel model, TokenBlocks blocks, LeapLanguageModelTrainer.Options options)
     {
         _model = model;
         _blocks = blocks;
-        _settings = settings;
+        _maximumGradientNorm = options.MaximumGradientNorm;
         _weights = [.. model.parameters()];
-        _optimizer = optim.AdamW(_weights, settings.LearningRate, settings.Beta1, settings.Beta2, weight_decay: settings.WeightDecay);
+        _optimizer = optim.AdamW(_weights, options.LearningRate!.Value, options.Beta1, options.Beta2, weight_decay: options.WeightDecay);
     }
 
     /// <summary>Takes the step and returns its loss.</summary>
@@ -133,7 +133,7 @@ internal sealed class NaiveLeapStep : IDisposable
         Tensor logits = _model.call(inputs);
         Tensor loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten());
         loss.backward();
-        nn.utils.clip_grad_norm_(_weights, _settings.MaximumGradientNorm);
+        nn.utils.clip_grad_norm_(_weights, _maximumGradientNorm);
         _optimizer.step();
         return loss.item<float>();
     }

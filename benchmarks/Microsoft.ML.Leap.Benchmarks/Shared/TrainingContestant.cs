@@ -8,11 +8,11 @@ namespace Microsoft.ML.Leap.Benchmarks;
 /// <summary>The sizes and the precision of a training benchmark; by default the sizes of the original project's experiment.</summary>
 internal sealed record TrainingShape
 {
-    public int LayerCount { get; init; } = 6;
-    public int HiddenSize { get; init; } = 128;
-    public int HeadCount { get; init; } = 4;
-    public int ContextLength { get; init; } = 2048;
-    public int VocabularySize { get; init; } = 32100;
+    public int LayerCount { get; init; } = LeapConfig.DefaultLayerCount;
+    public int HiddenSize { get; init; } = LeapConfig.DefaultHiddenSize;
+    public int HeadCount { get; init; } = LeapConfig.DefaultHeadCount;
+    public int ContextLength { get; init; } = LeapConfig.DefaultContextLength;
+    public int VocabularySize { get; init; } = LeapConfig.DefaultVocabularySize;
     public int BatchSize { get; init; } = 2;
 
     /// <summary>Gets whether LEAP's and GPT-2's matrix products are in bfloat16.</summary>
@@ -27,25 +27,18 @@ internal sealed record TrainingShape
     /// <summary>Gets the network's shape.</summary>
     public LeapConfig Config => new(VocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount);
 
-    /// <summary>Gets the trainer's settings: the public defaults, for steps of one batch.</summary>
-    public TrainingSettings Settings => new()
+    /// <summary>Gets the trainer's options for steps of one batch, at the original's learning rate.</summary>
+    public LeapLanguageModelTrainer.Options TrainerOptions => new()
     {
-        Epochs = 1,
-        BatchSize = BatchSize,
         LearningRate = 5e-4,
-        Beta1 = 0.9,
-        Beta2 = 0.999,
-        WeightDecay = 0.01,
-        MaximumGradientNorm = 1,
-        UsesBFloat16 = UsesBFloat16,
-        Seed = 1,
+        Precision = UsesBFloat16 ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32,
     };
 
     /// <summary>Chooses the precision as the trainer does by itself.</summary>
     public TrainingShape WithPrecisionOfThisMachine()
     {
         NativeBackend.EnsureLoaded();
-        return this with { UsesBFloat16 = PrecisionSelector.UsesBFloat16(TrainingPrecision.Auto, TorchSharp.torch.CPU, HiddenSize) };
+        return this with { UsesBFloat16 = PrecisionSelector.Choose(TrainingPrecision.Auto, CPU, HiddenSize) == TrainingPrecision.BFloat16 };
     }
 
     /// <summary>Makes random tokens for so many steps' blocks.</summary>
@@ -155,10 +148,10 @@ internal sealed class TrainingContestant : IDisposable
     private static TrainingContestant CreateFromLibrary(TrainingShape shape, LanguageModelNetwork model)
     {
         model.train();
-        TrainingSettings settings = shape.Settings;
+        LeapLanguageModelTrainer.Options options = shape.TrainerOptions;
         TokenBlocks blocks = shape.Blocks(StepsOfBlocks);
-        var step = new TrainingStep(model, blocks, settings);
-        return new TrainingContestant(blocks, shape, batch => RequireTaken(step.Run([batch], settings.LearningRate, seed: 1)), step, model);
+        var step = new TrainingStep(model, blocks, options);
+        return new TrainingContestant(blocks, shape, batch => RequireTaken(step.Run([batch], options.LearningRate!.Value, seed: 1)), step, model);
     }
 
     private static TrainingContestant CreateNaiveLeap(TrainingShape shape)
@@ -166,7 +159,7 @@ internal sealed class TrainingContestant : IDisposable
         var model = new NaiveLeapModel(shape.Config);
         model.train();
         TokenBlocks blocks = shape.Blocks(StepsOfBlocks);
-        var step = new NaiveLeapStep(model, blocks, shape.Settings);
+        var step = new NaiveLeapStep(model, blocks, shape.TrainerOptions);
         return new TrainingContestant(blocks, shape, batch => step.Run(batch), step, model);
     }
 

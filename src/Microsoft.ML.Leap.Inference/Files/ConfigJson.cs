@@ -15,9 +15,6 @@ internal static class ConfigJson
     private const int MaximumHiddenSize = 1 << 20;
     private const int MaximumLayerCount = 1 << 12;
 
-    // The original's default, the size of T5's vocabulary.
-    private const int DefaultVocabularySize = 32_100;
-
     private static readonly JsonWriterOptions _indented = new() { Indented = true, NewLine = "\n" };
 
     private static readonly JsonDocumentOptions _strict = new() { AllowDuplicateProperties = false };
@@ -76,7 +73,7 @@ internal static class ConfigJson
         if (modelType != ModelType)
             throw json.Fault("model_type", $"\"{ModelType}\"", $"\"{modelType}\"");
 
-        int contextLength = json.Integer("n_positions", 2048);
+        int contextLength = json.Integer("n_positions", LeapConfig.DefaultContextLength);
         bool useLocalAttention = json.Boolean("use_local_att", true);
         int[]? windows = json.IntegersOrNull("window_sizes", MaximumLayerCount);
 
@@ -84,16 +81,16 @@ internal static class ConfigJson
         if (!useLocalAttention && windows is not null && windows.All(window => window >= contextLength))
             windows = null;
         return new LeapConfig(
-            json.Integer("vocab_size", DefaultVocabularySize),
-            json.Integer("hidden_size", 128, MaximumHiddenSize),
+            json.Integer("vocab_size", LeapConfig.DefaultVocabularySize),
+            json.Integer("hidden_size", LeapConfig.DefaultHiddenSize, MaximumHiddenSize),
             contextLength,
-            json.Integer("n_layer", 6, MaximumLayerCount),
-            json.Integer("n_heads", 4),
+            json.Integer("n_layer", LeapConfig.DefaultLayerCount, MaximumLayerCount),
+            json.Integer("n_heads", LeapConfig.DefaultHeadCount),
             useLocalAttention,
             windows,
-            json.Number("rescale_value", 8),
-            json.Number("hidden_dropout_prob", 0.1),
-            json.Number("initializer_range", 0.02),
+            json.Number("rescale_value", LeapConfig.DefaultRescaleValue),
+            json.Number("hidden_dropout_prob", LeapConfig.DefaultDropout),
+            json.Number("initializer_range", LeapConfig.DefaultInitializerRange),
             json.Boolean("use_position_embeddings", true));
     }
 }

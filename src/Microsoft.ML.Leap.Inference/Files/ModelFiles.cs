@@ -37,3 +37,157 @@ internal interface IModelTarget
     /// <summary>Creates a file, lets <paramref name="write"/> fill it, and closes it. A name is written once.</summary>
     void Write(string name, Action<Stream> write);
 }
+
+/// <summary>A model in a folder, in the layout of Hugging Face.</summary>
+internal static class ModelFolder
+{
+    /// <summary>Saves a model: all files under temporary names first, then all renamed. Whatever interrupts the writing, the model
+    /// that was in the folder before is still there, whole, and no file with a final name is ever half-written.</summary>
+    /// <param name="folder">Created where it is missing. Files of other names are left alone.</param>
+    /// <param name="save">Writes the files.</param>
+    public static void Save(string folder, Action<IModelTarget> save)
+    {
+        Directory.CreateDirectory(folder);
+        var target = new Target(folder);
+        try
+        {
+            save(target);
+            target.Commit();
+        }
+        finally
+        {
+            target.DeleteTemporaries();
+        }
+    }
+
+    /// <summary>Loads a model.</summary>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">A needed file is missing.</exception>
+    /// <exception cref="FormatException">A file is corrupt.</exception>
+    public static T Load<T>(string folder, Func<IModelSource, T> load)
+    {
+        if (!Directory.Exists(folder))
+            throw new DirectoryNotFoundException($"There is no folder '{folder}' to load a model from.");
+        return load(new Source(folder));
+    }
+
+    private static string GetPath(string folder, string name)
+    {
+        if (name.Length == 0 || name != Path.GetFileName(name))
+            throw new ArgumentException($"Expected the name of a file, but got '{name}'.", nameof(name));
+        return Path.Combine(folder, name);
+    }
+
+    private sealed class Target(string folder) : IModelTarget
+    {
+        private readonly Dictionary<string, string> _temporaries = new(StringComparer.Ordinal);
+
+        public void Write(string name, Action<Stream> write)
+        {
+            string path = GetPath(folder, name);
+            string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+            _temporaries.Add(path, temporary);
+            using FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write);
+            write(stream);
+            stream.Flush(flushToDisk: true);
+        }
+
+        public void Commit()
+        {
+            foreach ((string path, string temporary) in _temporaries)
+                File.Move(temporary, path, overwrite: true);
+
+            // A model without a memory must not take over that of the model before it.
+            if (!_temporaries.ContainsKey(GetPath(folder, ModelFileNames.Memory)))
+                File.Delete(GetPath(folder, ModelFileNames.Memory));
+            _temporaries.Clear();
+        }
+
+        public void DeleteTemporaries()
+        {
+            foreach (string temporary in _temporaries.Values)
+                File.Delete(temporary);
+        }
+    }
+
+    private sealed class Source(string folder) : IModelSource
+    {
+        public bool Contains(string name) => File.Exists(GetPath(folder, name));
+
+        public T Read<T>(string name, Func<Stream, T> read)
+        {
+            string path = GetPath(folder, name);
+            if (!File.Exists(path))
+                throw new FileNotFoundException($"The model in folder '{folder}' lacks the file '{name}'.", path);
+            using FileStream stream = File.OpenRead(path);
+            return read(stream);
+        }
+    }
+}
+
+/// <summary>Reads from streams whose claimed length is not to be trusted: memory grows only as bytes arrive, and an early
+/// end or an undecodable stream is a <see cref="FormatException"/>.</summary>
+internal static class BoundedReader
+{
+    private const int FirstBuffer = 1 << 16;
+
+    /// <summary>Reads exactly <paramref name="count"/> bytes.</summary>
+    /// <exception cref="FormatException">The stream ends before, or cannot be decompressed.</exception>
+    public static byte[] ReadBytes(Stream stream, int count, string source)
+    {
+        byte[] buffer = new byte[Math.Min(count, FirstBuffer)];
+        int filled = 0;
+        while (true)
+        {
+            ReadExactly(stream, buffer.AsSpan(filled), source);
+            filled = buffer.Length;
+            if (filled == count)
+                return buffer;
+            Array.Resize(ref buffer, (int)Math.Min(count, filled * 2L));
+        }
+    }
+
+    /// <summary>Reads a small file whole.</summary>
+    /// <exception cref="FormatException">The stream is longer than <paramref name="maximum"/>, or cannot be decompressed.</exception>
+    public static byte[] ReadAll(Stream stream, int maximum, string source)
+    {
+        using var buffer = new MemoryStream();
+        byte[] chunk = new byte[Math.Min(maximum, FirstBuffer)];
+        try
+        {
+            for (int read = stream.Read(chunk); read > 0; read = stream.Read(chunk))
+            {
+                if (buffer.Length + read > maximum)
+                    throw new FormatException($"{source}: the file must have at most {maximum} bytes, but has more.");
+                buffer.Write(chunk, 0, read);
+            }
+        }
+        catch (InvalidDataException e)
+        {
+            throw Corrupt(source, e);
+        }
+
+        return buffer.ToArray();
+    }
+
+    /// <summary>Fills <paramref name="destination"/>.</summary>
+    /// <exception cref="FormatException">The stream ends before, or cannot be decompressed.</exception>
+    public static void ReadExactly(Stream stream, Span<byte> destination, string source)
+    {
+        try
+        {
+            stream.ReadExactly(destination);
+        }
+        catch (EndOfStreamException e)
+        {
+            throw new FormatException($"{source}: the file is truncated.", e);
+        }
+        catch (InvalidDataException e)
+        {
+            throw Corrupt(source, e);
+        }
+    }
+
+    private static FormatException Corrupt(string source, InvalidDataException e) =>
+        new($"{source}: the file is corrupt: {e.Message}", e);
+}

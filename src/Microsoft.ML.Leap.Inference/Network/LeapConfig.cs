@@ -7,6 +7,16 @@ namespace Microsoft.ML.Leap;
 /// <see cref="ParameterCount"/>.</remarks>
 public sealed class LeapConfig
 {
+    // The original's defaults: of the constructor, of keys that a config.json leaves out, and of training where no other suits it better.
+    internal const int DefaultVocabularySize = 32_100;
+    internal const int DefaultHiddenSize = 128;
+    internal const int DefaultContextLength = 2048;
+    internal const int DefaultLayerCount = 6;
+    internal const int DefaultHeadCount = 4;
+    internal const double DefaultRescaleValue = 8;
+    internal const double DefaultDropout = 0.1;
+    internal const double DefaultInitializerRange = 0.02;
+
     internal const double MaximumRescaleValue = 30;
     internal const double MaximumFocusLogit = 60;
 
@@ -28,15 +38,15 @@ public sealed class LeapConfig
     /// <exception cref="ArgumentException">Values do not fit together.</exception>
     public LeapConfig(
         int vocabularySize,
-        int hiddenSize = 128,
-        int contextLength = 2048,
-        int layerCount = 6,
-        int headCount = 4,
+        int hiddenSize = DefaultHiddenSize,
+        int contextLength = DefaultContextLength,
+        int layerCount = DefaultLayerCount,
+        int headCount = DefaultHeadCount,
         bool useLocalAttention = true,
         IReadOnlyList<int>? windowSizes = null,
-        double rescaleValue = 8,
-        double dropout = 0.1,
-        double initializerRange = 0.02,
+        double rescaleValue = DefaultRescaleValue,
+        double dropout = DefaultDropout,
+        double initializerRange = DefaultInitializerRange,
         bool usePositionEmbeddings = true)
     {
         RequirePositive(vocabularySize, nameof(vocabularySize));

@@ -84,7 +84,7 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
     private float Gate(TValue* Q, TValue* dQ, long saved, long place)
     {
         float* M = _memory.Means + saved * _rows.RowSize;
-        float* factors = FactorsOf(_shape.MeanMask, place);
+        float* factors = GetFactors(_shape.MeanMask, place);
         float* dropped = _rows[Dropped];
         float* dOut = _rows.Read<float, Float32Row>(_memory.Output + place, OutputGradient);
         float* q = _rows.Read<TValue, TFormat>(Q, Input);
@@ -131,7 +131,7 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
         int d = _shape.HiddenSize;
         float* c1 = _rows[C1];
         float* c2 = _rows[C2];
-        float* factors = FactorsOf(_shape.FocusMask, place);
+        float* factors = GetFactors(_shape.FocusMask, place);
         float deviation1 = Center(F1, c1);
         float deviation2 = Center(F1 + d, c2);
         float inverse1 = 1 / (deviation1 + LeapShape.Epsilon);
@@ -165,6 +165,6 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
         _rows.StoreBack<TValue, TFormat>(written, gradient);
     }
 
-    private float* FactorsOf(NoiseMask? mask, long place) =>
+    private float* GetFactors(NoiseMask? mask, long place) =>
         mask is NoiseMask given ? _rows.Factors(given, place, Factors) : _rows[Ones];
 }

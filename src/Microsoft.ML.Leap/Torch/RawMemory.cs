@@ -20,8 +20,6 @@ internal static unsafe class RawMemory
 
     public static long* Integers(Tensor x) => (long*)First(x, ScalarType.Int64);
 
-    public static bool* Booleans(Tensor x) => (bool*)First(x, ScalarType.Bool);
-
     private static void* First(Tensor x, ScalarType type)
     {
         if (x.dtype != type || x.device_type != DeviceType.CPU || !x.is_contiguous())

@@ -82,14 +82,6 @@ internal static class TensorFiles
             RequireFits(info, getDestination(info));
     }
 
-    /// <summary>Writes a file, each tensor once.</summary>
-    /// <exception cref="ArgumentException">A name is given twice or is the format's own, or a tensor's type is not in the format.</exception>
-    public static void Save(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors)
-    {
-        using FileStream stream = File.Create(path);
-        Write(stream, tensors);
-    }
-
     /// <summary>Writes tensors on any device, contiguous or not, each once, in pieces.</summary>
     /// <exception cref="ArgumentException">A name is given twice or is the format's own, or a tensor's type is not in the format.</exception>
     public static void Write(Stream stream, IEnumerable<KeyValuePair<string, Tensor>> tensors)

@@ -16,14 +16,14 @@ internal sealed class AdamWOptimizer : IDisposable
     private readonly double _beta2;
     private readonly double _weightDecay;
 
-    public AdamWOptimizer(IReadOnlyList<(string Name, Parameter Weight)> weights, TrainingSettings settings)
+    public AdamWOptimizer(IReadOnlyList<(string Name, Parameter Weight)> weights, TrainingOptions options)
     {
-        _beta1 = settings.Beta1;
-        _beta2 = settings.Beta2;
-        _weightDecay = settings.WeightDecay;
+        _beta1 = options.Beta1;
+        _beta2 = options.Beta2;
+        _weightDecay = options.WeightDecay;
         using DisposeScope scope = NewDisposeScope();
         using var noGradients = no_grad();
-        _slots = [.. weights.Select(entry => new Slot(entry.Name, entry.Weight, settings.DecayAllWeights || IsMatrix(entry.Name, entry.Weight)))];
+        _slots = [.. weights.Select(entry => new Slot(entry.Name, entry.Weight, options.DecayAllWeights || IsMatrix(entry.Name, entry.Weight)))];
     }
 
     /// <summary>Gets or sets the steps taken.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using TorchSharp;
@@ -11,43 +12,30 @@ internal static class RunFingerprint
 {
     private const int BlocksAtOnce = 64;
 
-    public static Dictionary<string, string> Compute(LeapConfig config, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
+    // How long a run may take and what it leaves behind. A new option counts, unless it stands here: a needless refusal is seen, a resumed
+    // run that differs is not.
+    private static readonly HashSet<string> OptionsThatDecideNoStep =
+    [
+        nameof(TrainingOptions.TimeBudget), nameof(TrainingOptions.MaximumSkippedSteps), nameof(TrainingOptions.CheckpointFolder),
+        nameof(TrainingOptions.CheckpointInterval), nameof(TrainingOptions.KeptCheckpoints), nameof(TrainingOptions.Resume),
+        nameof(TrainingOptions.Progress), nameof(TrainingOptions.CancellationToken), nameof(TrainingOptions.OnCancel),
+    ];
+
+    /// <summary>Describes a run.</summary>
+    /// <param name="config">The network.</param>
+    /// <param name="training">The training texts.</param>
+    /// <param name="validation">The validation texts; null for none.</param>
+    /// <param name="options">The options, with none left open.</param>
+    public static Dictionary<string, string> Compute(LeapConfig config, TokenBlocks training, TokenBlocks? validation, TrainingOptions options)
     {
-        FormattableString[] numbers =
-        [
-            $"Epochs={settings.Epochs}",
-            $"MaximumSteps={settings.MaximumSteps}",
-            $"BatchSize={settings.BatchSize}",
-            $"GradientAccumulation={settings.GradientAccumulation}",
-            $"Precision={(settings.UsesBFloat16 ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32)}",
-            $"LearningRate={settings.LearningRate}",
-            $"Schedule={settings.Schedule}",
-            $"WarmupSteps={settings.WarmupSteps}",
-            $"WarmupRatio={settings.WarmupRatio}",
-            $"Beta1={settings.Beta1}",
-            $"Beta2={settings.Beta2}",
-            $"WeightDecay={settings.WeightDecay}",
-            $"DecayAllWeights={settings.DecayAllWeights}",
-            $"TargetSmoothing={settings.SmoothedTargets?.Weight ?? 0}",
-            $"MaximumGradientNorm={settings.MaximumGradientNorm}",
-            $"EvaluationInterval={settings.EvaluationInterval}",
-            $"KeepBestModel={settings.KeepBestModel}",
-            $"EarlyStoppingPatience={settings.EarlyStoppingPatience}",
-            $"EarlyStoppingImprovement={settings.EarlyStoppingImprovement}",
-            $"Seed={settings.Seed}",
-        ];
         var entries = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["network"] = Describe(config),
             ["training data"] = Describe(training),
             ["validation data"] = validation is null ? "none" : Describe(validation),
         };
-        foreach (FormattableString number in numbers)
-        {
-            string[] parts = number.ToString(CultureInfo.InvariantCulture).Split('=', 2);
-            entries[parts[0]] = parts[1].Length == 0 ? "not set" : parts[1];
-        }
-
+        foreach (FieldInfo option in typeof(TrainingOptions).GetFields().Where(field => !OptionsThatDecideNoStep.Contains(field.Name)))
+            entries[option.Name] = Convert.ToString(option.GetValue(options), CultureInfo.InvariantCulture) is { Length: > 0 } value ? value : "not set";
         return entries;
     }
 

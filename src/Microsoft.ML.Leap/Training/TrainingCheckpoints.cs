@@ -16,21 +16,21 @@ internal sealed class TrainingCheckpoints
 
     private const int Version = 1;
 
-    private readonly CheckpointSettings _settings;
+    private readonly TrainingOptions _options;
     private readonly CheckpointFolder _folder;
     private readonly Dictionary<string, string> _fingerprint;
     private readonly Stopwatch _sinceLast = Stopwatch.StartNew();
 
     /// <exception cref="InvalidOperationException">The folder holds checkpoints, and the run is not to go on from them.</exception>
-    public TrainingCheckpoints(CheckpointSettings settings, Dictionary<string, string> fingerprint)
+    public TrainingCheckpoints(TrainingOptions options, Dictionary<string, string> fingerprint)
     {
-        _settings = settings;
-        _folder = new CheckpointFolder(settings.Folder);
+        _options = options;
+        _folder = new CheckpointFolder(options.CheckpointFolder!);
         _fingerprint = fingerprint;
-        if (!settings.Resume && _folder.Steps.Count > 0)
+        if (!options.Resume && _folder.Steps.Count > 0)
         {
             throw new InvalidOperationException(
-                $"The folder '{settings.Folder}' already holds checkpoints. Set Resume to go on from them, or name another CheckpointFolder.");
+                $"The folder '{options.CheckpointFolder}' already holds checkpoints. Set Resume to go on from them, or name another CheckpointFolder.");
         }
     }
 
@@ -41,7 +41,7 @@ internal sealed class TrainingCheckpoints
     {
         if (_folder.Steps.Count == 0)
             return null;
-        string path = _folder.PathOf(_folder.Steps[^1]);
+        string path = _folder.GetPath(_folder.Steps[^1]);
         Content content = Load(path, source => source.Read(StateFile, stream => SettingsJson.Read<Content>(stream, Version, StateFile)));
         if (content.State.Step != _folder.Steps[^1])
             throw new FormatException($"{StateFile}: the checkpoint '{path}' holds the state of step {content.State.Step}.");
@@ -53,27 +53,27 @@ internal sealed class TrainingCheckpoints
     /// <exception cref="FormatException">It is corrupt.</exception>
     public void ReadRest(TrainingState state, LanguageModelNetwork model, AdamWOptimizer optimizer, BestWeights best, List<TrainingRecord> records)
     {
-        string path = _folder.PathOf(state.Step);
+        string path = _folder.GetPath(state.Step);
         ReadWeights(path, model.Weights.ToDictionary(entry => entry.Name, entry => (Tensor)entry.Weight));
         Load(path, source => source.Read(OptimizerFile, stream => ReadOptimizer(stream, optimizer)));
         records.AddRange(Load(path, source => source.Read(HistoryCsv.FileName, HistoryCsv.Read)));
         optimizer.StepCount = state.Step - state.SkippedSteps;
-        if (state.BestStep is long bestStep && Directory.Exists(_folder.PathOf(bestStep)))
-            ReadWeights(_folder.PathOf(bestStep), best.Tensors);
+        if (state.BestStep is long bestStep && Directory.Exists(_folder.GetPath(bestStep)))
+            ReadWeights(_folder.GetPath(bestStep), best.Tensors);
     }
 
-    public bool IsDue(TrainingState state, long stepsPerEpoch) => _settings.Interval.IsDue(state.Step, stepsPerEpoch, _sinceLast.Elapsed);
+    public bool IsDue(TrainingState state, long stepsPerEpoch) => _options.CheckpointInterval.IsDue(state.Step, stepsPerEpoch, _sinceLast.Elapsed);
 
-    public void Save(TrainingState state, AdamWOptimizer optimizer, IReadOnlyList<TrainingRecord> records)
+    public void Save(TrainingState state, AdamWOptimizer optimizer, IReadOnlyList<TrainingRecord> records, Action<IModelTarget> writeModel)
     {
         _folder.Write(state.Step, target =>
         {
-            _settings.WriteModel(target);
+            writeModel(target);
             target.Write(OptimizerFile, stream => TensorFiles.Write(stream, optimizer.State));
             target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, records));
             target.Write(StateFile, stream => SettingsJson.Write(stream, Version, new Content(state, _fingerprint)));
         });
-        _folder.Prune(_settings.Kept, state.BestStep);
+        _folder.Prune(_options.KeptCheckpoints, state.BestStep);
         _sinceLast.Restart();
     }
 
@@ -118,14 +118,14 @@ internal sealed class CheckpointFolder(string folder)
     /// <summary>Gets the steps of the checkpoints, least first.</summary>
     public IReadOnlyList<long> Steps => !Directory.Exists(folder)
         ? []
-        : [.. Directory.EnumerateDirectories(folder, Prefix + "*").Select(StepOf).OfType<long>().Order()];
+        : [.. Directory.EnumerateDirectories(folder, Prefix + "*").Select(ParseStep).OfType<long>().Order()];
 
-    public string PathOf(long step) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D10}"));
+    public string GetPath(long step) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D10}"));
 
     /// <summary>Writes the checkpoint of a step, if there is none.</summary>
     public void Write(long step, Action<IModelTarget> write)
     {
-        string path = PathOf(step);
+        string path = GetPath(step);
         if (Directory.Exists(path))
             return;
         string temporary = path + TemporarySuffix;
@@ -140,9 +140,9 @@ internal sealed class CheckpointFolder(string folder)
         foreach (long step in Steps.SkipLast(kept).Where(step => step != best))
         {
             // Renamed first: a half-deleted checkpoint must not look like a whole one.
-            string temporary = PathOf(step) + TemporarySuffix;
+            string temporary = GetPath(step) + TemporarySuffix;
             DeleteIfExists(temporary);
-            Directory.Move(PathOf(step), temporary);
+            Directory.Move(GetPath(step), temporary);
         }
 
         foreach (string temporary in Directory.EnumerateDirectories(folder, $"{Prefix}*{TemporarySuffix}").ToArray())
@@ -155,14 +155,6 @@ internal sealed class CheckpointFolder(string folder)
             Directory.Delete(path, recursive: true);
     }
 
-    private static long? StepOf(string path) =>
+    private static long? ParseStep(string path) =>
         long.TryParse(Path.GetFileName(path.AsSpan())[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? step : null;
 }
-
-/// <summary>Where and when a run writes checkpoints.</summary>
-/// <param name="Folder">The folder.</param>
-/// <param name="Interval">How often.</param>
-/// <param name="Kept">How many are kept, beside the best.</param>
-/// <param name="Resume">Whether the run goes on from the latest.</param>
-/// <param name="WriteModel">Writes the model's files: at least the weights.</param>
-internal sealed record CheckpointSettings(string Folder, TrainingInterval Interval, int Kept, bool Resume, Action<IModelTarget> WriteModel);

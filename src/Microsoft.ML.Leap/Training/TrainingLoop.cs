@@ -8,7 +8,9 @@ internal sealed class TrainingLoop : IDisposable
     private readonly LanguageModelNetwork _model;
     private readonly TokenBlocks _training;
     private readonly TokenBlocks? _validation;
-    private readonly TrainingSettings _settings;
+    private readonly TrainingOptions _options;
+    private readonly int _batchSize;
+    private readonly int _seed;
     private readonly TrainingStep _stepper;
     private readonly BestWeights _best;
     private readonly TrainingCheckpoints? _checkpoints;
@@ -21,28 +23,53 @@ internal sealed class TrainingLoop : IDisposable
     private readonly TimeForecast _forecast;
     private readonly long _stepsPerEpoch;
     private readonly long _stepCount;
+    private long? _pauseAfterSteps;
     private TokenBlock[][] _batches = [];
     private long _batchesEpoch = -1;
 
-    public TrainingLoop(LanguageModelNetwork model, TokenBlocks training, TokenBlocks? validation, TrainingSettings settings)
+    /// <summary>Prepares a run, from its latest checkpoint where it goes on from one.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="training">The training texts.</param>
+    /// <param name="validation">The validation texts; null for none.</param>
+    /// <param name="options">The options, with none left open: <see cref="TrainingRecipe.Fill"/>.</param>
+    /// <param name="smoothedTargets">What stands beside the texts' own tokens as target; null for the texts alone.</param>
+    /// <exception cref="InvalidOperationException">The checkpoint folder belongs to another run.</exception>
+    /// <exception cref="FormatException">The checkpoint is corrupt.</exception>
+    public TrainingLoop(
+        LanguageModelNetwork model, TokenBlocks training, TokenBlocks? validation, TrainingOptions options,
+        SmoothedTargets? smoothedTargets = null)
     {
         _model = model;
         _training = training;
         _validation = validation;
-        _settings = settings;
-        _checkpoints = settings.Checkpoints is not CheckpointSettings wanted
+        _options = options;
+        _batchSize = options.BatchSize!.Value;
+        _seed = options.Seed!.Value;
+        _checkpoints = options.CheckpointFolder is null
             ? null
-            : new TrainingCheckpoints(wanted, RunFingerprint.Compute(model.Config, training, validation, settings));
+            : new TrainingCheckpoints(options, RunFingerprint.Compute(model.Config, training, validation, options));
         _state = _checkpoints?.ReadState() ?? new TrainingState();
-        _stepper = new TrainingStep(model, training, settings);
+        _stepper = new TrainingStep(model, training, options, smoothedTargets);
         _best = new BestWeights(model.Weights);
-        _stepsPerEpoch = (training.BatchCount(settings.BatchSize) + settings.GradientAccumulation - 1) / settings.GradientAccumulation;
-        _stepCount = settings.MaximumSteps ?? settings.Epochs * _stepsPerEpoch;
-        _rates = new LearningRatePlan(settings, _stepCount);
-        _forecast = new TimeForecast(settings, _stepCount, training);
-        _guard = new SkippedStepGuard(settings, _state);
-        _earlyStopping = new EarlyStopping(settings, _state);
+        _stepsPerEpoch = (training.BatchCount(_batchSize) + options.GradientAccumulation - 1) / options.GradientAccumulation;
+        _stepCount = options.MaximumSteps ?? options.Epochs!.Value * _stepsPerEpoch;
+        _rates = new LearningRatePlan(options, _stepCount);
+        _forecast = new TimeForecast(options, _stepCount, training);
+        _guard = new SkippedStepGuard(options, _state);
+        _earlyStopping = new EarlyStopping(options, _state);
     }
+
+    /// <summary>Gets or sets what is told of the run.</summary>
+    public Action<string>? Inform { get; init; }
+
+    /// <summary>Gets or sets what is told of what may be wrong with it.</summary>
+    public Action<string>? Warn { get; init; }
+
+    /// <summary>Gets or sets whether the run is cancelled, beside the options' token.</summary>
+    public Func<bool>? IsHostCancelled { get; init; }
+
+    /// <summary>Gets or sets what writes the model's files to a checkpoint, at least the weights; needed with a checkpoint folder.</summary>
+    public Action<IModelTarget>? WriteModel { get; init; }
 
     /// <summary>Gets a record of each evaluation so far.</summary>
     public IReadOnlyList<TrainingRecord> Records => _records;
@@ -54,19 +81,24 @@ internal sealed class TrainingLoop : IDisposable
     public double TokensPerSecond => _state.Tokens / _state.Stepping.TotalSeconds;
 
     private bool IsOver =>
-        _state.Step >= Math.Min(_stepCount, _settings.PauseAfterSteps ?? _stepCount) || _state.IsStoppedEarly ||
-        (_settings.TimeBudget is TimeSpan budget && _state.Elapsed >= budget);
+        _state.Step >= Math.Min(_stepCount, _pauseAfterSteps ?? _stepCount) || _state.IsStoppedEarly ||
+        (_options.TimeBudget is TimeSpan budget && _state.Elapsed >= budget);
+
+    private bool IsCancelled => _options.CancellationToken.IsCancellationRequested || IsHostCancelled?.Invoke() == true;
 
     /// <summary>Trains to the end, and leaves the network in evaluation mode, with the best weights where they are kept.</summary>
+    /// <param name="pauseAfterSteps">Steps after which the run ends though its schedule goes on, so that it can be resumed from its checkpoint;
+    /// null for none.</param>
     /// <exception cref="OperationCanceledException">The run was cancelled, and is to throw then.</exception>
     /// <exception cref="InvalidOperationException">The loss is no longer a number.</exception>
-    public void Run()
+    public void Run(long? pauseAfterSteps = null)
     {
+        _pauseAfterSteps = pauseAfterSteps;
         _model.train();
         if (_state.Step > 0)
         {
             _checkpoints!.ReadRest(_state, _model, _stepper.Optimizer, _best, _records);
-            _settings.Inform?.Invoke($"The training goes on from the checkpoint of step {_state.Step} of {_stepCount}.");
+            Inform?.Invoke($"The training goes on from the checkpoint of step {_state.Step} of {_stepCount}.");
         }
 
         _watch.Start();
@@ -76,14 +108,14 @@ internal sealed class TrainingLoop : IDisposable
                 Advance();
             _guard.RequireSomeTaken();
         }
-        catch (OperationCanceledException) when (_settings.OnCancel == CancellationBehavior.ReturnBest && _settings.IsCancelled)
+        catch (OperationCanceledException) when (_options.OnCancel == CancellationBehavior.ReturnBest && IsCancelled)
         {
-            _settings.Warn?.Invoke($"The training was cancelled after step {_state.Step} of {_stepCount}; the best model so far is returned.");
+            Warn?.Invoke($"The training was cancelled after step {_state.Step} of {_stepCount}; the best model so far is returned.");
         }
 
         if (_state.IsStoppedEarly)
-            _settings.Inform?.Invoke($"The validation loss improves no more; the training ends after step {_state.Step} of {_stepCount}.");
-        if (_settings.KeepBestModel)
+            Inform?.Invoke($"The validation loss improves no more; the training ends after step {_state.Step} of {_stepCount}.");
+        if (_options.KeepBestModel)
             _best.Restore();
         _model.eval();
     }
@@ -94,31 +126,38 @@ internal sealed class TrainingLoop : IDisposable
         _best.Dispose();
     }
 
+    private void ThrowIfCancelled()
+    {
+        _options.CancellationToken.ThrowIfCancellationRequested();
+        if (IsHostCancelled?.Invoke() == true)
+            throw new OperationCanceledException("The MLContext was told to cancel.");
+    }
+
     private void Advance()
     {
-        _settings.ThrowIfCancelled();
+        ThrowIfCancelled();
         TrainingProgress progress = Step();
         TimeSpan before = _watch.Elapsed;
-        if (IsOver || _settings.EvaluationInterval.IsDue(_state.Step, _stepsPerEpoch, TimeSpan.Zero))
+        if (IsOver || _options.EvaluationInterval.IsDue(_state.Step, _stepsPerEpoch, TimeSpan.Zero))
             progress = Evaluate(progress);
-        bool isBest = _settings.KeepBestModel && _state.BestStep == _state.Step;
+        bool isBest = _options.KeepBestModel && _state.BestStep == _state.Step;
         if (_checkpoints is not null && (IsOver || isBest || _checkpoints.IsDue(_state, _stepsPerEpoch)))
-            _checkpoints.Save(_state, _stepper.Optimizer, _records);
+            _checkpoints.Save(_state, _stepper.Optimizer, _records, WriteModel!);
         _state.Elapsed += _watch.Elapsed - before;
-        _settings.Report?.Invoke(progress with { Elapsed = _state.Elapsed });
+        _options.Progress?.Invoke(progress with { Elapsed = _state.Elapsed });
     }
 
     private TrainingProgress Step()
     {
         TimeSpan before = _watch.Elapsed;
         double rate = _rates[_state.Step, _state.Elapsed];
-        StepResult result = _stepper.Run(NextBatches(), rate, RandomSeed.Derive(_settings.Seed, _state.Step));
+        StepResult result = _stepper.Run(NextBatches(), rate, RandomSeed.Derive(_seed, _state.Step));
         _state.Step++;
         _state.Elapsed += _watch.Elapsed - before;
         _state.Stepping += _watch.Elapsed - before;
         _state.Tokens += result.Tokens;
-        _forecast.Observe(_state.Step, _watch.Elapsed - before);
-        _guard.Count(result);
+        _forecast.Observe(_state.Step, _watch.Elapsed - before, Inform);
+        _guard.Count(result, Warn);
         if (result.IsTaken)
         {
             _state.LossSum += result.Loss * result.Tokens;
@@ -132,10 +171,10 @@ internal sealed class TrainingLoop : IDisposable
     {
         (long epoch, long stepInEpoch) = Math.DivRem(_state.Step, _stepsPerEpoch);
         if (epoch != _batchesEpoch)
-            _batches = _training.Shuffle(_settings.Seed, epoch, _settings.BatchSize);
+            _batches = _training.Shuffle(_seed, epoch, _batchSize);
         _batchesEpoch = epoch;
-        int start = (int)(stepInEpoch * _settings.GradientAccumulation);
-        return _batches.AsSpan(start, Math.Min(_settings.GradientAccumulation, _batches.Length - start));
+        int start = (int)(stepInEpoch * _options.GradientAccumulation);
+        return _batches.AsSpan(start, Math.Min(_options.GradientAccumulation, _batches.Length - start));
     }
 
     private TrainingProgress Evaluate(TrainingProgress progress)
@@ -160,12 +199,12 @@ internal sealed class TrainingLoop : IDisposable
 
     private double Validate(TokenBlocks validation)
     {
-        double loss = LanguageModelLoss.Evaluate(_model, validation, _settings.BatchSize, _settings.ThrowIfCancelled);
+        double loss = LanguageModelLoss.Evaluate(_model, validation, _batchSize, ThrowIfCancelled);
         if (double.IsFinite(loss) && !(loss >= _state.BestLoss))
         {
             _state.BestLoss = loss;
             _state.BestStep = _state.Step;
-            if (_settings.KeepBestModel)
+            if (_options.KeepBestModel)
                 _best.Keep();
         }
 
@@ -195,7 +234,7 @@ internal sealed class TrainingLoop : IDisposable
     private TimeSpan Remaining()
     {
         double byPace = _state.Elapsed.TotalSeconds * (_stepCount - _state.Step) / _state.Step;
-        double left = _settings.TimeBudget is TimeSpan budget ? Math.Max(0, (budget - _state.Elapsed).TotalSeconds) : double.PositiveInfinity;
+        double left = _options.TimeBudget is TimeSpan budget ? Math.Max(0, (budget - _state.Elapsed).TotalSeconds) : double.PositiveInfinity;
         return TimeSpan.FromSeconds(Math.Min(Math.Min(byPace, left), TimeSpan.MaxValue.TotalSeconds / 2));
     }
 }

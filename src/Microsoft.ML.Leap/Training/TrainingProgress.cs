@@ -75,7 +75,7 @@ internal sealed class ProgressLog(IChannel channel)
 }
 
 /// <summary>Says how long a run will take, from the speed of its first steps.</summary>
-internal sealed class TimeForecast(TrainingSettings settings, long stepCount, TokenBlocks training)
+internal sealed class TimeForecast(TrainingOptions options, long stepCount, TokenBlocks training)
 {
     // Steps that compile code and fill caches, and as many that are timed after them: few of a short run.
     private readonly int _someSteps = (int)Math.Clamp(stepCount / 40, 3, 25);
@@ -85,7 +85,8 @@ internal sealed class TimeForecast(TrainingSettings settings, long stepCount, To
     /// <summary>Takes note of a step; after the last of the first ones it tells.</summary>
     /// <param name="step">The steps done.</param>
     /// <param name="time">What the last one took.</param>
-    public void Observe(long step, TimeSpan time)
+    /// <param name="inform">What is told.</param>
+    public void Observe(long step, TimeSpan time, Action<string>? inform)
     {
         if (++_seen <= _someSteps || _times.Count == _someSteps)
             return;
@@ -94,13 +95,53 @@ internal sealed class TimeForecast(TrainingSettings settings, long stepCount, To
             return;
 
         double seconds = _times.Average(timed => timed.TotalSeconds);
-        double tokens = (double)training.TargetCount / training.BatchCount(settings.BatchSize) * settings.GradientAccumulation;
+        double tokens = (double)training.TargetCount / training.BatchCount(options.BatchSize!.Value) * options.GradientAccumulation;
         double left = (stepCount - step) * seconds;
-        double budget = settings.TimeBudget?.TotalSeconds ?? double.PositiveInfinity;
-        string limit = left > budget ? $", of which TimeBudget allows {DisplayText.Duration(settings.TimeBudget!.Value)}" : "";
-        settings.Inform?.Invoke(string.Create(
+        double budget = options.TimeBudget?.TotalSeconds ?? double.PositiveInfinity;
+        string limit = left > budget ? $", of which TimeBudget allows {DisplayText.Duration(options.TimeBudget!.Value)}" : "";
+        inform?.Invoke(string.Create(
             CultureInfo.InvariantCulture,
             $"The training will take about {DisplayText.Duration(TimeSpan.FromSeconds(Math.Min(left, TimeSpan.MaxValue.TotalSeconds / 2)))}: " +
             $"{stepCount:N0} steps of about {tokens:N0} tokens, at {tokens / seconds:N0} tokens/s, without evaluations{limit}."));
     }
+}
+
+/// <summary>Shows <see cref="TrainingProgress"/>: a bar of the steps done, and the figures of the step.</summary>
+internal sealed class ProgressDisplay : HtmlDisplay<TrainingProgress>
+{
+    private const string BarStyle = "height:.7em;border:1px solid currentColor;border-radius:.4em;overflow:hidden;margin:.3em 0";
+
+    protected override string Draw(TrainingProgress value)
+    {
+        double percent = value.StepCount > 0 ? Math.Clamp(100.0 * value.Step / value.StepCount, 0, 100) : 0;
+        string done = DisplayText.Number(Math.Floor(percent), "0");
+        return $"""
+            <div style="max-width:44em">
+            <div style="display:flex;justify-content:space-between;gap:1em"><span>{Position(value)}</span><span>{done} %</span></div>
+            <div role="progressbar" aria-label="Training" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{done}" style="{BarStyle}">
+            <div style="width:{DisplayText.Number(percent, "0.##")}%;height:100%;background:{DisplayColors.First}"></div>
+            </div>
+            <div>{Losses(value)}</div>
+            <div>{Pace(value)}</div>
+            </div>
+            """;
+    }
+
+    private static string Position(TrainingProgress value)
+    {
+        string skipped = value.SkippedSteps > 0 ? $" ({DisplayText.Count(value.SkippedSteps)} skipped)" : "";
+        return $"epoch {value.Epoch} of {value.EpochCount}, " +
+            $"step {DisplayText.Count(value.Step)} of {DisplayText.Count(value.StepCount)}{skipped}";
+    }
+
+    private static string Losses(TrainingProgress value)
+    {
+        string validation = value.ValidationLoss is double loss ? $", validation loss {DisplayText.Number(loss, "0.0000")}" : "";
+        string rate = DisplayText.Number(value.LearningRate, "0.00E+0");
+        return $"loss {DisplayText.Number(value.Loss, "0.0000")} nats a token{validation}, learning rate {rate}";
+    }
+
+    private static string Pace(TrainingProgress value) =>
+        $"gradient norm {DisplayText.Number(value.GradientNorm, "0.000")}, {DisplayText.Number(value.TokensPerSecond, "N0")} tokens/s, " +
+        $"elapsed {DisplayText.Duration(value.Elapsed)}, remaining {DisplayText.Duration(value.Remaining)}";
 }

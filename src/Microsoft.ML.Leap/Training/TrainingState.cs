@@ -1,3 +1,6 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>Where a run stands, beside weights and moments. All random numbers follow from the seed and the step.</summary>
@@ -50,5 +53,98 @@ internal static class RandomSeed
         int[] order = [.. Enumerable.Range(0, count)];
         new Random(unchecked((int)Derive(seed, -epoch))).Shuffle(order);
         return order;
+    }
+}
+
+/// <summary>Ends a run whose validation loss improves no more.</summary>
+internal sealed class EarlyStopping(TrainingOptions options, TrainingState state)
+{
+    /// <summary>Takes note of a validation loss.</summary>
+    public void Observe(double loss)
+    {
+        if (options.EarlyStoppingPatience is not int patience)
+            return;
+        if (double.IsFinite(loss) && (state.ReferenceLoss is not double reference || loss < reference - options.EarlyStoppingImprovement))
+        {
+            state.ReferenceLoss = loss;
+            state.EvaluationsWithoutImprovement = 0;
+            return;
+        }
+
+        state.EvaluationsWithoutImprovement++;
+        state.IsStoppedEarly = state.EvaluationsWithoutImprovement >= patience;
+    }
+}
+
+/// <summary>Counts and reports steps that were skipped because their loss or gradient is not finite, and stops a run that takes
+/// none any more.</summary>
+internal sealed class SkippedStepGuard(TrainingOptions options, TrainingState state)
+{
+    public void Count(StepResult result, Action<string>? warn)
+    {
+        if (result.IsTaken)
+        {
+            state.SkippedInARow = 0;
+            return;
+        }
+
+        state.SkippedSteps++;
+        state.SkippedInARow++;
+        warn?.Invoke($"Step {state.Step} is skipped: its loss is {result.Loss}, its gradient norm {result.GradientNorm}.");
+        if (state.SkippedInARow >= options.MaximumSkippedSteps)
+            throw Failure($"{state.SkippedInARow} steps in a row, up to step {state.Step}");
+    }
+
+    /// <summary>At the end of a run.</summary>
+    public void RequireSomeTaken()
+    {
+        if (state.Step > 0 && state.SkippedSteps == state.Step)
+            throw Failure($"all {state.Step} steps");
+    }
+
+    private static InvalidOperationException Failure(string steps) => new(
+        $"The training loss or its gradient is not a finite number in {steps}; the weights were not changed by them. " +
+        "Use a lower LearningRate, or a lower RescaleValue.");
+}
+
+/// <summary>A copy of a network's weights, taken where the validation loss was least.</summary>
+internal sealed class BestWeights(IReadOnlyList<(string Name, Parameter Weight)> weights) : IDisposable
+{
+    private Dictionary<string, Tensor>? _kept;
+
+    /// <summary>Gets the copy by name, to be written in place; made at the first use.</summary>
+    public IReadOnlyDictionary<string, Tensor> Tensors => _kept ??= Copy();
+
+    public void Keep()
+    {
+        using var noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        foreach ((string name, Parameter weight) in weights)
+            Tensors[name].copy_(weight);
+    }
+
+    /// <summary>Puts the copy back, if there is one.</summary>
+    public void Restore()
+    {
+        if (_kept is null)
+            return;
+        using var noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        foreach ((string name, Parameter weight) in weights)
+            weight.copy_(_kept[name]);
+    }
+
+    public void Dispose()
+    {
+        if (_kept is null)
+            return;
+        foreach (Tensor tensor in _kept.Values)
+            tensor.Dispose();
+    }
+
+    private Dictionary<string, Tensor> Copy()
+    {
+        using var scope = NewDisposeScope();
+        return weights.ToDictionary(entry => entry.Name, entry => entry.Weight.detach().clone().DetachFromDisposeScope());
     }
 }

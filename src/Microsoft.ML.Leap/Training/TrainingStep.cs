@@ -9,17 +9,20 @@ internal sealed class TrainingStep : IDisposable
 {
     private readonly LanguageModelNetwork _model;
     private readonly TokenBlocks _blocks;
-    private readonly TrainingSettings _settings;
+    private readonly SmoothedTargets? _smoothedTargets;
+    private readonly double _maximumGradientNorm;
     private readonly Parameter[] _weights;
 
-    public TrainingStep(LanguageModelNetwork model, TokenBlocks blocks, TrainingSettings settings)
+    public TrainingStep(
+        LanguageModelNetwork model, TokenBlocks blocks, TrainingOptions options, SmoothedTargets? smoothedTargets = null)
     {
         _model = model;
         _blocks = blocks;
-        _settings = settings;
-        model.TrainsInBFloat16 = settings.UsesBFloat16;
+        _smoothedTargets = smoothedTargets;
+        _maximumGradientNorm = options.MaximumGradientNorm;
+        model.TrainsInBFloat16 = options.Precision == TrainingPrecision.BFloat16;
         _weights = [.. model.Weights.Select(entry => entry.Weight)];
-        Optimizer = new AdamWOptimizer(model.Weights, settings);
+        Optimizer = new AdamWOptimizer(model.Weights, options);
     }
 
     public AdamWOptimizer Optimizer { get; }
@@ -48,7 +51,7 @@ internal sealed class TrainingStep : IDisposable
         double norm = GradientNorm();
         bool isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         if (isFinite)
-            Optimizer.Step(learningRate, norm > _settings.MaximumGradientNorm ? _settings.MaximumGradientNorm / norm : 1);
+            Optimizer.Step(learningRate, norm > _maximumGradientNorm ? _maximumGradientNorm / norm : 1);
         NativeGarbage.Collect();
         return new StepResult(loss, norm, total, isFinite);
     }
@@ -62,7 +65,7 @@ internal sealed class TrainingStep : IDisposable
     // Smoothed targets are as many as logits, all at once: beyond a limit they take turns, which changes nothing but the memory.
     private IEnumerable<TokenBlock[]> Split(TokenBlock[] batch)
     {
-        if (_settings.SmoothedTargets is null)
+        if (_smoothedTargets is null)
         {
             yield return batch;
             yield break;
@@ -102,7 +105,7 @@ internal sealed class TrainingStep : IDisposable
 
     private double Accumulate(Tensor inputs, Tensor targets, PackedDocuments? documents, double weight)
     {
-        Tensor loss = _settings.SmoothedTargets?.MeanLoss(_model, inputs, targets, documents)
+        Tensor loss = _smoothedTargets?.MeanLoss(_model, inputs, targets, documents)
             ?? LanguageModelLoss.Mean(_model, inputs, targets, documents);
         using Scalar factor = weight.ToScalar();
         loss.mul(factor).backward();

@@ -55,7 +55,7 @@ public class Gpt2ModelTests
 
         double[] actual = Doubles(model.call(ids));
 
-        var naive = new NaiveGpt2(model.Config, WeightsOf(model));
+        var naive = new NaiveGpt2(model.Config, GetWeights(model));
         double[] expected = [.. Enumerable.Range(0, 2).SelectMany(b => naive.Logits(ids[b].data<long>().ToArray()).SelectMany(row => row))];
         for (int i = 0; i < expected.Length; i++)
             Assert.AreEqual(expected[i], actual[i], 1e-4);
@@ -70,7 +70,7 @@ public class Gpt2ModelTests
         Tensor targets = Ids(1, 20, seed: 2);
         LanguageModelLoss.Mean(model, ids, targets).backward();
 
-        Dictionary<string, double[]> weights = WeightsOf(model);
+        Dictionary<string, double[]> weights = GetWeights(model);
         foreach ((string name, var weight) in model.Weights)
         {
             double[] gradient = Doubles(weight.grad!);
@@ -160,7 +160,7 @@ public class Gpt2ModelTests
         return tensor([.. Enumerable.Range(0, batch * length).Select(_ => random.NextInt64(Vocabulary))], [batch, length]);
     }
 
-    private static Dictionary<string, double[]> WeightsOf(Gpt2Model model) => model.Weights.ToDictionary(w => w.Name, w => Doubles(w.Weight));
+    private static Dictionary<string, double[]> GetWeights(Gpt2Model model) => model.Weights.ToDictionary(w => w.Name, w => Doubles(w.Weight));
 
     private static double[] Doubles(Tensor values) => values.to(ScalarType.Float64).contiguous().data<double>().ToArray();
 }

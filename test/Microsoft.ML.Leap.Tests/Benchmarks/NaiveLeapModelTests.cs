@@ -36,8 +36,7 @@ public class NaiveLeapModelTests
         model.train();
         int[] ids = [.. Enumerable.Range(0, 301).Select(i => i % 5)];
         var blocks = new StreamBlocks(ids, 150);
-        using var step = new NaiveLeapStep(
-            model, blocks, TrainingSamples.Settings(1, 2) with { LearningRate = 0.01 });
+        using var step = new NaiveLeapStep(model, blocks, TrainingSamples.Options(1, 2).With(o => o.LearningRate = 0.01));
         Dictionary<string, float[]> before = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.data<float>().ToArray());
 
         double first = step.Run([blocks[0], blocks[1]]);

@@ -96,9 +96,9 @@ public class Wikitext2RunTests
         using var folder = new TemporaryFolder();
         Wikitext2Settings settings = Settings(folder, ModelChoice.Gpt2) with { Epochs = 1 };
 
-        CollectionAssert.AreEqual(Keys, KeysOf(Wikitext2Run.Run(settings with { TestFile = null }), folder));
+        CollectionAssert.AreEqual(Keys, GetKeys(Wikitext2Run.Run(settings with { TestFile = null }), folder));
         CollectionAssert.AreEqual(
-            Keys.Concat(["testBlocks", "testPerplexity"]).ToArray(), KeysOf(Wikitext2Run.Run(settings), folder));
+            Keys.Concat(["testBlocks", "testPerplexity"]).ToArray(), GetKeys(Wikitext2Run.Run(settings), folder));
     }
 
     [TestMethod]
@@ -122,7 +122,7 @@ public class Wikitext2RunTests
         Assert.HasCount(1, error.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
-    private static string[] KeysOf(Wikitext2Report report, TemporaryFolder folder)
+    private static string[] GetKeys(Wikitext2Report report, TemporaryFolder folder)
     {
         string path = Path.Combine(folder.Path, "out.json");
         JsonReport.Write(path, report);

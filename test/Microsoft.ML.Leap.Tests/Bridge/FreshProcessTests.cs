@@ -66,7 +66,7 @@ public class FreshProcessTests
     [TestMethod]
     public void Program_Assembly_NeverMentionsThePackage()
     {
-        using var file = new PEReader(File.OpenRead(ProgramProcess.PathOf(Program)));
+        using var file = new PEReader(File.OpenRead(ProgramProcess.GetPath(Program)));
         MetadataReader metadata = file.GetMetadataReader();
         string[] references =
             [.. metadata.AssemblyReferences.Select(handle => metadata.GetString(metadata.GetAssemblyReference(handle).Name))];

@@ -17,7 +17,7 @@ public partial class HeadlineTests
         foreach (string[] row in rows)
         {
             Assert.HasCount(4, row, string.Join(" | ", row));
-            string page = File.ReadAllText(Path.Combine(RepositoryFolder.Path, PageOf().Match(row[3]).Groups[1].Value));
+            string page = File.ReadAllText(Path.Combine(RepositoryFolder.Path, PagePattern().Match(row[3]).Groups[1].Value));
             foreach (string figure in row[..3].SelectMany(cell => Figure().Matches(cell)).Select(match => match.Value))
                 Assert.MatchesRegex($@"(?<![\d.,]){Regex.Escape(figure)}(?![\d]|[.,]\d)", page, $"{figure} of '{row[0]}'");
         }
@@ -27,5 +27,5 @@ public partial class HeadlineTests
     private static partial Regex Figure();
 
     [GeneratedRegex(@"\]\(([^)#]+)")]
-    private static partial Regex PageOf();
+    private static partial Regex PagePattern();
 }

@@ -22,7 +22,7 @@ public partial class LinkTests
         var waiting = new Queue<string>(reached);
         while (waiting.TryDequeue(out string? page))
         {
-            foreach (string linked in Targets(page).Select(target => FileOf(page, target)).Where(path => path.EndsWith(".md", StringComparison.Ordinal)))
+            foreach (string linked in Targets(page).Select(target => GetFile(page, target)).Where(path => path.EndsWith(".md", StringComparison.Ordinal)))
             {
                 if (File.Exists(linked) && reached.Add(linked))
                     waiting.Enqueue(linked);
@@ -54,14 +54,14 @@ public partial class LinkTests
 
     private static bool Exists(string page, string target)
     {
-        string path = FileOf(page, target);
+        string path = GetFile(page, target);
         if (!target.Contains('#', StringComparison.Ordinal))
             return File.Exists(path) || Directory.Exists(path);
         string anchor = target[(target.IndexOf('#', StringComparison.Ordinal) + 1)..];
         return File.Exists(path) && Heading().Matches(Code().Replace(File.ReadAllText(path), "")).Any(heading => Anchor(heading.Value.Trim()) == anchor);
     }
 
-    private static string FileOf(string page, string target)
+    private static string GetFile(string page, string target)
     {
         string file = target.Split('#')[0];
         return file.Length == 0 ? page : Path.GetFullPath(Path.Combine(Path.GetDirectoryName(page)!, file));

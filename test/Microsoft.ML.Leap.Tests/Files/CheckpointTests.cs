@@ -25,7 +25,7 @@ public class CheckpointTests
             .Where(pair => pair.Key.StartsWith(prefix, StringComparison.Ordinal))
             .ToDictionary(pair => pair.Key[prefix.Length..], pair => pair.Value.shape);
 
-        Dictionary<string, long[]> expected = Checkpoint.GetExpectedShapes(ConfigOf(json));
+        Dictionary<string, long[]> expected = Checkpoint.GetExpectedShapes(ReadConfig(json));
 
         CollectionAssert.AreEquivalent(stored.Keys, expected.Keys);
         foreach ((string name, long[] shape) in expected)
@@ -216,7 +216,7 @@ public class CheckpointTests
         return stream.ToArray();
     }
 
-    private static LeapConfig ConfigOf(JsonDocument fixture) =>
+    private static LeapConfig ReadConfig(JsonDocument fixture) =>
         ConfigJson.Read(new MemoryStream(Encoding.UTF8.GetBytes(fixture.RootElement.GetProperty("config").GetRawText())));
 
     private static string FixturePath(string fixture, string extension) =>

@@ -28,8 +28,8 @@ public class CorruptModelTests
     [TestMethod]
     public void Load_FilesAsTheyWere_Succeeds()
     {
-        SavedModel.Load(SavedModel.ZipOf(Context, Files)).Dispose();
-        using TemporaryFolder folder = FolderOf(Files);
+        SavedModel.Load(SavedModel.MakeZip(Context, Files)).Dispose();
+        using TemporaryFolder folder = MakeFolder(Files);
         Context.Leap().LoadPretrained(folder.Path).Dispose();
     }
 
@@ -99,7 +99,7 @@ public class CorruptModelTests
     {
         foreach (string name in Files.Keys.Where(name => name is not "leap.json"))
             RefuseFiles(With(name, content => content[..(content.Length / 2)]), null);
-        RefuseZip(SavedModel.ZipOf(Context, With("leap.json", content => content[..(content.Length / 2)])), "leap.json");
+        RefuseZip(SavedModel.MakeZip(Context, With("leap.json", content => content[..(content.Length / 2)])), "leap.json");
     }
 
     [TestMethod]
@@ -118,8 +118,8 @@ public class CorruptModelTests
     public void Load_WeightNotFinite_ThrowsFormatExceptionAndFreesTheNetwork()
     {
         Dictionary<string, byte[]> files = With("model.safetensors", content => [.. content[..^4], .. BitConverter.GetBytes(float.NaN)]);
-        using TemporaryFolder folder = FolderOf(files);
-        byte[] zip = SavedModel.ZipOf(Context, files);
+        using TemporaryFolder folder = MakeFolder(files);
+        byte[] zip = SavedModel.MakeZip(Context, files);
         using var state = new TorchState();
         StringAssert.Contains(Assert.Throws<FormatException>(() => Context.Leap().LoadPretrained(folder.Path)).Message, "not finite");
         StringAssert.Contains(Assert.Throws<FormatException>(() => SavedModel.Load(zip)).Message, "not finite");
@@ -130,7 +130,7 @@ public class CorruptModelTests
     {
         foreach (string name in (string[])["config.json", "model.safetensors"])
         {
-            using TemporaryFolder folder = FolderOf(With(name, content => null));
+            using TemporaryFolder folder = MakeFolder(With(name, content => null));
             var exception = Assert.ThrowsExactly<FileNotFoundException>(() => Context.Leap().LoadPretrained(folder.Path));
             StringAssert.Contains(exception.Message, name);
         }
@@ -144,8 +144,8 @@ public class CorruptModelTests
 
     private static void RefuseFiles(Dictionary<string, byte[]> files, string? word)
     {
-        RefuseZip(SavedModel.ZipOf(Context, files), word);
-        using TemporaryFolder folder = FolderOf(files);
+        RefuseZip(SavedModel.MakeZip(Context, files), word);
+        using TemporaryFolder folder = MakeFolder(files);
         Refuse(() => Context.Leap().LoadPretrained(folder.Path), word, "folder");
     }
 
@@ -193,7 +193,7 @@ public class CorruptModelTests
         return files;
     }
 
-    private static TemporaryFolder FolderOf(Dictionary<string, byte[]> files)
+    private static TemporaryFolder MakeFolder(Dictionary<string, byte[]> files)
     {
         var folder = new TemporaryFolder();
         foreach ((string name, byte[] content) in files)

@@ -30,7 +30,7 @@ internal static class SavedModel
     }
 
     /// <summary>Makes a zip with a valid list of sums over whatever files, and the real loader behind it.</summary>
-    public static byte[] ZipOf(MLContext context, IReadOnlyDictionary<string, byte[]> files) => Zip(context, new Disguise(files));
+    public static byte[] MakeZip(MLContext context, IReadOnlyDictionary<string, byte[]> files) => Zip(context, new Disguise(files));
 
     /// <summary>Reads names and shapes by the format's definition: the header's length in 8 bytes, then JSON.</summary>
     public static Dictionary<string, long[]> SafeTensorShapes(byte[] file)

@@ -18,7 +18,7 @@ public class GenerationRunTests
     public void Advance_HalfACharacterAtTheEnd_BecomesAReplacement()
     {
         var run = new GenerationRun(Bytes, new() { Temperature = 0, MaximumNewTokens = 2 }, 1, [1]);
-        string text = run.Advance(LogitsOf('a')).Text + run.Advance(LogitsOf(0xE2)).Text;
+        string text = run.Advance(MakeLogits('a')).Text + run.Advance(MakeLogits(0xE2)).Text;
         Assert.AreEqual("a\uFFFD", text);
         Assert.AreEqual(GenerationFinishReason.MaximumNewTokens, run.FinishReason);
     }
@@ -44,14 +44,14 @@ public class GenerationRunTests
     public void Advance_EndOfTextAndStopTokens_AreNoPartOfTheText()
     {
         var run = new GenerationRun(Bytes, new() { Temperature = 0 }, 1, [1]);
-        run.Advance(LogitsOf('a'));
-        GeneratedToken last = run.Advance(LogitsOf(End));
+        run.Advance(MakeLogits('a'));
+        GeneratedToken last = run.Advance(MakeLogits(End));
         Assert.AreEqual("", last.Text);
         Assert.AreEqual(GenerationFinishReason.EndOfText, last.FinishReason);
-        Assert.ThrowsExactly<InvalidOperationException>(() => run.Advance(LogitsOf('a')));
+        Assert.ThrowsExactly<InvalidOperationException>(() => run.Advance(MakeLogits('a')));
 
         run = new GenerationRun(Bytes, new() { Temperature = 0, StopTokens = ['\n'] }, 1, [1]);
-        Assert.AreEqual("", run.Advance(LogitsOf('\n')).Text);
+        Assert.AreEqual("", run.Advance(MakeLogits('\n')).Text);
         Assert.AreEqual(GenerationFinishReason.StopToken, run.FinishReason);
     }
 
@@ -60,11 +60,11 @@ public class GenerationRunTests
     {
         GenerationOptions options = new() { Temperature = 0, MinimumNewTokens = 3, StopTokens = ['\n'], StopStrings = ["aa"] };
         var run = new GenerationRun(Bytes, options, 1, [1]);
-        Assert.AreNotEqual(End, run.Advance(LogitsOf(End, 'a')).Id);
-        Assert.AreEqual('a', run.Advance(LogitsOf('\n', 'a')).Id);
+        Assert.AreNotEqual(End, run.Advance(MakeLogits(End, 'a')).Id);
+        Assert.AreEqual('a', run.Advance(MakeLogits('\n', 'a')).Id);
         Assert.IsFalse(run.IsFinished);
-        run.Advance(LogitsOf('b'));
-        run.Advance(LogitsOf(End));
+        run.Advance(MakeLogits('b'));
+        run.Advance(MakeLogits(End));
         Assert.AreEqual(GenerationFinishReason.EndOfText, run.FinishReason);
     }
 
@@ -109,11 +109,11 @@ public class GenerationRunTests
         var run = new GenerationRun(Bytes, options with { Temperature = 0, MaximumNewTokens = ids.Count }, 1, [1]);
         List<GeneratedToken> tokens = [];
         for (int i = 0; !run.IsFinished; i++)
-            tokens.Add(run.Advance(LogitsOf(ids[i])));
+            tokens.Add(run.Advance(MakeLogits(ids[i])));
         return ([.. tokens], run);
     }
 
-    private static float[] LogitsOf(int likeliest, int second = -1)
+    private static float[] MakeLogits(int likeliest, int second = -1)
     {
         float[] logits = new float[Bytes.VocabularySize];
         logits[likeliest] = 9;

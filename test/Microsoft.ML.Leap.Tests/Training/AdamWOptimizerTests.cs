@@ -18,9 +18,9 @@ public class AdamWOptimizerTests
             ("word_embedding.weight", Parameter(linspace(0.1, 2, 4).view(2, 2))),
             ("norm.bias", Parameter(linspace(1, 3, 3))),
         ];
-        TrainingSettings settings = TrainingSamples.Settings(1, 1) with { DecayAllWeights = decayAll };
-        Oracle[] oracles = [.. weights.Select(w => new Oracle(w.Weight, decayAll || w.Name == "block.weight" ? settings.WeightDecay : 0))];
-        using var optimizer = new AdamWOptimizer(weights, settings);
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 1).With(o => o.DecayAllWeights = decayAll);
+        Oracle[] oracles = [.. weights.Select(w => new Oracle(w.Weight, decayAll || w.Name == "block.weight" ? options.WeightDecay : 0))];
+        using var optimizer = new AdamWOptimizer(weights, options);
 
         for (int step = 1; step <= 50; step++)
         {
@@ -74,9 +74,9 @@ public class AdamWOptimizerTests
     {
         using var scope = NewDisposeScope();
         Parameter[] weights = [Parameter(linspace(-1, 1, 6)), Parameter(linspace(-1, 1, 6))];
-        TrainingSettings settings = TrainingSamples.Settings(1, 1);
-        using var clipping = new AdamWOptimizer([("a", weights[0])], settings);
-        using var plain = new AdamWOptimizer([("a", weights[1])], settings);
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 1);
+        using var clipping = new AdamWOptimizer([("a", weights[0])], options);
+        using var plain = new AdamWOptimizer([("a", weights[1])], options);
 
         for (int step = 1; step <= 3; step++)
         {

@@ -37,6 +37,6 @@ public class CheckpointFolderTests
         Assert.IsEmpty(folder.Steps);
 
         folder.Write(1, target => target.Write("b.txt", stream => stream.WriteByte(1)));
-        CollectionAssert.AreEqual(new[] { "b.txt" }, Directory.GetFiles(folder.PathOf(1)).Select(Path.GetFileName).ToArray());
+        CollectionAssert.AreEqual(new[] { "b.txt" }, Directory.GetFiles(folder.GetPath(1)).Select(Path.GetFileName).ToArray());
     }
 }

@@ -16,8 +16,12 @@ public class EarlyStoppingTests
     private static int? StopsAt(int? patience, double improvement, params double[] losses)
     {
         var state = new TrainingState();
-        TrainingSettings settings = TrainingSamples.Settings(1, 1) with { EarlyStoppingPatience = patience, EarlyStoppingImprovement = improvement };
-        var stopping = new EarlyStopping(settings, state);
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 1).With(o =>
+        {
+            o.EarlyStoppingPatience = patience;
+            o.EarlyStoppingImprovement = improvement;
+        });
+        var stopping = new EarlyStopping(options, state);
         for (int i = 0; i < losses.Length; i++)
         {
             stopping.Observe(losses[i]);

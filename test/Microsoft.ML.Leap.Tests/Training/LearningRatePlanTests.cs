@@ -3,12 +3,12 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class LearningRatePlanTests
 {
-    private static readonly TrainingSettings Settings = TrainingSamples.Settings(1, 1) with { LearningRate = 0.5 };
+    private static readonly LeapLanguageModelTrainer.Options Options = TrainingSamples.Options(1, 1).With(o => o.LearningRate = 0.5);
 
     [TestMethod]
     public void Item_ByDefault_FallsInAStraightLineTowardsZero()
     {
-        var plan = new LearningRatePlan(Settings, 4);
+        var plan = new LearningRatePlan(Options, 4);
         CollectionAssert.AreEqual(new[] { 0.5, 0.375, 0.25, 0.125 }, Rates(plan, 4));
     }
 
@@ -16,15 +16,15 @@ public class LearningRatePlanTests
     public void Item_WithWarmup_RisesToTheTopThenFollowsTheSchedule()
     {
         double[] expected = [0.25, 0.5, 0.5, 0.375, 0.25, 0.125];
-        CollectionAssert.AreEqual(expected, Rates(new LearningRatePlan(Settings with { WarmupSteps = 2 }, 6), 6));
-        CollectionAssert.AreEqual(expected, Rates(new LearningRatePlan(Settings with { WarmupRatio = 0.3 }, 6), 6));
-        CollectionAssert.AreEqual(new[] { 0.25, 0.5 }, Rates(new LearningRatePlan(Settings with { WarmupRatio = 1 }, 2), 2));
+        CollectionAssert.AreEqual(expected, Rates(new LearningRatePlan(Options.With(o => o.WarmupSteps = 2), 6), 6));
+        CollectionAssert.AreEqual(expected, Rates(new LearningRatePlan(Options.With(o => o.WarmupRatio = 0.3), 6), 6));
+        CollectionAssert.AreEqual(new[] { 0.25, 0.5 }, Rates(new LearningRatePlan(Options.With(o => o.WarmupRatio = 1), 2), 2));
     }
 
     [TestMethod]
     public void Item_WithTimeBudget_FollowsWhatEndsFirst()
     {
-        var plan = new LearningRatePlan(Settings with { TimeBudget = TimeSpan.FromMinutes(10) }, 100);
+        var plan = new LearningRatePlan(Options.With(o => o.TimeBudget = TimeSpan.FromMinutes(10)), 100);
         Assert.AreEqual(0.25, plan[10, TimeSpan.FromMinutes(5)], 1e-12);
         Assert.AreEqual(0.125, plan[75, TimeSpan.FromMinutes(5)], 1e-12);
         Assert.AreEqual(0, plan[10, TimeSpan.FromMinutes(11)]);

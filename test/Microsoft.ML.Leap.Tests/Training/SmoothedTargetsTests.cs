@@ -55,7 +55,7 @@ public class SmoothedTargetsTests
         var blocks = new DocumentBlocks(corpus, 32);
         TokenBlock[] batch = blocks.Shuffle(1, 0, 1000).Single();
         Assert.IsGreaterThan(SmoothedTargets.MostValues, batch.Sum(block => block.Length) * 40_000L);
-        using var step = new TrainingStep(model, blocks, TrainingSamples.Settings(1, 1000) with { SmoothedTargets = targets });
+        using var step = new TrainingStep(model, blocks, TrainingSamples.Options(1, 1000), targets);
         double expected;
         using (TorchSharp.torch.NewDisposeScope())
         {

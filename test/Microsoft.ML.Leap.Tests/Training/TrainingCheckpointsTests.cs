@@ -23,22 +23,22 @@ public class TrainingCheckpointsTests
     [DataRow(7, true)]
     public void Run_InterruptedAndResumed_EqualsTheWholeRunBitForBit(int interruption, bool keepBest)
     {
-        TrainingSettings settings = TrainingSamples.Settings(3, 1) with
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(3, 1).With(o =>
         {
-            GradientAccumulation = 2,
-            LearningRate = keepBest ? 0.3 : 1e-3,
-            KeepBestModel = keepBest,
-            EvaluationInterval = TrainingInterval.Steps(2),
-        };
-        (float[] whole, IReadOnlyList<TrainingRecord> records) = Run("whole", settings, resume: false);
+            o.GradientAccumulation = 2;
+            o.LearningRate = keepBest ? 0.3 : 1e-3;
+            o.KeepBestModel = keepBest;
+            o.EvaluationInterval = TrainingInterval.Steps(2);
+        });
+        (float[] whole, IReadOnlyList<TrainingRecord> records) = Run("whole", options, resume: false);
 
-        Assert.ThrowsExactly<OperationCanceledException>(() => Run("parts", settings, resume: false, stopAt: interruption));
-        (float[] resumed, IReadOnlyList<TrainingRecord> resumedRecords) = Run("parts", settings, resume: true);
+        Assert.ThrowsExactly<OperationCanceledException>(() => Run("parts", options, resume: false, stopAt: interruption));
+        (float[] resumed, IReadOnlyList<TrainingRecord> resumedRecords) = Run("parts", options, resume: true);
 
         CollectionAssert.AreEqual(whole, resumed);
         Assert.AreEqual(12, records[^1].Step);
         CollectionAssert.AreEqual(records.Select(Timeless).ToArray(), resumedRecords.Select(Timeless).ToArray());
-        string last = new CheckpointFolder(Path.Combine(_folder, "whole")).PathOf(12);
+        string last = new CheckpointFolder(Path.Combine(_folder, "whole")).GetPath(12);
         foreach (string name in new[] { "model.safetensors", "optimizer.safetensors" })
             CollectionAssert.AreEqual(Sum(Path.Combine(last, name)), Sum(Path.Combine(last.Replace("whole", "parts"), name)), name);
     }
@@ -46,11 +46,11 @@ public class TrainingCheckpointsTests
     [TestMethod]
     public void Run_PausedAndResumed_EqualsTheWholeRunBitForBit()
     {
-        TrainingSettings settings = TrainingSamples.Settings(3, 2);
-        (float[] whole, IReadOnlyList<TrainingRecord> records) = Run("whole", settings, resume: false);
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(3, 2);
+        (float[] whole, IReadOnlyList<TrainingRecord> records) = Run("whole", options, resume: false);
 
-        (_, IReadOnlyList<TrainingRecord> paused) = Run("parts", settings with { PauseAfterSteps = 5 }, resume: false);
-        (float[] resumed, IReadOnlyList<TrainingRecord> resumedRecords) = Run("parts", settings, resume: true);
+        (_, IReadOnlyList<TrainingRecord> paused) = Run("parts", options, resume: false, pauseAt: 5);
+        (float[] resumed, IReadOnlyList<TrainingRecord> resumedRecords) = Run("parts", options, resume: true);
 
         // A pause is an end, which is evaluated.
         Assert.AreEqual(5, paused[^1].Step);
@@ -61,9 +61,9 @@ public class TrainingCheckpointsTests
     [TestMethod]
     public void Run_OfAFinishedRun_GivesItsModel()
     {
-        TrainingSettings settings = TrainingSamples.Settings(2, 4);
-        (float[] first, IReadOnlyList<TrainingRecord> records) = Run("run", settings, resume: false);
-        (float[] again, IReadOnlyList<TrainingRecord> recordsAgain) = Run("run", settings, resume: true);
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(2, 4);
+        (float[] first, IReadOnlyList<TrainingRecord> records) = Run("run", options, resume: false);
+        (float[] again, IReadOnlyList<TrainingRecord> recordsAgain) = Run("run", options, resume: true);
         CollectionAssert.AreEqual(first, again);
         CollectionAssert.AreEqual(records.ToArray(), recordsAgain.ToArray());
     }
@@ -72,16 +72,16 @@ public class TrainingCheckpointsTests
     public void Run_ManyCheckpoints_KeepsTheLatestAndTheBest()
     {
         List<TrainingProgress> reports = [];
-        TrainingSettings settings = TrainingSamples.Settings(4, 2) with
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(4, 2).With(o =>
         {
-            LearningRate = 0.5,
-            Schedule = LearningRateSchedule.Constant(),
-            KeepBestModel = true,
-            EvaluationInterval = TrainingInterval.Steps(1),
-            Report = reports.Add,
-        };
+            o.LearningRate = 0.5;
+            o.Schedule = LearningRateSchedule.Constant();
+            o.KeepBestModel = true;
+            o.EvaluationInterval = TrainingInterval.Steps(1);
+            o.Progress = reports.Add;
+        });
         Directory.CreateDirectory(Path.Combine(_folder, "run", "step-0000000002.tmp"));
-        Run("run", settings, resume: false);
+        Run("run", options, resume: false);
 
         long best = reports.MinBy(report => report.ValidationLoss)!.Step;
         IReadOnlyList<long> steps = new CheckpointFolder(Path.Combine(_folder, "run")).Steps;
@@ -94,50 +94,55 @@ public class TrainingCheckpointsTests
     [TestMethod]
     public void Run_ResumingAnotherRun_IsRefusedInWords()
     {
-        TrainingSettings settings = TrainingSamples.Settings(1, 4);
-        Run("run", settings, resume: false);
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 4);
+        Run("run", options, resume: false);
 
-        string message = Refusal(settings with { LearningRate = 0.25 }, Training, TrainingSamples.Config);
+        string message = Refusal(options.With(o => o.LearningRate = 0.25), Training, TrainingSamples.Config);
         StringAssert.Contains(message, "LearningRate is 0.001");
         StringAssert.Contains(message, "0.25");
-        StringAssert.Contains(Refusal(settings, new StreamBlocks(TrainingSamples.Ids[1..], 8), TrainingSamples.Config), "training data");
-        StringAssert.Contains(Refusal(settings, Training, new LeapConfig(13, 8, 8, 1, 2)), "network");
+        StringAssert.Contains(Refusal(options.With(o => o.EarlyStoppingPatience = 3), Training, TrainingSamples.Config), "EarlyStoppingPatience is not set");
+        StringAssert.Contains(Refusal(options.With(o => o.Schedule = LearningRateSchedule.Cosine()), Training, TrainingSamples.Config), "Schedule");
+        StringAssert.Contains(Refusal(options, new StreamBlocks(TrainingSamples.Ids[1..], 8), TrainingSamples.Config), "training data");
+        StringAssert.Contains(Refusal(options, Training, new LeapConfig(13, 8, 8, 1, 2)), "network");
         StringAssert.Contains(
-            Assert.ThrowsExactly<InvalidOperationException>(() => Run("run", settings, resume: false)).Message, "Set Resume");
+            Assert.ThrowsExactly<InvalidOperationException>(() => Run("run", options, resume: false)).Message, "Set Resume");
     }
 
     [TestMethod]
     public void Run_ResumingATruncatedCheckpoint_IsAFormatException()
     {
-        TrainingSettings settings = TrainingSamples.Settings(1, 4);
-        Run("run", settings, resume: false);
-        string file = Path.Combine(new CheckpointFolder(Path.Combine(_folder, "run")).PathOf(2), "optimizer.safetensors");
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 4);
+        Run("run", options, resume: false);
+        string file = Path.Combine(new CheckpointFolder(Path.Combine(_folder, "run")).GetPath(2), "optimizer.safetensors");
         File.WriteAllBytes(file, File.ReadAllBytes(file)[..^9]);
 
-        Assert.ThrowsExactly<FormatException>(() => Run("run", settings, resume: true));
+        Assert.ThrowsExactly<FormatException>(() => Run("run", options, resume: true));
     }
 
     [TestMethod]
     public void Run_WithCheckpoints_LeavesTorchAsItWas()
     {
-        TrainingSettings settings = TrainingSamples.Settings(2, 4) with { KeepBestModel = true };
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(2, 4).With(o => o.KeepBestModel = true);
         using var model = new LeapModel(TrainingSamples.Config, CPU, 5);
         using var state = new TorchState();
         foreach (bool resume in new[] { false, true })
         {
-            using var loop = new TrainingLoop(model, Training, Validation, settings with { Checkpoints = Settings("run", model, resume) });
+            using var loop = new TrainingLoop(model, Training, Validation, WithCheckpoints(options, "run", resume))
+            {
+                WriteModel = target => Write(target, model),
+            };
             loop.Run();
         }
     }
 
-    private string Refusal(TrainingSettings settings, TokenBlocks training, LeapConfig config)
+    private string Refusal(LeapLanguageModelTrainer.Options options, TokenBlocks training, LeapConfig config)
     {
         using var model = new LeapModel(config, CPU, 5);
         return Assert.ThrowsExactly<InvalidOperationException>(
-            () => new TrainingLoop(model, training, Validation, settings with { Checkpoints = Settings("run", model, true) })).Message;
+            () => new TrainingLoop(model, training, Validation, WithCheckpoints(options, "run", true))).Message;
     }
 
-    private (float[] Weights, IReadOnlyList<TrainingRecord> Records) Run(string name, TrainingSettings settings, bool resume, int? stopAt = null)
+    private (float[] Weights, IReadOnlyList<TrainingRecord> Records) Run(string name, LeapLanguageModelTrainer.Options options, bool resume, int? stopAt = null, long? pauseAt = null)
     {
         using var source = new CancellationTokenSource();
         using var model = new LeapModel(TrainingSamples.Config, CPU, 5);
@@ -147,22 +152,24 @@ public class TrainingCheckpointsTests
                 source.Cancel();
         }
 
-        settings = settings with
-        {
-            Report = settings.Report + Stop,
-            CancellationToken = source.Token,
-            Checkpoints = Settings(name, model, resume),
-        };
-        using var loop = new TrainingLoop(model, Training, Validation, settings);
-        loop.Run();
-        return (TrainingSamples.WeightsOf(model), loop.Records);
+        options = WithCheckpoints(options, name, resume);
+        options.Progress += Stop;
+        options.CancellationToken = source.Token;
+        using var loop = new TrainingLoop(model, Training, Validation, options) { WriteModel = target => Write(target, model) };
+        loop.Run(pauseAt);
+        return (TrainingSamples.GetWeights(model), loop.Records);
     }
 
-    private CheckpointSettings Settings(string name, LeapModel model, bool resume) => new(
-        Path.Combine(_folder, name), TrainingInterval.Steps(2), 2, resume,
-        target => target.Write(
-            ModelFileNames.Weights,
-            stream => Checkpoint.Write(stream, model.Config, model.GetWeights())));
+    private LeapLanguageModelTrainer.Options WithCheckpoints(LeapLanguageModelTrainer.Options options, string name, bool resume) => options.With(o =>
+    {
+        o.CheckpointFolder = Path.Combine(_folder, name);
+        o.CheckpointInterval = TrainingInterval.Steps(2);
+        o.KeptCheckpoints = 2;
+        o.Resume = resume;
+    });
+
+    private static void Write(IModelTarget target, LeapModel model) =>
+        target.Write(ModelFileNames.Weights, stream => Checkpoint.Write(stream, model.Config, model.GetWeights()));
 
     private static TrainingRecord Timeless(TrainingRecord record) => record with { Elapsed = default };
 

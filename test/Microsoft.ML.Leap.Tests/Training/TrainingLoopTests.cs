@@ -13,7 +13,8 @@ public class TrainingLoopTests
     {
         // With zero moments the first AdamW step is -lr * g / (|g| + eps) for every clipped gradient g, after the decay by lr * decay.
         var config = new LeapConfig(13, 8, 8, 2, 2, dropout: 0);
-        TrainingSettings settings = Settings(epochs: 1, batchSize: 100) with { MaximumGradientNorm = 0.5 };
+        LeapLanguageModelTrainer.Options options = Options(epochs: 1, batchSize: 100).With(o => o.MaximumGradientNorm = 0.5);
+        double rate = options.LearningRate!.Value;
         using var reference = new LeapModel(config, CPU, 5);
         using var model = new LeapModel(config, CPU, 5);
         var blocks = new StreamBlocks(Ids, 8);
@@ -24,11 +25,11 @@ public class TrainingLoopTests
         }
 
         List<TrainingProgress> reports = [];
-        using (var loop = new TrainingLoop(model, blocks, null, settings with { Report = reports.Add }))
+        using (var loop = new TrainingLoop(model, blocks, null, options.With(o => o.Progress = reports.Add)))
             loop.Run();
 
         Assert.HasCount(1, reports);
-        Assert.AreEqual(settings.LearningRate, reports[0].LearningRate);
+        Assert.AreEqual(rate, reports[0].LearningRate);
         double norm = Math.Sqrt(reference.Weights.Sum(w => w.Weight.grad!.data<float>().ToArray().Sum(g => (double)g * g)));
         Assert.AreEqual(norm, reports[0].GradientNorm, 1e-4 * norm);
         double clip = Math.Min(1, 0.5 / norm);
@@ -40,11 +41,11 @@ public class TrainingLoopTests
             float[] actual = after.data<float>().ToArray();
             for (int i = 0; i < w.Length; i++)
             {
-                double expected = w[i] * (1 - (decays ? settings.LearningRate * settings.WeightDecay : 0));
-                expected -= settings.LearningRate * g[i] * clip / (Math.Abs(g[i] * clip) + 1e-8);
+                double expected = w[i] * (1 - (decays ? rate * options.WeightDecay : 0));
+                expected -= rate * g[i] * clip / (Math.Abs(g[i] * clip) + 1e-8);
 
                 // A gradient near eps turns rounding into a part of the step.
-                double tolerance = Math.Abs(g[i]) < 1e-6 ? settings.LearningRate : 2e-6;
+                double tolerance = Math.Abs(g[i]) < 1e-6 ? rate : 2e-6;
                 Assert.AreEqual(expected, actual[i], tolerance, $"{name}[{i}]");
             }
         }
@@ -64,7 +65,7 @@ public class TrainingLoopTests
         using var model = new LeapModel(Config, CPU, 5);
         List<TrainingProgress> reports = [];
         var blocks = new StreamBlocks(Ids, 8);
-        using (var loop = new TrainingLoop(model, blocks, new StreamBlocks(Ids[..20], 8), Settings(3, 4) with { Report = reports.Add }))
+        using (var loop = new TrainingLoop(model, blocks, new StreamBlocks(Ids[..20], 8), Options(3, 4).With(o => o.Progress = reports.Add)))
             loop.Run();
 
         Assert.HasCount(6, reports);
@@ -82,10 +83,14 @@ public class TrainingLoopTests
         using var model = new LeapModel(Config, CPU, 5);
         using var state = new TorchState();
         using var source = new CancellationTokenSource();
-        using var loop = new TrainingLoop(
-            model, new StreamBlocks(Ids, 8), null, Settings(5, 2) with { Report = _ => source.Cancel(), CancellationToken = source.Token });
+        LeapLanguageModelTrainer.Options options = Options(5, 2).With(o =>
+        {
+            o.Progress = _ => source.Cancel();
+            o.CancellationToken = source.Token;
+        });
+        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, options);
 
-        Assert.ThrowsExactly<OperationCanceledException>(loop.Run);
+        Assert.ThrowsExactly<OperationCanceledException>(() => loop.Run());
     }
 
     [TestMethod]
@@ -94,9 +99,9 @@ public class TrainingLoopTests
         using var model = new LeapModel(Config, CPU, 5);
         using (no_grad())
             model.Weights[0].Weight.fill_(float.NaN);
-        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Settings(1, 2));
+        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Options(1, 2));
 
-        var exception = Assert.ThrowsExactly<InvalidOperationException>(loop.Run);
+        var exception = Assert.ThrowsExactly<InvalidOperationException>(() => loop.Run());
 
         StringAssert.Contains(exception.Message, "LearningRate");
     }
@@ -108,10 +113,12 @@ public class TrainingLoopTests
         using (no_grad())
             model.Weights[0].Weight.fill_(float.NaN);
         List<string> warnings = [];
-        using var loop = new TrainingLoop(
-            model, new StreamBlocks(Ids, 8), null, Settings(9, 2) with { Warn = warnings.Add, MaximumSkippedSteps = 3 });
+        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Options(9, 2).With(o => o.MaximumSkippedSteps = 3))
+        {
+            Warn = warnings.Add,
+        };
 
-        var exception = Assert.ThrowsExactly<InvalidOperationException>(loop.Run);
+        var exception = Assert.ThrowsExactly<InvalidOperationException>(() => loop.Run());
 
         StringAssert.Contains(exception.Message, "3 steps in a row");
         Assert.HasCount(3, warnings);
@@ -133,16 +140,16 @@ public class TrainingLoopTests
             if (progress.Step == 2)
                 bias.fill_(0);
             if (progress.Step == 1)
-                before = TrainingSamples.WeightsOf(model);
+                before = TrainingSamples.GetWeights(model);
             else if (progress.Step == 2)
-                Assert.AreEqual(before.Length - 8, before.Zip(TrainingSamples.WeightsOf(model)).Count(pair => pair.First == pair.Second));
+                Assert.AreEqual(before.Length - 8, before.Zip(TrainingSamples.GetWeights(model)).Count(pair => pair.First == pair.Second));
         }
 
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Settings(1, 2) with { Report = Report }))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Options(1, 2).With(o => o.Progress = Report)))
             loop.Run();
 
         CollectionAssert.AreEqual(new long[] { 0, 1, 1, 1 }, reports.Select(report => report.SkippedSteps).ToArray());
-        Assert.IsTrue(TrainingSamples.WeightsOf(model).All(float.IsFinite));
+        Assert.IsTrue(TrainingSamples.GetWeights(model).All(float.IsFinite));
     }
 
     [TestMethod]
@@ -153,9 +160,9 @@ public class TrainingLoopTests
         float[] Train(int batchSize, int accumulation)
         {
             using var model = new LeapModel(config, CPU, 5);
-            using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Settings(3, batchSize) with { GradientAccumulation = accumulation }))
+            using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Options(3, batchSize).With(o => o.GradientAccumulation = accumulation)))
                 loop.Run();
-            return TrainingSamples.WeightsOf(model);
+            return TrainingSamples.GetWeights(model);
         }
 
         float[] whole = Train(8, 1);
@@ -168,13 +175,13 @@ public class TrainingLoopTests
     {
         using var model = new LeapModel(Config, CPU, 5);
         List<TrainingProgress> reports = [];
-        TrainingSettings settings = Settings(1, 4) with
+        LeapLanguageModelTrainer.Options options = Options(1, 4).With(o =>
         {
-            MaximumSteps = 5,
-            EvaluationInterval = TrainingInterval.Steps(2),
-            Report = reports.Add,
-        };
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), settings))
+            o.MaximumSteps = 5;
+            o.EvaluationInterval = TrainingInterval.Steps(2);
+            o.Progress = reports.Add;
+        });
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), options))
             loop.Run();
 
         CollectionAssert.AreEqual(new[] { 1, 1, 2, 2, 3 }, reports.Select(report => report.Epoch).ToArray());
@@ -187,8 +194,12 @@ public class TrainingLoopTests
     {
         using var model = new LeapModel(Config, CPU, 5);
         List<TrainingProgress> reports = [];
-        TrainingSettings settings = Settings(1000, 4) with { TimeBudget = TimeSpan.FromTicks(1), Report = reports.Add };
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), settings))
+        LeapLanguageModelTrainer.Options options = Options(1000, 4).With(o =>
+        {
+            o.TimeBudget = TimeSpan.FromTicks(1);
+            o.Progress = reports.Add;
+        });
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), options))
             loop.Run();
 
         Assert.HasCount(1, reports);
@@ -200,15 +211,14 @@ public class TrainingLoopTests
     {
         using var model = new LeapModel(Config, CPU, 5);
         List<TrainingProgress> reports = [];
-        TrainingSettings settings = Settings(1, 4) with
+        LeapLanguageModelTrainer.Options options = Options(1, 4).With(o =>
         {
-            MaximumSteps = int.MaxValue,
-            TimeBudget = TimeSpan.FromDays(1000),
-            Report = reports.Add,
-            IsHostCancelled = () => reports.Count == 1,
-            OnCancel = CancellationBehavior.ReturnBest,
-        };
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, settings))
+            o.MaximumSteps = int.MaxValue;
+            o.TimeBudget = TimeSpan.FromDays(1000);
+            o.Progress = reports.Add;
+            o.OnCancel = CancellationBehavior.ReturnBest;
+        });
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, options) { IsHostCancelled = () => reports.Count == 1 })
             loop.Run();
 
         Assert.AreEqual(int.MaxValue / 2 + 1, reports[0].EpochCount);
@@ -223,14 +233,14 @@ public class TrainingLoopTests
         using var model = new LeapModel(Config, CPU, 5);
         var validation = new StreamBlocks(Ids[..20], 8);
         List<double> losses = [];
-        TrainingSettings settings = Settings(8, 4) with
+        LeapLanguageModelTrainer.Options options = Options(8, 4).With(o =>
         {
-            LearningRate = 0.5,
-            Schedule = LearningRateSchedule.Constant(),
-            KeepBestModel = true,
-            Report = progress => losses.AddRange(progress.ValidationLoss is double loss ? [loss] : []),
-        };
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), validation, settings))
+            o.LearningRate = 0.5;
+            o.Schedule = LearningRateSchedule.Constant();
+            o.KeepBestModel = true;
+            o.Progress = progress => losses.AddRange(progress.ValidationLoss is double loss ? [loss] : []);
+        });
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), validation, options))
             loop.Run();
 
         Assert.IsGreaterThan(losses.Min(), losses[^1]);
@@ -242,8 +252,13 @@ public class TrainingLoopTests
     {
         using var model = new LeapModel(Config, CPU, 5);
         int steps = 0;
-        TrainingSettings settings = Settings(50, 100) with { EarlyStoppingPatience = 3, EarlyStoppingImprovement = 100, Report = _ => steps++ };
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), settings))
+        LeapLanguageModelTrainer.Options options = Options(50, 100).With(o =>
+        {
+            o.EarlyStoppingPatience = 3;
+            o.EarlyStoppingImprovement = 100;
+            o.Progress = _ => steps++;
+        });
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), options))
             loop.Run();
 
         Assert.AreEqual(4, steps);
@@ -254,19 +269,21 @@ public class TrainingLoopTests
     {
         using var model = new LeapModel(Config, CPU, 5);
         int steps = 0;
-        TrainingSettings settings = Settings(5, 2) with
+        LeapLanguageModelTrainer.Options options = Options(5, 2).With(o =>
         {
-            Report = _ => steps++,
-            IsHostCancelled = () => steps == 3,
-            OnCancel = CancellationBehavior.ReturnBest,
-        };
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, settings))
+            o.Progress = _ => steps++;
+            o.OnCancel = CancellationBehavior.ReturnBest;
+        });
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, options) { IsHostCancelled = () => steps == 3 })
             loop.Run();
 
         Assert.AreEqual(3, steps);
         Assert.IsFalse(model.training);
-        using var thrower = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, settings with { OnCancel = CancellationBehavior.Throw });
-        Assert.ThrowsExactly<OperationCanceledException>(thrower.Run);
+        using var thrower = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, options.With(o => o.OnCancel = CancellationBehavior.Throw))
+        {
+            IsHostCancelled = () => steps == 3,
+        };
+        Assert.ThrowsExactly<OperationCanceledException>(() => thrower.Run());
     }
 
     [TestMethod]
@@ -277,16 +294,18 @@ public class TrainingLoopTests
         using var model = new LeapModel(Config, CPU, 5);
         int questions = 0;
         List<TrainingProgress> reports = [];
-        TrainingSettings settings = Settings(1, 4) with
+        LeapLanguageModelTrainer.Options options = Options(1, 4).With(o =>
         {
-            MaximumSteps = 1,
+            o.MaximumSteps = 1;
+            o.OnCancel = behavior;
+            o.Progress = reports.Add;
+        });
+        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids, 2), options)
+        {
             IsHostCancelled = () => ++questions is 3 or 4,
-            OnCancel = behavior,
-            Report = reports.Add,
         };
-        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids, 2), settings);
         if (behavior == CancellationBehavior.Throw)
-            Assert.ThrowsExactly<OperationCanceledException>(loop.Run);
+            Assert.ThrowsExactly<OperationCanceledException>(() => loop.Run());
         else
             loop.Run();
 
@@ -297,18 +316,22 @@ public class TrainingLoopTests
     [TestMethod]
     public void Run_InBFloat16_LearnsAsInSinglePrecision()
     {
-        double[] losses = [Train(usesBFloat16: false), Train(usesBFloat16: true)];
+        double[] losses = [Train(TrainingPrecision.Float32), Train(TrainingPrecision.BFloat16)];
 
         Assert.AreNotEqual(losses[0], losses[1]);
         Assert.AreEqual(losses[0], losses[1], 0.02 * losses[0]);
 
-        static double Train(bool usesBFloat16)
+        static double Train(TrainingPrecision precision)
         {
             using var model = new LeapModel(Config, CPU, 5);
             double last = 0;
-            using var loop = new TrainingLoop(
-                model, new StreamBlocks(Ids, 8), null,
-                Settings(10, 4) with { LearningRate = 1e-2, UsesBFloat16 = usesBFloat16, Report = progress => last = progress.Loss });
+            LeapLanguageModelTrainer.Options options = Options(10, 4).With(o =>
+            {
+                o.LearningRate = 1e-2;
+                o.Precision = precision;
+                o.Progress = progress => last = progress.Loss;
+            });
+            using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, options);
             loop.Run();
             Assert.IsTrue(model.Weights.All(entry => entry.Weight.dtype == ScalarType.Float32));
             return last;
@@ -318,10 +341,10 @@ public class TrainingLoopTests
     private static float[] TrainedWeights(int seed)
     {
         using var model = new LeapModel(Config, CPU, seed);
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Settings(2, 3) with { Seed = seed }))
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Options(2, 3).With(o => o.Seed = seed)))
             loop.Run();
         return [.. model.Weights.SelectMany(weight => weight.Weight.data<float>().ToArray())];
     }
 
-    private static TrainingSettings Settings(int epochs, int batchSize) => TrainingSamples.Settings(epochs, batchSize);
+    private static LeapLanguageModelTrainer.Options Options(int epochs, int batchSize) => TrainingSamples.Options(epochs, batchSize);
 }

@@ -7,17 +7,26 @@ internal static class TrainingSamples
 
     public static int[] Ids { get; } = [.. Enumerable.Range(0, 60).Select(i => i * i % 13)];
 
-    public static TrainingSettings Settings(int epochs, int batchSize) => new()
+    public static LeapLanguageModelTrainer.Options Options(int epochs, int batchSize) => new()
     {
         Epochs = epochs,
         BatchSize = batchSize,
         LearningRate = 1e-3,
-        Beta1 = 0.9,
-        Beta2 = 0.999,
+        WarmupRatio = 0,
         WeightDecay = 0.1,
-        MaximumGradientNorm = 1,
+        TargetSmoothing = 0,
+        KeepBestModel = false,
+        Precision = TrainingPrecision.Float32,
         Seed = 1,
     };
 
-    public static float[] WeightsOf(LeapModel model) => [.. model.Weights.SelectMany(entry => entry.Weight.data<float>().ToArray())];
+    /// <summary>Returns a copy with a change.</summary>
+    public static LeapLanguageModelTrainer.Options With(this LeapLanguageModelTrainer.Options options, Action<LeapLanguageModelTrainer.Options> change)
+    {
+        LeapLanguageModelTrainer.Options copy = options.Copy();
+        change(copy);
+        return copy;
+    }
+
+    public static float[] GetWeights(LeapModel model) => [.. model.Weights.SelectMany(entry => entry.Weight.data<float>().ToArray())];
 }
