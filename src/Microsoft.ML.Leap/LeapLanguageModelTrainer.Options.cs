@@ -78,6 +78,10 @@ public sealed partial class LeapLanguageModelTrainer
         /// <see cref="ContextLength"/> without end. <see langword="true"/> is the original's form.</value>
         public bool UsePositionEmbeddings;
 
+        /// <summary>Tokens that the short convolutions of each layer see, the present one included.</summary>
+        /// <value>At least 0, for none, which is the original's form, and at most 16; <see langword="null"/>, the default, for 4.</value>
+        public int? ConvolutionSize;
+
         /// <summary>Number of decoder blocks.</summary>
         /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
         public int? LayerCount;
@@ -221,7 +225,7 @@ public sealed partial class LeapLanguageModelTrainer
 
         internal LeapConfig MakeConfig(TrainingRecipe recipe, int vocabularySize) => new(
             vocabularySize, recipe.HiddenSize, recipe.ContextLength, recipe.LayerCount, recipe.HeadCount, UseLocalAttention, WindowSizes,
-            RescaleValue, recipe.Dropout, InitializerRange, UsePositionEmbeddings);
+            RescaleValue, recipe.Dropout, InitializerRange, UsePositionEmbeddings, recipe.ConvolutionSize);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

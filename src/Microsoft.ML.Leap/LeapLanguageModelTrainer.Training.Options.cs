@@ -42,7 +42,7 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>From 0 to 1; <see langword="null"/>, the default, for 0.02. Not together with <see cref="WarmupSteps"/>.</value>
         public double? WarmupRatio;
 
-        /// <summary>Whether weight decay applies to all weights: biases, norms and embeddings too.</summary>
+        /// <summary>Whether weight decay applies to all weights: biases, norms, embeddings and convolutions too.</summary>
         /// <value><see langword="false"/> by default; <see langword="true"/> is the plain form of AdamW.</value>
         public bool DecayAllWeights;
 

@@ -54,6 +54,9 @@ public sealed record TrainingRecipe
     /// <summary>Gets the longest text in tokens that the network sees at once.</summary>
     public required int ContextLength { get; init; }
 
+    /// <summary>Gets the tokens that the short convolutions see, the present one included; 0 where there are none.</summary>
+    public int ConvolutionSize { get; init; }
+
     /// <summary>Gets the contexts of tokens that go through the network at once.</summary>
     public required int BatchSize { get; init; }
 
@@ -82,7 +85,7 @@ public sealed record TrainingRecipe
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
-        $"{HeadCount} heads, context {ContextLength:N0}, batch {BatchSize}, {Epochs} epochs, learning rate {LearningRate}, warmup {WarmupRatio}, " +
+        $"{HeadCount} heads, context {ContextLength:N0}, convolutions of {ConvolutionSize}, batch {BatchSize}, {Epochs} epochs, learning rate {LearningRate}, warmup {WarmupRatio}, " +
         $"dropout {Dropout}, target smoothing {TargetSmoothing}, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
 
@@ -107,6 +110,7 @@ public sealed record TrainingRecipe
             LayerCount = options.LayerCount ?? options.WindowSizes?.Length ?? size.LayerCount,
             HeadCount = options.HeadCount ?? MostHeads(hiddenSize),
             ContextLength = options.ContextLength ?? 256,
+            ConvolutionSize = options.ConvolutionSize ?? 4,
             BatchSize = options.BatchSize ?? size.BatchSize,
             Epochs = epochs,
             LearningRate = options.LearningRate ?? size.LearningRate,

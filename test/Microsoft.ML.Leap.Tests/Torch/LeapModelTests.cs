@@ -7,10 +7,15 @@ namespace Microsoft.ML.Leap.Tests;
 public class LeapModelTests
 {
     private static readonly string[] BlockNames =
-        ["pre_norm.weight", "pre_norm.bias", "boom_norm.weight", "boom_norm.bias", "projections.weight", "boom.weight", "unboom.weight"];
+    [
+        "pre_norm.weight", "pre_norm.bias", "boom_norm.weight", "boom_norm.bias", "pre_convolution.weight", "boom_convolution.weight",
+        "projections.weight", "boom.weight", "unboom.weight",
+    ];
 
     private static LeapConfig Small(double dropout = 0) =>
-        new(vocabularySize: 19, hiddenSize: 12, contextLength: 40, layerCount: 3, headCount: 3, windowSizes: [3, 8, 40], dropout: dropout);
+        new(
+            vocabularySize: 19, hiddenSize: 12, contextLength: 40, layerCount: 3, headCount: 3, windowSizes: [3, 8, 40], dropout: dropout,
+            convolutionSize: 4);
 
     private static Tensor Ids(int batch, int length, int seed = 1)
     {
