@@ -71,6 +71,8 @@ internal sealed class DoubleBlock
     private readonly IReadOnlyDictionary<string, Tensor> _weights;
     private readonly string _prefix;
     private readonly IRowSums _sums;
+    private readonly DoubleConvolution? _preConvolution;
+    private readonly DoubleConvolution? _boomConvolution;
 
     /// <param name="config">The network's shape.</param>
     /// <param name="weights">The network's weights by name, in double precision.</param>
@@ -85,6 +87,11 @@ internal sealed class DoubleBlock
         int columns = config.HiddenSize + config.HeadCount;
         int window = config.WindowSizes[layer];
         _sums = window >= config.ContextLength ? new CompensatedRowSums(columns) : new DirectRowSums(window, columns);
+        if (config.ConvolutionSize > 0)
+        {
+            _preConvolution = new DoubleConvolution(Weight("pre_convolution.weight"));
+            _boomConvolution = new DoubleConvolution(Weight("boom_convolution.weight"));
+        }
     }
 
     /// <summary>Gets the focused means of the last piece, token by token, [n d].</summary>
@@ -100,12 +107,14 @@ internal sealed class DoubleBlock
     public Tensor Read(Tensor x)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor projected = Norm(x, "pre_norm").matmul(Weight("projections.weight").t());
+        Tensor n = Norm(x, "pre_norm");
+        Tensor projected = (_preConvolution?.Read(n) ?? n).matmul(Weight("projections.weight").t());
         Tensor[] parts = projected.view(-1, 4, _config.HeadCount, _config.HeadSize).unbind(1);
         Tensor means = FocusedMeans(parts[1], parts[2], parts[3]);
         Tensor gate = sigmoid((parts[0] * means).sum([-1L], keepdim: true).mul(_gateScale));
         x = x.add((gate * means).view(x.shape), One);
-        Tensor inner = Norm(Norm(x, "pre_norm"), "boom_norm").matmul(Weight("boom.weight").t());
+        n = Norm(Norm(x, "pre_norm"), "boom_norm");
+        Tensor inner = (_boomConvolution?.Read(n) ?? n).matmul(Weight("boom.weight").t());
         x = x.add(nn.functional.gelu(inner).matmul(Weight("unboom.weight").t()), One);
         return x.MoveToOuterDisposeScope();
     }
@@ -145,6 +154,33 @@ internal sealed class DoubleBlock
 
     private static Tensor HeadNorm(Tensor y) =>
         (y - y.mean([-1L], keepdim: true)) / y.std([-1L], unbiased: true, keepdim: true).add(Epsilon, One);
+}
+
+/// <summary>A depthwise causal convolution over a sequence that comes piece by piece.</summary>
+/// <param name="weight">[size, d]; row k is for the token k places back.</param>
+internal sealed class DoubleConvolution(Tensor weight)
+{
+    private readonly int _size = (int)weight.shape[0];
+    private readonly int _width = (int)weight.shape[1];
+    private readonly double[] _weight = weight.data<double>().ToArray();
+
+    // The last rows, the oldest first; none are zeros.
+    private double[] _before = new double[(weight.shape[0] - 1) * weight.shape[1]];
+
+    /// <summary>Goes on over the next tokens, [n, d].</summary>
+    public Tensor Read(Tensor n)
+    {
+        double[] rows = [.. _before, .. n.contiguous().data<double>().ToArray()];
+        double[] y = new double[rows.Length - _before.Length];
+        for (int i = 0; i < y.Length; i++)
+        {
+            for (int k = 0; k < _size; k++)
+                y[i] += _weight[k * _width + i % _width] * rows[_before.Length + i - k * _width];
+        }
+
+        _before = rows[^_before.Length..];
+        return tensor(y, n.shape);
+    }
 }
 
 /// <summary>Sums over the last rows of a sequence that comes row by row.</summary>

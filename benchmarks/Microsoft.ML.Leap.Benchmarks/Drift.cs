@@ -18,10 +18,15 @@ internal static class DriftCommand
         Option<int> hidden = PositiveOption.Create("--hidden", "Width", 64);
         Option<int> heads = PositiveOption.Create("--heads", "Heads", 2);
         Option<int> vocabulary = PositiveOption.Create("--vocabulary", "Possible tokens", 1000);
+        var convolution = new Option<int>("--convolution")
+        {
+            Description = "Tokens that the convolutions see; 0 for none",
+            DefaultValueFactory = _ => 4,
+        };
         Option<int> seed = PositiveOption.Create("--seed", "Decides the weights and the tokens", 1);
         var command = new System.CommandLine.Command("drift", "Measure how far a long stream of single steps is from double precision.")
         {
-            json, steps, layers, hidden, heads, vocabulary, seed,
+            json, steps, layers, hidden, heads, vocabulary, convolution, seed,
         };
         command.SetAction(arguments => ReadableErrors.Run(() =>
         {
@@ -31,6 +36,7 @@ internal static class DriftCommand
                 arguments.GetValue(hidden),
                 arguments.GetValue(heads),
                 arguments.GetValue(vocabulary),
+                arguments.GetValue(convolution),
                 chosenSeed);
             using var benchmark = new DriftBenchmark(model, chosenSeed);
             DriftReport report = benchmark.Run(arguments.GetValue(steps));
@@ -48,7 +54,7 @@ internal static class DriftNetwork
     private const int Context = 2048;
     private const int LongestWindow = 1000;
 
-    public static LeapModel Create(int layerCount, int hiddenSize, int headCount, int vocabularySize, int seed)
+    public static LeapModel Create(int layerCount, int hiddenSize, int headCount, int vocabularySize, int convolutionSize, int seed)
     {
         var config = new LeapConfig(
             vocabularySize,
@@ -58,7 +64,8 @@ internal static class DriftNetwork
             headCount,
             windowSizes: [.. Enumerable.Range(0, layerCount).Select(layer => layer == layerCount - 1 ? Context : Window(layer))],
             initializerRange: 1 / Math.Sqrt(hiddenSize),
-            usePositionEmbeddings: false);
+            usePositionEmbeddings: false,
+            convolutionSize: convolutionSize);
         var model = new LeapModel(config, CPU, seed);
         model.eval();
         Spread(model, seed);
@@ -78,6 +85,8 @@ internal static class DriftNetwork
         {
             if (weight.dim() == 1)
                 weight.add_(Normal(0.1, weight.shape));
+            if (name.EndsWith("convolution.weight", StringComparison.Ordinal))
+                weight.add_(Normal(0.3, weight.shape));
             if (name.EndsWith("projections.weight", StringComparison.Ordinal))
                 AlignFocus(weight, model.Config, Normal);
         }

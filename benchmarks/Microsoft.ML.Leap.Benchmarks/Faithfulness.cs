@@ -147,6 +147,7 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
             Tokenizer = TokenizerOptions.ByteLevelBpe(vocabularySize: 4096),
             ContextLength = settings.ContextLength,
             UsePositionEmbeddings = true,
+            ConvolutionSize = 0,
             LayerCount = 6,
             Layout = TrainingLayout.Stream,
             BatchSize = 8,

@@ -167,6 +167,7 @@ internal static class RecipesBenchmark
         HiddenSize = 128,
         ContextLength = 256,
         UsePositionEmbeddings = true,
+        ConvolutionSize = 0,
         LayerCount = 6,
         HeadCount = 4,
         Dropout = 0.1,

@@ -161,6 +161,7 @@ internal sealed class ScoringBenchmark : IDisposable
             Tokenizer = TokenizerOptions.ByteLevelBpe(vocabularySize),
             ContextLength = contextLength,
             UsePositionEmbeddings = true,
+            ConvolutionSize = 0,
             LayerCount = 6,
             TargetSmoothing = 0,
             ValidationFraction = 0,

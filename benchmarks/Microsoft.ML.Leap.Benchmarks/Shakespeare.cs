@@ -12,14 +12,19 @@ internal static class ShakespeareCommand
         var data = new Option<FileInfo>("--data") { Description = "The text, in UTF-8; unpacked where its name ends with .gz", Required = true };
         data.AcceptExistingOnly();
         var steps = PositiveOption.Create("--steps", "Optimizer steps", 2000);
-        var learningRate = new Option<double>("--learning-rate")
+        var recipe = new Option<string>("--recipe")
         {
-            Description = "The greatest, from which a cosine falls to a tenth; nanoGPT has 1e-3",
-            DefaultValueFactory = _ => 2e-3,
+            Description = "The networks and their learning rate: those of 2022, or today's",
+            DefaultValueFactory = _ => ShakespeareRecipe.Original.Name,
+        };
+        recipe.AcceptOnlyFromAmong(ShakespeareRecipe.Original.Name, ShakespeareRecipe.Default.Name);
+        var learningRate = new Option<double?>("--learning-rate")
+        {
+            Description = "The greatest, from which a cosine falls to a tenth; by default the recipe's; nanoGPT has 1e-3",
         };
         learningRate.Validators.Add(result =>
         {
-            if (!(result.GetValueOrDefault<double>() is > 0 and < double.PositiveInfinity))
+            if (!(result.GetValueOrDefault<double?>() is null or (> 0 and < double.PositiveInfinity)))
                 result.AddError("--learning-rate must be over 0 and finite.");
         });
         var seed = new Option<int>("--seed") { Description = "Decides weights and order", DefaultValueFactory = _ => 1 };
@@ -31,14 +36,16 @@ internal static class ShakespeareCommand
         Option<TrainingPrecision> precision = PrecisionChoice.CreateOption(TrainingPrecision.Float32);
         var command = new System.CommandLine.Command("shakespeare", "Train a character-level model on nanoGPT's small budget.")
         {
-            data, model, steps, learningRate, seed, device, precision, json,
+            data, model, recipe, steps, learningRate, seed, device, precision, json,
         };
         command.SetAction(result => ReadableErrors.Run(() =>
         {
             Device chosen = DeviceSelector.Select(result.GetValue(device), null, fallbackToCpu: false, Console.WriteLine);
+            ShakespeareRecipe named = result.GetValue(recipe) == ShakespeareRecipe.Default.Name ? ShakespeareRecipe.Default : ShakespeareRecipe.Original;
             ShakespeareReport report = ShakespeareRun.Run(
-                TextFile.ReadAll(result.GetRequiredValue(data).FullName), result.GetRequiredValue(model), chosen,
-                result.GetValue(precision), result.GetValue(learningRate), result.GetValue(steps), result.GetValue(seed),
+                TextFile.ReadAll(result.GetRequiredValue(data).FullName), result.GetRequiredValue(model),
+                named with { LearningRate = result.GetValue(learningRate) ?? named.LearningRate }, chosen,
+                result.GetValue(precision), result.GetValue(steps), result.GetValue(seed),
                 new ConsoleProgress().Report);
             Print(report);
             if (result.GetValue(json) is string path)
@@ -49,8 +56,18 @@ internal static class ShakespeareCommand
 
     private static void Print(ShakespeareReport report) => Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"{report.Model}: validation loss {report.ValidationLoss:0.0000} nats per character over {report.ValidationCharacters} characters after " +
+        $"{report.Model}, {report.Recipe} recipe: validation loss {report.ValidationLoss:0.0000} nats per character over {report.ValidationCharacters} characters after " +
         $"{report.Steps} steps; {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s in {report.Precision} on {report.Device} with {report.Threads} threads"));
+}
+
+/// <summary>What of a network and its training is chosen, the same for each network.</summary>
+internal sealed record ShakespeareRecipe(string Name, int ConvolutionSize, double LearningRate)
+{
+    /// <summary>Gets the networks as their authors wrote them.</summary>
+    public static ShakespeareRecipe Original { get; } = new("original", ConvolutionSize: 0, LearningRate: 2e-3);
+
+    /// <summary>Gets what the library chooses by itself.</summary>
+    public static ShakespeareRecipe Default { get; } = new("default", ConvolutionSize: 4, LearningRate: 4e-3);
 }
 
 /// <summary>nanoGPT's small budget on the characters of a text: 4 layers, 4 heads, hidden size 128, context 64, batches of 12, no
@@ -63,7 +80,7 @@ internal static class ShakespeareRun
     private const int BatchSize = 12;
 
     public static ShakespeareReport Run(
-        string text, string modelName, Device device, TrainingPrecision precision, double learningRate, int steps, int seed,
+        string text, string modelName, ShakespeareRecipe recipe, Device device, TrainingPrecision precision, int steps, int seed,
         Action<TrainingProgress>? report = null)
     {
         char[] alphabet = [.. text.Distinct().Order()];
@@ -75,7 +92,7 @@ internal static class ShakespeareRun
         // From the last training character on, so that the first one of the validation split is predicted too.
         var training = new StreamBlocks(ids[..trainingCount], ContextLength);
         var validation = new StreamBlocks(ids[(trainingCount - 1)..], ContextLength);
-        var config = new LeapConfig(alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0);
+        var config = new LeapConfig(alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0, convolutionSize: recipe.ConvolutionSize);
         using LanguageModelNetwork model = ModelChoice.Create(modelName, config, device, seed);
         var options = new LeapLanguageModelTrainer.Options
         {
@@ -83,7 +100,7 @@ internal static class ShakespeareRun
             MaximumSteps = steps,
             BatchSize = BatchSize,
             Precision = PrecisionSelector.Choose(precision, device, config.HiddenSize),
-            LearningRate = learningRate,
+            LearningRate = recipe.LearningRate,
             Schedule = LearningRateSchedule.Cosine(finalRatio: 0.1),
             WarmupSteps = Math.Min(100, steps / 2),
             WarmupRatio = 0,
@@ -100,12 +117,13 @@ internal static class ShakespeareRun
         return new ShakespeareReport
         {
             Model = modelName,
+            Recipe = recipe.Name,
             ValidationLoss = loop.Records[^1].ValidationLoss!.Value,
             ValidationCharacters = validation.TargetCount,
             VocabularySize = alphabet.Length,
             Parameters = model.Weights.Sum(entry => entry.Weight.numel()),
             Steps = steps,
-            LearningRate = learningRate,
+            LearningRate = recipe.LearningRate,
             Seed = seed,
             Seconds = loop.Elapsed.TotalSeconds,
             TokensPerSecond = loop.TokensPerSecond,
@@ -120,6 +138,7 @@ internal static class ShakespeareRun
 internal sealed record ShakespeareReport
 {
     public required string Model { get; init; }
+    public required string Recipe { get; init; }
 
     /// <summary>Nats per character over the whole validation split, each character predicted once.</summary>
     public required double ValidationLoss { get; init; }

@@ -107,7 +107,7 @@ internal sealed record Wikitext2Settings
     public required int Seed { get; init; }
 
     /// <summary>The network by vocabulary: the original's sizes are the library's defaults. Its context is the blocks' length.</summary>
-    public Func<int, LeapConfig> Config { get; init; } = vocabularySize => new LeapConfig(vocabularySize);
+    public Func<int, LeapConfig> Config { get; init; } = vocabularySize => LeapConfig.Original(vocabularySize);
 }
 
 /// <summary>Trains and measures by the protocol of the Python original's notebook.</summary>

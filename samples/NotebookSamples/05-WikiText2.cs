@@ -72,7 +72,7 @@ TokenizerOptions tokenizer = tokenizerFile == ""
 Wikitext2Report Train(string model)
 {
     Wikitext2Report report = Wikitext2Comparison.Train(
-        model, folder, tokenizer, vocabulary => new LeapConfig(vocabulary, contextLength: contextLength, layerCount: layerCount), epochs);
+        model, folder, tokenizer, vocabulary => LeapConfig.Original(vocabulary, contextLength: contextLength, layerCount: layerCount), epochs);
     Console.WriteLine($"{model}: {report.Parameters} parameters, {report.TrainBlocks} blocks of {contextLength} tokens");
     for (int epoch = 0; epoch < epochs; epoch++)
     {

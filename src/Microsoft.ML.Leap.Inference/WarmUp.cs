@@ -26,7 +26,7 @@ internal static class WarmUp
     // Kernels depend on the format and on the size of heads: that of the defaults. A windowed and a global layer sum differently.
     private static void Score(WeightFormat format)
     {
-        var config = new LeapConfig(VocabularySize, layerCount: 2, usePositionEmbeddings: false);
+        var config = new LeapConfig(VocabularySize, layerCount: 2, usePositionEmbeddings: false, convolutionSize: 4);
         Dictionary<string, float[]> zeros = Checkpoint.GetExpectedShapes(config).ToDictionary(
             shape => shape.Key, shape => new float[shape.Value.Aggregate(1L, (product, size) => product * size)], StringComparer.Ordinal);
         using var network = new LeapNetwork(config, zeros, format);

@@ -85,6 +85,10 @@ public sealed partial class LeapLanguageModelTrainer
         /// <see cref="ContextLength"/> without end. <see langword="true"/> is the original's form.</value>
         public bool UsePositionEmbeddings;
 
+        /// <summary>Tokens that the short convolutions of each layer see, the present one included.</summary>
+        /// <value>At least 0, for none, which is the original's form, and at most 16; <see langword="null"/>, the default, for 4.</value>
+        public int? ConvolutionSize;
+
         /// <summary>Number of decoder blocks.</summary>
         /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
         public int? LayerCount;
@@ -185,7 +189,7 @@ public sealed partial class LeapLanguageModelTrainer
         // Of options that a recipe has filled.
         internal LeapConfig MakeConfig(int vocabularySize) => new(
             vocabularySize, HiddenSize!.Value, ContextLength!.Value, LayerCount!.Value, HeadCount!.Value, UseLocalAttention, WindowSizes,
-            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings);
+            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings, ConvolutionSize!.Value);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

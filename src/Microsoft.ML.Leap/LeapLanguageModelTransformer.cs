@@ -16,7 +16,7 @@ namespace Microsoft.ML.Leap;
 public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
 {
     private const int SettingsVersion = 3;
-    private const int RecipeVersion = 1;
+    private const int RecipeVersion = 2;
 
     private readonly IHost _host;
     private readonly ScoringSettings _settings;

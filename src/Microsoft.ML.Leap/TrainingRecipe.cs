@@ -9,6 +9,8 @@ public sealed record TrainingRecipe
     // Shorter than the original's: a row of text is, and each row is read by itself.
     private const int DefaultContextLength = 256;
     private const double DefaultWarmupRatio = 0.02;
+    private const int DefaultConvolutionSize = 4;
+    private const double DefaultMemoryMegabytes = 64;
 
     // Fewer rows than that can spare none.
     private const int LeastRows = 100;
@@ -58,6 +60,9 @@ public sealed record TrainingRecipe
     /// <summary>Gets the longest text in tokens that the network sees at once.</summary>
     public required int ContextLength { get; init; }
 
+    /// <summary>Gets the tokens that the short convolutions see, the present one included; 0 where there are none.</summary>
+    public int ConvolutionSize { get; init; }
+
     /// <summary>Gets the contexts of tokens that go through the network at once.</summary>
     public required int BatchSize { get; init; }
 
@@ -89,7 +94,8 @@ public sealed record TrainingRecipe
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
-        $"{HeadCount} heads, context {ContextLength:N0}, batch {BatchSize}, {Epochs} epochs, learning rate {LearningRate}, warmup {WarmupRatio}, " +
+        $"{HeadCount} heads, context {ContextLength:N0}, convolutions of {ConvolutionSize}, batch {BatchSize}, {Epochs} epochs, " +
+        $"learning rate {LearningRate}, warmup {WarmupRatio}, " +
         $"dropout {Dropout}, target smoothing {TargetSmoothing}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
 
@@ -114,13 +120,14 @@ public sealed record TrainingRecipe
             LayerCount = options.LayerCount ?? options.WindowSizes?.Length ?? size.LayerCount,
             HeadCount = options.HeadCount ?? ChooseHeadCount(hiddenSize),
             ContextLength = options.ContextLength ?? DefaultContextLength,
+            ConvolutionSize = options.ConvolutionSize ?? DefaultConvolutionSize,
             BatchSize = options.BatchSize ?? size.BatchSize,
             Epochs = epochs,
             LearningRate = options.LearningRate ?? size.LearningRate,
             WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : DefaultWarmupRatio),
             Dropout = options.Dropout ?? 0,
             TargetSmoothing = options.TargetSmoothing ?? size.TargetSmoothing,
-            MemoryMegabytes = options.MemoryMegabytes ?? 64,
+            MemoryMegabytes = options.MemoryMegabytes ?? DefaultMemoryMegabytes,
             ValidationFraction = options.ValidationFraction ?? chosenFraction,
             EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? ChoosePatience(epochs) : null),
         };
@@ -149,6 +156,7 @@ public sealed record TrainingRecipe
         filled.LayerCount = LayerCount;
         filled.HeadCount = HeadCount;
         filled.ContextLength = ContextLength;
+        filled.ConvolutionSize = ConvolutionSize;
         filled.BatchSize = BatchSize;
         filled.Epochs = Epochs;
         filled.LearningRate = LearningRate;

@@ -17,6 +17,7 @@ internal sealed class TransformerDisplay : HtmlDisplay<LeapLanguageModelTransfor
             ("Heads", $"{config.HeadCount}, of size {config.HeadSize}"),
             ("Windows", Windows(config)),
             ("Context length", $"{DisplayText.Count(config.ContextLength)} tokens"),
+            ("Convolutions", config.ConvolutionSize == 0 ? "none" : $"of {config.ConvolutionSize} tokens"),
             ("Learned positions", config.UsePositionEmbeddings ? "yes" : "no"),
             ("Parameters", $"{DisplayText.Count(config.ParameterCount)} in single precision; the tied output matrix counts once"),
             ("Tokenizer", $"{value.Tokenizer.Kind}, vocabulary of {DisplayText.Count(value.Tokenizer.VocabularySize)}"),

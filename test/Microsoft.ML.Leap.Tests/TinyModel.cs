@@ -22,8 +22,8 @@ internal static class TinyModel
         Device = "cpu",
     };
 
-    /// <summary>Number of weights of a network of these options: seven a block, and five around them.</summary>
-    public const int WeightCount = 2 * 7 + 5;
+    /// <summary>Number of weights of a network of these options: nine per block, and five around them.</summary>
+    public const int WeightCount = 2 * 9 + 5;
 
     public static string[] Texts { get; } =
     [

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Leap.Tests.Documentation;
 
@@ -23,6 +24,7 @@ public partial class TrainingRecipeTests
                 CultureInfo.InvariantCulture,
                 $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.Dropout} | {recipe.TargetSmoothing}");
             Assert.AreEqual(row.Groups[2].Value, chosen, row.Value);
+            Assert.AreEqual(4, recipe.ConvolutionSize);
         }
     }
 
@@ -35,6 +37,7 @@ public partial class TrainingRecipeTests
             LayerCount = 3,
             HeadCount = 2,
             ContextLength = 99,
+            ConvolutionSize = 0,
             BatchSize = 5,
             Epochs = 7,
             LearningRate = 1e-4,
@@ -48,9 +51,23 @@ public partial class TrainingRecipeTests
         TrainingRecipe recipe = TrainingRecipe.Choose(options, 500, 40_000, hasValidationData: false);
 
         Assert.AreEqual(
-            (64, 3, 2, 99, 5, 7, 1e-4, 0.5, 0.3, 0.1, 0.2, 9),
-            (recipe.HiddenSize, recipe.LayerCount, recipe.HeadCount, recipe.ContextLength, recipe.BatchSize, recipe.Epochs, recipe.LearningRate,
-                recipe.WarmupRatio, recipe.Dropout, recipe.TargetSmoothing, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
+            (64, 3, 2, 99, 0, 5, 7, 1e-4, 0.5, 0.3, 0.1, 0.2, 9),
+            (recipe.HiddenSize, recipe.LayerCount, recipe.HeadCount, recipe.ContextLength, recipe.ConvolutionSize, recipe.BatchSize, recipe.Epochs,
+                recipe.LearningRate, recipe.WarmupRatio, recipe.Dropout, recipe.TargetSmoothing, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
+    }
+
+    [TestMethod]
+    public void Read_OfAFileWithoutConvolutions_HasNone()
+    {
+        using var file = new MemoryStream();
+        SettingsJson.Write(file, 1, TrainingRecipe.Choose(new(), 500, 40_000, hasValidationData: false));
+        string json = Encoding.UTF8.GetString(file.ToArray());
+        string older = ConvolutionLine().Replace(json, "");
+        Assert.AreNotEqual(json, older);
+
+        TrainingRecipe recipe = SettingsJson.Read<TrainingRecipe>(new MemoryStream(Encoding.UTF8.GetBytes(older)), 2);
+
+        Assert.AreEqual((0, 500), (recipe.ConvolutionSize, recipe.RowCount));
     }
 
     [TestMethod]
@@ -121,6 +138,9 @@ public partial class TrainingRecipeTests
         Assert.IsTrue(messages.Any(message => message.StartsWith("The training will take about", StringComparison.Ordinal)), string.Join('\n', messages));
         Assert.IsNotNull(model.History.Best);
     }
+
+    [GeneratedRegex("\n *\"convolution_size\": 4,")]
+    private static partial Regex ConvolutionLine();
 
     [GeneratedRegex(@"^\| (?:up to )?([\d,]+|more) \| ([^|]+(?: \| [^|]+){6}) \|", RegexOptions.Multiline)]
     private static partial Regex SizeRow();

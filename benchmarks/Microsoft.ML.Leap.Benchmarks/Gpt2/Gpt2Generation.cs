@@ -113,8 +113,11 @@ internal sealed class Gpt2Weights : IDisposable
 {
     private readonly Dictionary<string, float[]> _byName;
 
+    /// <param name="model">The network; without convolutions, which single steps do not have.</param>
     public Gpt2Weights(Gpt2Model model)
     {
+        if (model.Config.ConvolutionSize > 0)
+            throw new ArgumentException($"GPT-2's single steps have no convolutions, but the model has some of {model.Config.ConvolutionSize}.", nameof(model));
         using DisposeScope scope = NewDisposeScope();
         Config = model.Config;
         _byName = model.Weights.ToDictionary(weight => weight.Name, weight => weight.Weight.detach().cpu().data<float>().ToArray());

@@ -25,7 +25,7 @@ internal sealed record TrainingShape
     public string PrecisionName => UsesBFloat16 ? "bf16 products" : "fp32";
 
     /// <summary>Gets the network's shape.</summary>
-    public LeapConfig Config => new(VocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount);
+    public LeapConfig Config => LeapConfig.Original(VocabularySize, HiddenSize, ContextLength, LayerCount, HeadCount);
 
     /// <summary>Gets the trainer's options for steps of one batch, at the original's learning rate.</summary>
     public LeapLanguageModelTrainer.Options TrainerOptions => new()

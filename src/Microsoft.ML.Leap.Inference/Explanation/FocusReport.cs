@@ -11,6 +11,8 @@ namespace Microsoft.ML.Leap;
 /// number of tokens in window i and S_i their sum of f: j's share of what the head let through, as a multiple of an even part. 1 is the
 /// focus of an even mean behind an open gate; the least is 0. A layer's is the mean of its heads', the whole model's the mean of its
 /// layers'. With a prompt, only the positions count from which the continuation is predicted, and a token that none of them sees has 0.</para>
+/// <para>With short convolutions (<see cref="LeapConfig.ConvolutionSize"/> over 1) a token's weight, like its value and its gate, is computed from
+/// it and the few tokens before it, in the first layer too: focus on a token is then focus on the end of that short run of tokens.</para>
 /// <para>Immutable, and therefore thread-safe; it outlives the model.</para>
 /// </remarks>
 [TypeFormatterSource(typeof(FocusReportDisplay))]

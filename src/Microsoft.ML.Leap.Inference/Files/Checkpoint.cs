@@ -5,7 +5,7 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>The weights of a network as a safetensors file; the names are those of the Python original.</summary>
 /// <remarks>Matrices may be stored smaller: as bfloat16, or as 8-bit whole numbers beside a tensor of one scale per row, whose name ends
-/// with <see cref="ScaleSuffix"/>. All else stays in single precision.</remarks>
+/// with <see cref="ScaleSuffix"/>. All else, the convolutions too, stays in single precision.</remarks>
 internal static class Checkpoint
 {
     /// <summary>The token embeddings, [V, d], which are the output matrix too.</summary>
@@ -40,6 +40,12 @@ internal static class Checkpoint
                 shapes[$"{block}{norm}.bias"] = [d];
             }
 
+            foreach (string convolution in (ReadOnlySpan<string>)["pre_convolution", "boom_convolution"])
+            {
+                if (config.ConvolutionSize > 0)
+                    shapes[$"{block}{convolution}.weight"] = [config.ConvolutionSize, d];
+            }
+
             shapes[block + "projections.weight"] = [4 * d, d];
             shapes[block + "boom.weight"] = [inner, d];
             shapes[block + "unboom.weight"] = [d, inner];
@@ -63,7 +69,7 @@ internal static class Checkpoint
             long count = shape.Aggregate(1L, (product, dimension) => product * dimension);
             if (!weights.TryGetValue(name, out float[]? values) || values.Length != count)
                 throw new ArgumentException($"The weights '{name}' must be {count} numbers.", nameof(weights));
-            tensors.AddRange(CreateTensors(name, shape, values, shape.Length == 2 ? format : WeightFormat.Float32));
+            tensors.AddRange(CreateTensors(name, shape, values, shape.Length == 2 && !IsConvolution(name) ? format : WeightFormat.Float32));
         }
 
         SafeTensorsWriter.Write(stream, tensors);
@@ -128,6 +134,9 @@ internal static class Checkpoint
 
         return null;
     }
+
+    // They have few weights, and all of a layer's matrices see what they make.
+    private static bool IsConvolution(string name) => name.EndsWith("_convolution.weight", StringComparison.Ordinal);
 
     private static void RequireExpected(IReadOnlyList<SafeTensorInfo> tensors, LeapConfig config, string source)
     {

@@ -39,9 +39,11 @@ internal static class ConfigJson
         json.WriteNumber("hidden_dropout_prob", config.Dropout);
         json.WriteNumber("initializer_range", config.InitializerRange);
 
-        // A key that the original does not know, for a network that it does not have.
+        // Keys that the original does not know, for a network that it does not have.
         if (!config.UsePositionEmbeddings)
             json.WriteBoolean("use_position_embeddings", false);
+        if (config.ConvolutionSize > 0)
+            json.WriteNumber("convolution_size", config.ConvolutionSize);
         json.WriteEndObject();
     }
 
@@ -91,7 +93,8 @@ internal static class ConfigJson
             json.Number("rescale_value", LeapConfig.DefaultRescaleValue),
             json.Number("hidden_dropout_prob", LeapConfig.DefaultDropout),
             json.Number("initializer_range", LeapConfig.DefaultInitializerRange),
-            json.Boolean("use_position_embeddings", true));
+            json.Boolean("use_position_embeddings", true),
+            json.Integer("convolution_size", 0));
     }
 }
 

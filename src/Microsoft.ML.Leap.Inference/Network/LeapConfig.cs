@@ -20,6 +20,9 @@ public sealed class LeapConfig
     internal const double MaximumRescaleValue = 30;
     internal const double MaximumFocusLogit = 60;
 
+    // Each text's state keeps the rows that they see; attention reaches further at no cost.
+    internal const int MaximumConvolutionSize = 16;
+
     /// <summary>Creates a configuration.</summary>
     /// <param name="vocabularySize">Number of token ids, V. At least 1.</param>
     /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head.</param>
@@ -34,6 +37,8 @@ public sealed class LeapConfig
     /// <param name="initializerRange">Standard deviation of initial weights: over 0, finite.</param>
     /// <param name="usePositionEmbeddings">Whether each position has a learned vector. Without, order comes from the nested windows alone, and
     /// a text may go on past <paramref name="contextLength"/> for ever.</param>
+    /// <param name="convolutionSize">Tokens that the short convolutions before the projections and before the feed-forward part see, the present one
+    /// included: at most 16; 0 for none.</param>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
     /// <exception cref="ArgumentException">Values do not fit together.</exception>
     public LeapConfig(
@@ -47,7 +52,8 @@ public sealed class LeapConfig
         double rescaleValue = DefaultRescaleValue,
         double dropout = DefaultDropout,
         double initializerRange = DefaultInitializerRange,
-        bool usePositionEmbeddings = true)
+        bool usePositionEmbeddings = true,
+        int convolutionSize = 0)
     {
         RequirePositive(vocabularySize, nameof(vocabularySize));
         RequirePositive(hiddenSize, nameof(hiddenSize));
@@ -58,6 +64,9 @@ public sealed class LeapConfig
         RequireRange(dropout >= 0 && dropout < 1, nameof(dropout), dropout, "at least 0 and below 1");
         RequireRange(initializerRange > 0 && double.IsFinite(initializerRange), nameof(initializerRange), initializerRange, "over 0 and finite");
         RequireRescaleFits(rescaleValue, dropout);
+        RequireRange(
+            convolutionSize is >= 0 and <= MaximumConvolutionSize,
+            nameof(convolutionSize), convolutionSize, $"at least 0 and at most {MaximumConvolutionSize}");
 
         VocabularySize = vocabularySize;
         HiddenSize = hiddenSize;
@@ -70,6 +79,7 @@ public sealed class LeapConfig
         Dropout = dropout;
         InitializerRange = initializerRange;
         UsePositionEmbeddings = usePositionEmbeddings;
+        ConvolutionSize = convolutionSize;
     }
 
     /// <summary>Gets the number of token ids, V.</summary>
@@ -105,6 +115,9 @@ public sealed class LeapConfig
     /// <summary>Gets whether each position up to <see cref="ContextLength"/> has a learned vector.</summary>
     public bool UsePositionEmbeddings { get; }
 
+    /// <summary>Gets the tokens that the short convolutions see, the present one included; 0 where there are none.</summary>
+    public int ConvolutionSize { get; }
+
     /// <summary>Gets the width of one head, e = d / H.</summary>
     public int HeadSize => HiddenSize / HeadCount;
 
@@ -114,17 +127,40 @@ public sealed class LeapConfig
         get
         {
             long d = HiddenSize;
-            long block = 4 * d + 4 * d * d + 8 * d * d;
+            long block = 4 * d + 4 * d * d + 8 * d * d + 2 * ConvolutionSize * d;
             long positions = UsePositionEmbeddings ? ContextLength : 0;
             return (VocabularySize + positions) * d + VocabularySize + LayerCount * block + 2 * d;
         }
     }
 
+    /// <summary>Creates the configuration of the original network of 2022: with learned positions, and without anything that came later.</summary>
+    /// <param name="vocabularySize">Number of token ids, V. At least 1.</param>
+    /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head.</param>
+    /// <param name="contextLength">Longest sequence in tokens, N; one learned position embedding each. At least 1.</param>
+    /// <param name="layerCount">Number of decoder blocks, L. At least 1.</param>
+    /// <param name="headCount">Number of attention heads, H. At least 1.</param>
+    /// <param name="windowSizes">One window per layer, in tokens, each at least 1; <see langword="null"/> for 4, 8, 16, ... with the last
+    /// layer global.</param>
+    /// <param name="dropout">Probability of dropping a value while training: at least 0, below 1.</param>
+    /// <returns>The configuration.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
+    /// <exception cref="ArgumentException">Values do not fit together.</exception>
+    public static LeapConfig Original(
+        int vocabularySize,
+        int hiddenSize = 128,
+        int contextLength = 2048,
+        int layerCount = 6,
+        int headCount = 4,
+        IReadOnlyList<int>? windowSizes = null,
+        double dropout = 0.1) =>
+        new(vocabularySize, hiddenSize, contextLength, layerCount, headCount, windowSizes: windowSizes, dropout: dropout);
+
     /// <inheritdoc/>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"LEAP: {LayerCount} layers, hidden size {HiddenSize}, {HeadCount} heads, context {ContextLength}, vocabulary {VocabularySize}, " +
-        $"windows {string.Join(' ', WindowSizes)}, {(UsePositionEmbeddings ? "" : "no position embeddings, ")}{ParameterCount:N0} parameters");
+        $"windows {string.Join(' ', WindowSizes)}, {(UsePositionEmbeddings ? "" : "no position embeddings, ")}" +
+        $"{(ConvolutionSize == 0 ? "" : $"convolutions of {ConvolutionSize}, ")}{ParameterCount:N0} parameters");
 
     private static void RequirePositive(int value, string name) =>
         RequireRange(value >= 1, name, value, "at least 1");

@@ -227,32 +227,38 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
         {
             int layer = l;
             NetworkWeights.Block block = _weights.Blocks[l];
-            _workers.ForRows(scratch.Count, 4L * d * d, (row, count) =>
-            {
-                float* n = scratch.GetNormed(row);
-                block.PreNorm.Run(scratch.GetX(row), n, count);
-                block.Projections.Multiply(n, count, scratch.GetInner(row));
-            });
+            ForNormedRows(
+                scratch,
+                (row, count) => block.PreNorm.Run(scratch.GetX(row), scratch.GetNormed(row), count),
+                block.PreConvolution,
+                4L * d * d,
+                (row, count, n) => block.Projections.Multiply(n, count, scratch.GetInner(row)));
 
             // One sequence's heads are shared out only where there are fewer sequences than threads.
             int groups = Math.Min(Config.HeadCount, (_workers.ThreadCount + scratch.Parts.Count - 1) / scratch.Parts.Count);
             _workers.For(scratch.Parts.Count * groups, 64L * d * scratch.Count, i =>
                 Attend(scratch, layer, scratch.Parts[i / groups], i % groups, groups));
 
-            _workers.ForRows(scratch.Count, 8L * d * d, (row, count) =>
-            {
-                float* x = scratch.GetX(row);
-                float* n = scratch.GetNormed(row);
-                float* inner = scratch.GetInner(row);
-                VectorMath.Add(x, scratch.GetAttended(row), (long)count * d);
-
-                block.PreNorm.Run(x, n, count);
-                block.BoomNorm.Run(n, n, count);
-                block.Boom.Multiply(n, count, inner);
-                VectorMath.Gelu(inner, count * 4 * d);
-                block.Unboom.Multiply(inner, count, n);
-                VectorMath.Add(x, n, (long)count * d);
-            });
+            ForNormedRows(
+                scratch,
+                (row, count) =>
+                {
+                    float* x = scratch.GetX(row);
+                    float* n = scratch.GetNormed(row);
+                    VectorMath.Add(x, scratch.GetAttended(row), (long)count * d);
+                    block.PreNorm.Run(x, n, count);
+                    block.BoomNorm.Run(n, n, count);
+                },
+                block.BoomConvolution,
+                8L * d * d,
+                (row, count, n) =>
+                {
+                    float* inner = scratch.GetInner(row);
+                    block.Boom.Multiply(n, count, inner);
+                    VectorMath.Gelu(inner, count * 4 * d);
+                    block.Unboom.Multiply(inner, count, n);
+                    VectorMath.Add(scratch.GetX(row), n, (long)count * d);
+                });
 
             if (observe is not null)
                 Observe(scratch, layer, observe);
@@ -264,6 +270,31 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
             if (part.State is not null)
                 part.State.Position += part.Count;
         }
+    }
+
+    private delegate void NormedRows(int row, int count, float* n);
+
+    // A norm of all rows, and the products that follow. Only a convolution, which sees other rows, has to wait until all norms are there.
+    private void ForNormedRows(
+        Scratch scratch, Action<int, int> normalize, ShortConvolution? convolution, long multiplicationsPerRow, NormedRows multiply)
+    {
+        if (convolution is null)
+        {
+            _workers.ForRows(scratch.Count, multiplicationsPerRow, (row, count) =>
+            {
+                normalize(row, count);
+                multiply(row, count, scratch.GetNormed(row));
+            });
+            return;
+        }
+
+        _workers.ForRows(scratch.Count, 16 * Config.HiddenSize, normalize);
+        _workers.ForRows(scratch.Count, multiplicationsPerRow, (row, count) =>
+        {
+            convolution.Run(scratch, row, count);
+            multiply(row, count, scratch.GetAttended(row));
+        });
+        convolution.Remember(scratch);
     }
 
     private void Embed(Scratch scratch, int row, int count)

@@ -2,14 +2,17 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>All that a LEAP network remembers of the tokens it has read: the sums over each layer's window, of a size that does not depend on
-/// how many they were. Not thread-safe.</summary>
-/// <remarks>Each layer's heads lie one after another, each as a <see cref="SlidingSumsLayout"/>.</remarks>
+/// <summary>All that a LEAP network remembers of the tokens it has read: the sums over each layer's window, and the last rows that its short
+/// convolutions saw. Its size does not depend on how many tokens they were. Not thread-safe.</summary>
+/// <remarks>Each layer's heads lie one after another, each as a <see cref="SlidingSumsLayout"/>; after them all the rows of each convolution, the
+/// oldest first.</remarks>
 internal sealed unsafe class NetworkState : IDisposable
 {
     private readonly LeapConfig _config;
     private readonly SlidingSumsLayout[] _layouts;
     private readonly long[] _offsets;
+    private readonly long _convolutionsOffset;
+    private readonly int _valuesPerConvolution;
     private byte* _memory;
 
     /// <summary>Makes the state before the first token.</summary>
@@ -24,6 +27,10 @@ internal sealed unsafe class NetworkState : IDisposable
             SizeInBytes += _layouts[l].Bytes * config.HeadCount;
         }
 
+        _convolutionsOffset = SizeInBytes;
+        _valuesPerConvolution = Math.Max(0, config.ConvolutionSize - 1) * config.HiddenSize;
+        SizeInBytes += 2L * config.LayerCount * _valuesPerConvolution * sizeof(float);
+
         _memory = (byte*)NativeMemory.AlignedAlloc((nuint)SizeInBytes, 64);
         NativeMemory.Clear(_memory, (nuint)SizeInBytes);
     }
@@ -33,7 +40,7 @@ internal sealed unsafe class NetworkState : IDisposable
     /// <summary>Gets or sets the position of the next token.</summary>
     public long Position { get; set; }
 
-    /// <summary>Gets the bytes that the sums take.</summary>
+    /// <summary>Gets the bytes that it takes.</summary>
     public long SizeInBytes { get; }
 
     /// <summary>Gives the window of a layer, and 0 for one that is global.</summary>
@@ -49,6 +56,13 @@ internal sealed unsafe class NetworkState : IDisposable
     {
         ObjectDisposedException.ThrowIf(_memory is null, this);
         return _memory + _offsets[layer] + head * _layouts[layer].Bytes;
+    }
+
+    /// <summary>Gives where the rows that a convolution saw last lie, [size - 1, d], the oldest first, while this object lives.</summary>
+    public float* GetConvolutionRows(int convolution)
+    {
+        ObjectDisposedException.ThrowIf(_memory is null, this);
+        return (float*)(_memory + _convolutionsOffset) + (long)convolution * _valuesPerConvolution;
     }
 
     /// <summary>Forgets all tokens.</summary>
@@ -72,6 +86,7 @@ internal sealed unsafe class NetworkState : IDisposable
         config == _config
         || (config.HeadCount == _config.HeadCount
             && config.HeadSize == _config.HeadSize
+            && config.ConvolutionSize == _config.ConvolutionSize
             && _layouts.AsSpan().SequenceEqual([.. Enumerable.Range(0, config.LayerCount).Select(l => GetLayout(config, l))]));
 
     /// <summary>Writes the state; <see cref="Read"/> of a network of the same shape takes it back.</summary>
@@ -83,6 +98,7 @@ internal sealed unsafe class NetworkState : IDisposable
             writer.Write(*(int*)head);
             ForEachRow(layout, head, (row, bytes) => writer.Write(new ReadOnlySpan<byte>(row, bytes)));
         });
+        ForEachConvolution((rows, bytes) => writer.Write(new ReadOnlySpan<byte>(rows, bytes)));
     }
 
     /// <summary>Takes over a written state.</summary>
@@ -101,6 +117,7 @@ internal sealed unsafe class NetworkState : IDisposable
             *(int*)head = place;
             ForEachRow(layout, head, (row, bytes) => reader.BaseStream.ReadExactly(new Span<byte>(row, bytes)));
         });
+        ForEachConvolution((rows, bytes) => reader.BaseStream.ReadExactly(new Span<byte>(rows, bytes)));
     }
 
     public void Dispose()
@@ -121,6 +138,13 @@ internal sealed unsafe class NetworkState : IDisposable
                 action(_layouts[l], GetSums(l, h));
         }
 
+        GC.KeepAlive(this);
+    }
+
+    private void ForEachConvolution(RowAction action)
+    {
+        for (int i = 0; i < 2 * _config.LayerCount; i++)
+            action((byte*)GetConvolutionRows(i), _valuesPerConvolution * sizeof(float));
         GC.KeepAlive(this);
     }
 

@@ -7,13 +7,15 @@ internal sealed unsafe class NetworkWeights : IDisposable
 {
     private const string Embedding = "word_embedding.weight";
     private const string OutputBias = "proj_logits.bias";
+    private const string PreConvolution = "pre_convolution.weight";
+    private const string BoomConvolution = "boom_convolution.weight";
     private const string PositionEmbeddings = "leap_model.position_embeddings.weight";
 
     private readonly LeapConfig _config;
 
     /// <param name="config">The network's shape.</param>
     /// <param name="weights">Its tensors by name, row after row.</param>
-    /// <param name="format">How matrices are to lie in memory. Norms and biases stay as they are.</param>
+    /// <param name="format">How matrices are to lie in memory. All else stays as it is.</param>
     /// <exception cref="ArgumentException">A tensor is missing or of another size.</exception>
     public NetworkWeights(LeapConfig config, IReadOnlyDictionary<string, float[]> weights, WeightFormat format)
     {
@@ -30,6 +32,8 @@ internal sealed unsafe class NetworkWeights : IDisposable
             Blocks[l] = new Block(
                 source.Norm(prefix + "pre_norm", d),
                 source.Norm(prefix + "boom_norm", d),
+                source.Convolution(prefix + PreConvolution, config, 2 * l),
+                source.Convolution(prefix + BoomConvolution, config, 2 * l + 1),
                 source.Matrix(prefix + "projections.weight", 4 * d, d),
                 source.Matrix(prefix + "boom.weight", 4 * d, d),
                 source.Matrix(prefix + "unboom.weight", d, 4 * d));
@@ -53,8 +57,8 @@ internal sealed unsafe class NetworkWeights : IDisposable
     {
         get
         {
-            long norms = (4L * Blocks.Length + 2) * _config.HiddenSize * sizeof(float);
-            return norms + Matrices().Sum(matrix => matrix.Matrix.SizeInBytes);
+            long rows = (4L + 2 * _config.ConvolutionSize) * Blocks.Length + 2;
+            return rows * _config.HiddenSize * sizeof(float) + Matrices().Sum(matrix => matrix.Matrix.SizeInBytes);
         }
     }
 
@@ -77,6 +81,10 @@ internal sealed unsafe class NetworkWeights : IDisposable
         {
             AddNorm(Prefix(l) + "pre_norm", Blocks[l].PreNorm);
             AddNorm(Prefix(l) + "boom_norm", Blocks[l].BoomNorm);
+            if (Blocks[l].PreConvolution is ShortConvolution pre)
+                weights.Add(Prefix(l) + PreConvolution, pre.CopyWeight());
+            if (Blocks[l].BoomConvolution is ShortConvolution boom)
+                weights.Add(Prefix(l) + BoomConvolution, boom.CopyWeight());
         }
 
         return weights;
@@ -113,10 +121,14 @@ internal sealed unsafe class NetworkWeights : IDisposable
     /// <summary>A decoder block's weights.</summary>
     /// <param name="PreNorm">Before the projections, and again before the feed-forward part.</param>
     /// <param name="BoomNorm">Before <paramref name="Boom"/>.</param>
+    /// <param name="PreConvolution">Before <paramref name="Projections"/>; null where there are no convolutions.</param>
+    /// <param name="BoomConvolution">Before <paramref name="Boom"/>; null where there are no convolutions.</param>
     /// <param name="Projections">[4 d, d].</param>
     /// <param name="Boom">[4 d, d].</param>
     /// <param name="Unboom">[d, 4 d].</param>
-    internal sealed record Block(LayerNorm PreNorm, LayerNorm BoomNorm, PackedMatrix Projections, PackedMatrix Boom, PackedMatrix Unboom);
+    internal sealed record Block(
+        LayerNorm PreNorm, LayerNorm BoomNorm, ShortConvolution? PreConvolution, ShortConvolution? BoomConvolution, PackedMatrix Projections,
+        PackedMatrix Boom, PackedMatrix Unboom);
 
     /// <summary>A layer norm of vectors of one size.</summary>
     internal sealed class LayerNorm
@@ -151,6 +163,10 @@ internal sealed unsafe class NetworkWeights : IDisposable
 
         public PackedMatrix Matrix(string name, int rows, int columns, string? bias = null) =>
             PackedMatrix.Pack(Take(name, (long)rows * columns), rows, columns, format, bias is null ? [] : Take(bias, rows));
+
+        public ShortConvolution? Convolution(string name, LeapConfig config, int index) => config.ConvolutionSize == 0
+            ? null
+            : new ShortConvolution(Take(name, (long)config.ConvolutionSize * config.HiddenSize), config.ConvolutionSize, index);
 
         public LayerNorm Norm(string name, int size) => new(Take(name + ".weight", size), Take(name + ".bias", size));
 

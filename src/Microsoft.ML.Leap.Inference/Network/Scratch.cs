@@ -13,6 +13,7 @@ internal readonly record struct Part(int Sequence, int FirstToken, int Count, in
 /// <summary>A chunk of tokens, sequences end to end, and the memory for what is computed on the way through a network.</summary>
 internal sealed unsafe class Scratch : IDisposable
 {
+    private readonly int[] _partOfRow;
     private readonly int _hiddenSize;
     private readonly int _headCount;
     private readonly float* _x;
@@ -27,6 +28,7 @@ internal sealed unsafe class Scratch : IDisposable
         Capacity = capacity;
         Ids = new int[capacity];
         Positions = new int[capacity];
+        _partOfRow = new int[capacity];
         _hiddenSize = config.HiddenSize;
         _headCount = config.HeadCount;
         long values = (long)capacity * _hiddenSize;
@@ -57,10 +59,13 @@ internal sealed unsafe class Scratch : IDisposable
     /// <summary>Gives the residual stream from a row on, [d] per row.</summary>
     public float* GetX(int row) => _x + (long)row * _hiddenSize;
 
+    /// <summary>Gives the part of a sequence to which a row belongs.</summary>
+    public Part GetPart(int row) => Parts[_partOfRow[row]];
+
     /// <summary>Gives what a norm makes of it, [d] per row.</summary>
     public float* GetNormed(int row) => _normed + (long)row * _hiddenSize;
 
-    /// <summary>Gives what attention makes of it, [d] per row.</summary>
+    /// <summary>Gives what attention makes of it, or a convolution, [d] per row.</summary>
     public float* GetAttended(int row) => _attended + (long)row * _hiddenSize;
 
     /// <summary>Gives the projections, and later what is between boom and unboom, [4 d] per row.</summary>
@@ -90,6 +95,7 @@ internal sealed unsafe class Scratch : IDisposable
         long position = state?.Position ?? 0;
         for (int i = 0; i < ids.Length; i++)
             Positions[Count + i] = (int)Math.Min(position + i, contextLength - 1);
+        _partOfRow.AsSpan(Count, ids.Length).Fill(Parts.Count);
         Parts.Add(new Part(sequence, firstToken, ids.Length, Count, state));
         Count += ids.Length;
     }

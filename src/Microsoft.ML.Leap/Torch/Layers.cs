@@ -23,7 +23,10 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x) => Product(x).to(x.dtype);
 
     /// <summary>Multiplies, and leaves the result in the product's type, for another product to take.</summary>
-    public Tensor Product(Tensor x) => MatrixProduct.Multiply(x, weight, bias, training && TrainsInBFloat16);
+    public Tensor Product(Tensor x) => MatrixProduct.Multiply(x, weight, bias, ProductType == ScalarType.BFloat16);
+
+    /// <summary>Gets the type of the product and its factors.</summary>
+    public ScalarType ProductType => training && TrainsInBFloat16 ? ScalarType.BFloat16 : weight.dtype;
 }
 
 /// <summary>A table of vectors, one a row.</summary>

@@ -143,6 +143,8 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor>
 {
     private readonly LayerNorm pre_norm;
     private readonly LayerNorm boom_norm;
+    private readonly CausalConvolution? pre_convolution;
+    private readonly CausalConvolution? boom_convolution;
     private readonly Linear projections;
     private readonly Linear boom;
     private readonly Linear unboom;
@@ -155,6 +157,12 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor>
         long d = config.HiddenSize;
         pre_norm = nn.LayerNorm(d, device: initializer.Device, dtype: ScalarType.Float32);
         boom_norm = nn.LayerNorm(d, device: initializer.Device, dtype: ScalarType.Float32);
+        if (config.ConvolutionSize > 0)
+        {
+            pre_convolution = new CausalConvolution(config.ConvolutionSize, d, initializer);
+            boom_convolution = new CausalConvolution(config.ConvolutionSize, d, initializer);
+        }
+
         projections = new Linear(d, 4 * d, initializer);
         boom = new Linear(d, 4 * d, initializer);
         unboom = new Linear(4 * d, d, initializer);
@@ -173,10 +181,14 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor>
     {
         // What the backward pass needs lives on; the rest is freed here, not at the end of the step.
         using DisposeScope scope = NewDisposeScope();
-        x = TensorSum.Add(x, attention.Forward(projections.Product(pre_norm.call(x)), documents));
-        x = TensorSum.Add(x, dropout.call(FeedForward(boom_norm.call(pre_norm.call(x)))));
+        Tensor n = pre_norm.call(x);
+        Tensor convolved = pre_convolution?.Forward(n, projections.ProductType, documents) ?? n;
+        x = TensorSum.Add(x, attention.Forward(projections.Product(convolved), documents));
+
+        n = boom_norm.call(pre_norm.call(x));
+        convolved = boom_convolution?.Forward(n, boom.ProductType, documents) ?? n;
+        Tensor fed = unboom.Product(Gelu.Apply(boom.Product(convolved))).to(n.dtype);
+        x = TensorSum.Add(x, dropout.call(fed));
         return x.MoveToOuterDisposeScope();
     }
-
-    private Tensor FeedForward(Tensor n) => unboom.Product(Gelu.Apply(boom.Product(n))).to(n.dtype);
 }

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Leap;
 
 /// <summary>AdamW (Loshchilov and Hutter 2017), in place, with a state that can be saved and restored to the bit.</summary>
-/// <remarks>Weight decay pulls the matrices of the blocks towards zero; norms, biases and embeddings are left alone unless all weights
-/// are to decay.</remarks>
+/// <remarks>Weight decay pulls the matrices of the blocks towards zero; norms, biases, embeddings and convolutions are left alone unless all
+/// weights are to decay. A convolution that does nothing is the identity, not zero.</remarks>
 internal sealed class AdamWOptimizer : IDisposable
 {
     private readonly Slot[] _slots;
@@ -63,7 +63,7 @@ internal sealed class AdamWOptimizer : IDisposable
     }
 
     private static bool IsMatrix(string name, Parameter weight) =>
-        weight.dim() == 2 && !name.Contains("embedding", StringComparison.Ordinal);
+        weight.dim() == 2 && !name.Contains("embedding", StringComparison.Ordinal) && !name.Contains("convolution", StringComparison.Ordinal);
 
     private sealed class Slot : IDisposable
     {

@@ -72,7 +72,7 @@ public abstract class TrainingOptions
     /// <value>At least 0; 0.01 by default.</value>
     public double WeightDecay = 0.01;
 
-    /// <summary>Whether weight decay applies to all weights: biases, norms and embeddings too.</summary>
+    /// <summary>Whether weight decay applies to all weights: biases, norms, embeddings and convolutions too.</summary>
     /// <value><see langword="false"/> by default; <see langword="true"/> is the plain form of AdamW.</value>
     public bool DecayAllWeights;
 

@@ -10,7 +10,9 @@ public class DriftCommandTests
     private static readonly string[] Tiny = ["--layers", "3", "--hidden", "12", "--heads", "2", "--vocabulary", "40"];
 
     [TestMethod]
-    public void Drift_OfAShortStream_EndsWithTheLargestErrorOfTheMeans()
+    [DataRow("0")]
+    [DataRow("4")]
+    public void Drift_OfAShortStream_EndsWithTheLargestErrorOfTheMeans(string convolution)
     {
         using var folder = new TemporaryFolder();
         string path = Path.Combine(folder.Path, "drift.json");
@@ -23,7 +25,7 @@ public class DriftCommandTests
         int code;
         try
         {
-            code = DriftCommand.Create().Parse(["--json", path, "--steps", "2500", .. Tiny]).Invoke();
+            code = DriftCommand.Create().Parse(["--json", path, "--steps", "2500", "--convolution", convolution, .. Tiny]).Invoke();
         }
         finally
         {
@@ -45,7 +47,7 @@ public class DriftCommandTests
     [TestMethod]
     public void Write_AfterOtherTokens_IsNotTheExactMeans()
     {
-        using LeapModel model = DriftNetwork.Create(2, 12, 2, 40, seed: 1);
+        using LeapModel model = DriftNetwork.Create(2, 12, 2, 40, convolutionSize: 4, seed: 1);
         using var exact = new DoubleNetwork(model);
         using var network = new LeapNetwork(model.Config, model.GetWeights());
         using NetworkState state = network.CreateState();

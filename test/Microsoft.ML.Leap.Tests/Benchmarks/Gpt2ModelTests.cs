@@ -11,11 +11,11 @@ public class Gpt2ModelTests
 
     private static readonly string[] BlockNames =
     [
-        "ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias", "c_attn.weight", "c_attn.bias", "c_proj.weight", "c_proj.bias",
+        "ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias", "attn_convolution.weight", "mlp_convolution.weight", "c_attn.weight", "c_attn.bias", "c_proj.weight", "c_proj.bias",
         "c_fc.weight", "c_fc.bias", "mlp_proj.weight", "mlp_proj.bias",
     ];
 
-    private static LeapConfig Config(double dropout = 0) => new(Vocabulary, 12, contextLength: 40, layerCount: 2, headCount: 3, dropout: dropout);
+    private static LeapConfig Config(double dropout = 0) => new(Vocabulary, 12, contextLength: 40, layerCount: 2, headCount: 3, dropout: dropout, convolutionSize: 4);
 
     [TestMethod]
     public void Weights_OfAnyModel_AreEachTensorOnceUnderItsName()
@@ -149,8 +149,12 @@ public class Gpt2ModelTests
         using var noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
         using var generator = new Generator(4, CPU);
-        foreach ((_, var weight) in model.Weights)
-            weight.add_(empty(weight.shape).normal_(0, 0.5, generator));
+        foreach ((string name, var weight) in model.Weights)
+        {
+            double deviation = name.Contains("convolution", StringComparison.Ordinal) ? 0.1 : 0.5;
+            weight.add_(empty(weight.shape).normal_(0, deviation, generator));
+        }
+
         return model;
     }
 

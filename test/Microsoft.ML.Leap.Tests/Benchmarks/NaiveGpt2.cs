@@ -15,9 +15,11 @@ internal sealed class NaiveGpt2(LeapConfig config, IReadOnlyDictionary<string, d
 
     private double[][] Block(double[][] x, string name)
     {
-        double[][] parts = [.. x.Select(v => Affine(name + "c_attn", LayerNorm(v, name + "ln_1")))];
-        double[][] heads = [.. x.Select((_, i) => AttendAt(parts, i))];
-        return [.. x.Select((v, i) => FeedForward(Sum(v, Affine(name + "c_proj", heads[i])), name))];
+        double[][] normed = Convolved(name + "attn_convolution.weight", [.. x.Select(v => LayerNorm(v, name + "ln_1"))]);
+        double[][] parts = [.. normed.Select(v => Affine(name + "c_attn", v))];
+        x = [.. x.Select((v, i) => Sum(v, Affine(name + "c_proj", AttendAt(parts, i))))];
+        normed = Convolved(name + "mlp_convolution.weight", [.. x.Select(v => LayerNorm(v, name + "ln_2"))]);
+        return [.. x.Select((v, i) => Sum(v, FeedForward(normed[i], name)))];
     }
 
     private double[] AttendAt(double[][] parts, int i)
@@ -40,8 +42,7 @@ internal sealed class NaiveGpt2(LeapConfig config, IReadOnlyDictionary<string, d
         return result;
     }
 
-    private double[] FeedForward(double[] x, string name) =>
-        Sum(x, Affine(name + "mlp_proj", [.. Affine(name + "c_fc", LayerNorm(x, name + "ln_2")).Select(Gelu)]));
+    private double[] FeedForward(double[] n, string name) => Affine(name + "mlp_proj", [.. Affine(name + "c_fc", n).Select(Gelu)]);
 
     private double[] Affine(string name, double[] x) => Sum(Product(name + ".weight", x), Bias(name + ".bias"));
 }

@@ -12,7 +12,7 @@ public class ConfigJsonTests
     [TestMethod]
     public void WriteThenRead_EveryField_RoundTrips()
     {
-        var config = new LeapConfig(97, 48, 77, 3, 6, true, [3, 1000, 5], 7.25, 0.125, 0.0123456789012345);
+        var config = new LeapConfig(97, 48, 77, 3, 6, true, [3, 1000, 5], 7.25, 0.125, 0.0123456789012345, false, 4);
         AssertEqual(config, RoundTrip(config));
     }
 
@@ -111,6 +111,8 @@ public class ConfigJsonTests
     [DataRow("{\"rescale_value\": 1e999}", "rescaleValue")]
     [DataRow("{\"hidden_dropout_prob\": 1}", "dropout")]
     [DataRow("{\"initializer_range\": 0}", "initializerRange")]
+    [DataRow("{\"convolution_size\": 17}", "convolutionSize")]
+    [DataRow("{\"convolution_size\": \"4\"}", "convolution_size")]
     [DataRow("{\"model_type\": \"\\ud800\"}", "model_type")]
     public void Read_Wrong_ThrowsFormatExceptionSayingWhat(string json, string words)
     {
@@ -157,5 +159,7 @@ public class ConfigJsonTests
         Assert.AreEqual(expected.RescaleValue, got.RescaleValue);
         Assert.AreEqual(expected.Dropout, got.Dropout);
         Assert.AreEqual(expected.InitializerRange, got.InitializerRange);
+        Assert.AreEqual(expected.UsePositionEmbeddings, got.UsePositionEmbeddings);
+        Assert.AreEqual(expected.ConvolutionSize, got.ConvolutionSize);
     }
 }

@@ -20,6 +20,8 @@ public class LeapConfigTests
         OutOfRange("rescaleValue", "at most 30", () => new LeapConfig(10, rescaleValue: double.NaN)),
         OutOfRange("rescaleValue", "60 x (1 - dropout)", () => new LeapConfig(10, rescaleValue: 25, dropout: 0.6)),
         OutOfRange("windowSizes", "at least 1", () => new LeapConfig(10, layerCount: 2, windowSizes: [4, 0])),
+        OutOfRange("convolutionSize", "at most 16", () => new LeapConfig(10, convolutionSize: -1)),
+        OutOfRange("convolutionSize", "at most 16", () => new LeapConfig(10, convolutionSize: 17)),
         Misfit("hiddenSize", "100 is not a multiple of 3", () => new LeapConfig(10, hiddenSize: 100, headCount: 3)),
         Misfit("headCount", "at least 2 values", () => new LeapConfig(10, hiddenSize: 4, headCount: 4)),
         Misfit("windowSizes", "3 in all, but 2", () => new LeapConfig(10, layerCount: 3, windowSizes: [4, 8])),
@@ -44,6 +46,7 @@ public class LeapConfigTests
         _ = new LeapConfig(1, hiddenSize: 2, contextLength: 1, layerCount: 1, headCount: 1, dropout: 0);
         _ = new LeapConfig(10, rescaleValue: 30, dropout: 0.5);
         _ = new LeapConfig(10, layerCount: 1, windowSizes: [1]);
+        _ = new LeapConfig(10, convolutionSize: 16);
     }
 
     [TestMethod]
@@ -71,6 +74,24 @@ public class LeapConfigTests
         Assert.AreEqual(
             "LEAP: 6 layers, hidden size 128, 4 heads, context 2048, vocabulary 10, windows 4 8 16 32 64 2048, 1,446,410 parameters",
             new LeapConfig(10).ToString());
+    }
+
+    [TestMethod]
+    public void ToString_WithConvolutions_NamesThemAndCountsTheirWeights()
+    {
+        Assert.AreEqual(
+            "LEAP: 2 layers, hidden size 8, 2 heads, context 16, vocabulary 10, windows 4 16, no position embeddings, convolutions of 4, 1,834 parameters",
+            new LeapConfig(10, 8, 16, 2, 2, usePositionEmbeddings: false, convolutionSize: 4).ToString());
+    }
+
+    [TestMethod]
+    public void Original_SizesAlone_IsTheNetworkOf2022()
+    {
+        var config = LeapConfig.Original(97, 24, 32, 3, 2, [3, 9, 32], dropout: 0.25);
+
+        Assert.AreEqual(new LeapConfig(97, 24, 32, 3, 2, true, [3, 9, 32], 8, 0.25, 0.02, true, 0).ToString(), config.ToString());
+        Assert.IsTrue(config.UsePositionEmbeddings);
+        Assert.AreEqual((0, 8, 0.25, 0.02), (config.ConvolutionSize, config.RescaleValue, config.Dropout, config.InitializerRange));
     }
 
     private static object[] OutOfRange(string parameter, string words, Func<LeapConfig> create) =>

@@ -7,7 +7,7 @@ public unsafe class LeapNetworkTests
 {
     private const int Length = 64;
 
-    private static readonly LeapConfig Config = new(70, 24, Length, 4, 2, windowSizes: [1, 3, 20, Length]);
+    private static readonly LeapConfig Config = new(70, 24, Length, 4, 2, windowSizes: [1, 3, 20, Length], convolutionSize: 4);
 
     [TestMethod]
     [DataRow("tiny_global")]
@@ -24,16 +24,19 @@ public unsafe class LeapNetworkTests
     }
 
     [TestMethod]
-    [DataRow(4, 2)]
-    [DataRow(9, 3)]
-    [DataRow(10, 2)]
-    [DataRow(32, 1)]
-    [DataRow(80, 2)]
-    [DataRow(128, 2)]
-    [DataRow(128, 4)]
-    public void Forward_AnyHeadSize_EqualsDoublePrecision(int hiddenSize, int headCount)
+    [DataRow(4, 2, 4)]
+    [DataRow(9, 3, 1)]
+    [DataRow(10, 2, 0)]
+    [DataRow(10, 2, 3)]
+    [DataRow(32, 1, 16)]
+    [DataRow(80, 2, 4)]
+    [DataRow(128, 2, 2)]
+    [DataRow(128, 4, 0)]
+    [DataRow(128, 4, 4)]
+    public void Forward_AnyHeadSizeAndConvolution_EqualsDoublePrecision(int hiddenSize, int headCount, int convolutionSize)
     {
-        var config = new LeapConfig(71, hiddenSize, 50, 3, headCount, windowSizes: [1, 7, 50], rescaleValue: 5);
+        var config = new LeapConfig(
+            71, hiddenSize, 50, 3, headCount, windowSizes: [1, 7, 50], rescaleValue: 5, convolutionSize: convolutionSize);
         Dictionary<string, float[]> weights = RandomWeights(config);
         using var network = new LeapNetwork(config, weights);
         var reference = new ReferenceNetwork(config, weights);
@@ -47,11 +50,12 @@ public unsafe class LeapNetworkTests
     }
 
     [TestMethod]
-    [DataRow(true)]
-    [DataRow(false)]
-    public void Forward_Observed_TellsFocusGatesAndOutputs(bool usePositions)
+    [DataRow(true, 0)]
+    [DataRow(false, 4)]
+    public void Forward_Observed_TellsFocusGatesAndOutputs(bool usePositions, int convolutionSize)
     {
-        var config = new LeapConfig(70, 24, 40, 3, 2, windowSizes: [2, 9, 40], usePositionEmbeddings: usePositions);
+        var config = new LeapConfig(
+            70, 24, 40, 3, 2, windowSizes: [2, 9, 40], usePositionEmbeddings: usePositions, convolutionSize: convolutionSize);
         Dictionary<string, float[]> weights = RandomWeights(config);
         using var network = new LeapNetwork(config, weights, WeightFormat.Float32, 0, chunkLength: 16);
         int[][] sequences = [RandomIds(1, 60, 70), RandomIds(2, 5, 70)];
@@ -84,13 +88,14 @@ public unsafe class LeapNetworkTests
     }
 
     [TestMethod]
-    [DataRow(24, 2)]
-    [DataRow(10, 2)]
-    [DataRow(128, 2)]
-    [DataRow(33, 3)]
-    public void ReadAndStep_AnySplit_GiveWhatOnePassGivesBitForBit(int hiddenSize, int headCount)
+    [DataRow(24, 2, 0)]
+    [DataRow(24, 2, 1)]
+    [DataRow(10, 2, 4)]
+    [DataRow(128, 2, 3)]
+    [DataRow(33, 3, 16)]
+    public void ReadAndStep_AnySplit_GiveWhatOnePassGivesBitForBit(int hiddenSize, int headCount, int convolutionSize)
     {
-        var config = new LeapConfig(71, hiddenSize, Length, 3, headCount, windowSizes: [1, 7, Length]);
+        var config = new LeapConfig(71, hiddenSize, Length, 3, headCount, windowSizes: [1, 7, Length], convolutionSize: convolutionSize);
         using var network = new LeapNetwork(config, RandomWeights(config));
         int[] ids = RandomIds(1, Length + 20, 71);
         float[] expected = Hidden(network, [ids])[0];
@@ -113,12 +118,13 @@ public unsafe class LeapNetworkTests
     }
 
     [TestMethod]
-    [DataRow(WeightFormat.Float32)]
-    [DataRow(WeightFormat.BFloat16)]
-    [DataRow(WeightFormat.Int8)]
-    public void Forward_RaggedBatchChunksAndThreads_GiveEachWhatItGetsAloneBitForBit(WeightFormat format)
+    [DataRow(WeightFormat.Float32, 0)]
+    [DataRow(WeightFormat.Float32, 4)]
+    [DataRow(WeightFormat.BFloat16, 3)]
+    [DataRow(WeightFormat.Int8, 16)]
+    public void Forward_RaggedBatchChunksAndThreads_GiveEachWhatItGetsAloneBitForBit(WeightFormat format, int convolutionSize)
     {
-        var config = new LeapConfig(300, 64, 100, 3, 2, windowSizes: [3, 40, 100]);
+        var config = new LeapConfig(300, 64, 100, 3, 2, windowSizes: [3, 40, 100], convolutionSize: convolutionSize);
         Dictionary<string, float[]> weights = RandomWeights(config);
         int[][] sequences = [.. new[] { 1, 2, 40, 7, 230, 64, 65, 3, 100, 1, 33 }.Select((length, i) => RandomIds(i, length, 300))];
         using var alone = new LeapNetwork(config, weights, format, threadCount: 1);
@@ -260,7 +266,7 @@ public unsafe class LeapNetworkTests
     public void Forward_WrongArguments_AreRefused()
     {
         using var network = new LeapNetwork(Config, RandomWeights(Config));
-        var other = new LeapConfig(70, 24, Length, 4, 2, windowSizes: [1, 3, 21, Length]);
+        var other = new LeapConfig(70, 24, Length, 4, 2, windowSizes: [1, 3, 21, Length], convolutionSize: 4);
         using NetworkState state = network.CreateState();
         using var foreign = new NetworkState(other);
         float[] hidden = new float[24];

@@ -37,7 +37,9 @@ internal static class NetworkFixtures
         var weights = new Dictionary<string, float[]>();
         foreach ((string name, long[] shape) in Checkpoint.GetExpectedShapes(config))
         {
-            double scale = name.Contains("embedding", StringComparison.Ordinal) ? 0.5 : 1.2 / Math.Sqrt(shape[^1]);
+            bool isEmbeddingOrConvolution =
+                name.Contains("embedding", StringComparison.Ordinal) || name.Contains("convolution", StringComparison.Ordinal);
+            double scale = isEmbeddingOrConvolution ? 0.5 : 1.2 / Math.Sqrt(shape[^1]);
             bool isNormWeight = name.EndsWith("norm.weight", StringComparison.Ordinal);
             float[] values = new float[shape.Aggregate((a, b) => a * b)];
             for (int i = 0; i < values.Length; i++)

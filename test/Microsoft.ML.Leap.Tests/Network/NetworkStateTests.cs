@@ -6,7 +6,7 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class NetworkStateTests
 {
-    private static readonly LeapConfig Config = new(50, 20, 40, 4, 2, windowSizes: [1, 3, 9, 40]);
+    private static readonly LeapConfig Config = new(50, 20, 40, 4, 2, windowSizes: [1, 3, 9, 40], convolutionSize: 4);
 
     [TestMethod]
     public void CloneWriteReset_AfterReading_KeepTheSumsBitForBit()

@@ -17,12 +17,15 @@ internal sealed class ReferenceNetwork(LeapConfig config, IReadOnlyDictionary<st
         {
             string block = $"leap_model.decoders.{l}.";
             int window = config.WindowSizes[l] >= config.ContextLength ? int.MaxValue : config.WindowSizes[l];
-            double[][] projections = [.. x.Select(row => Product(block + "projections.weight", 4 * _d, LayerNorm(block + "pre_norm", row)))];
+            double[][] normed = Convolve(block + "pre_convolution.weight", [.. x.Select(row => LayerNorm(block + "pre_norm", row))]);
+            double[][] projections = [.. normed.Select(row => Product(block + "projections.weight", 4 * _d, row))];
             (double[][] f, double[][] a, double[][] attended) = Attend(projections, window);
             x = [.. x.Select((row, i) => Sum(row, attended[i]))];
-            x = [.. x.Select(row =>
+            normed = Convolve(
+                block + "boom_convolution.weight", [.. x.Select(row => LayerNorm(block + "boom_norm", LayerNorm(block + "pre_norm", row)))]);
+            x = [.. x.Select((row, i) =>
             {
-                double[] inner = Product(block + "boom.weight", 4 * _d, LayerNorm(block + "boom_norm", LayerNorm(block + "pre_norm", row)));
+                double[] inner = Product(block + "boom.weight", 4 * _d, normed[i]);
                 return Sum(row, Product(block + "unboom.weight", _d, [.. inner.Select(Gelu)]));
             })];
             observe?.Invoke(l, f, a, x);
@@ -33,6 +36,10 @@ internal sealed class ReferenceNetwork(LeapConfig config, IReadOnlyDictionary<st
 
     public double[] Logits(double[] hidden) =>
         Sum(Product("word_embedding.weight", config.VocabularySize, hidden), [.. weights["proj_logits.bias"].Select(value => (double)value)]);
+
+    private double[][] Convolve(string name, double[][] n) => config.ConvolutionSize == 0
+        ? n
+        : NaiveNetwork.Convolve([.. weights[name].Select(value => (double)value)], n);
 
     private (double[][] Focus, double[][] Gates, double[][] Output) Attend(double[][] projections, int window)
     {

@@ -7,10 +7,15 @@ namespace Microsoft.ML.Leap.Tests;
 public class LeapModelTests
 {
     private static readonly string[] BlockNames =
-        ["pre_norm.weight", "pre_norm.bias", "boom_norm.weight", "boom_norm.bias", "projections.weight", "boom.weight", "unboom.weight"];
+    [
+        "pre_norm.weight", "pre_norm.bias", "boom_norm.weight", "boom_norm.bias", "pre_convolution.weight", "boom_convolution.weight",
+        "projections.weight", "boom.weight", "unboom.weight",
+    ];
 
     private static LeapConfig Small(double dropout = 0) =>
-        new(vocabularySize: 19, hiddenSize: 12, contextLength: 40, layerCount: 3, headCount: 3, windowSizes: [3, 8, 40], dropout: dropout);
+        new(
+            vocabularySize: 19, hiddenSize: 12, contextLength: 40, layerCount: 3, headCount: 3, windowSizes: [3, 8, 40], dropout: dropout,
+            convolutionSize: 4);
 
     private static Tensor Ids(int batch, int length, int seed = 1)
     {
@@ -233,10 +238,11 @@ public class LeapModelTests
         model.eval();
         using (no_grad())
         {
-            foreach (var (_, weight) in model.Weights)
+            foreach (var (name, weight) in model.Weights)
             {
                 using Tensor noise = rand_like(weight).sub_(0.5);
-                weight.mul_(weight.dim() == 1 ? 1 : 10).add_(noise.mul_(0.2));
+                bool isAtItsScale = weight.dim() == 1 || name.Contains("convolution", StringComparison.Ordinal);
+                weight.mul_(isAtItsScale ? 1 : 10).add_(noise.mul_(0.2));
             }
         }
 

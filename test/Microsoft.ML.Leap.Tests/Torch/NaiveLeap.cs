@@ -56,7 +56,8 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
 
     private double[][] Block(double[][] x, string name, int window)
     {
-        double[][] parts = [.. x.Select(v => Product(name + "projections.weight", LayerNorm(v, name + "pre_norm")))];
+        double[][] normed = Convolved(name + "pre_convolution.weight", [.. x.Select(v => LayerNorm(v, name + "pre_norm"))]);
+        double[][] parts = [.. normed.Select(v => Product(name + "projections.weight", v))];
         double[][] attended = [.. x.Select(_ => new double[_d])];
         int e = config.HeadSize;
         for (int h = 0; h < config.HeadCount; h++)
@@ -68,15 +69,13 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
                 head[i].CopyTo(attended[i], h * e);
         }
 
-        return [.. x.Select((v, i) => FeedForward(Sum(v, attended[i]), name))];
+        x = [.. x.Select((v, i) => Sum(v, attended[i]))];
+        normed = Convolved(name + "boom_convolution.weight", [.. x.Select(v => LayerNorm(LayerNorm(v, name + "pre_norm"), name + "boom_norm"))]);
+        return [.. x.Select((v, i) => Sum(v, FeedForward(normed[i], name)))];
     }
 
-    private double[] FeedForward(double[] x, string name)
-    {
-        double[] n = LayerNorm(LayerNorm(x, name + "pre_norm"), name + "boom_norm");
-        double[] boomed = [.. Product(name + "boom.weight", n).Select(Gelu)];
-        return Sum(x, Product(name + "unboom.weight", boomed));
-    }
+    private double[] FeedForward(double[] n, string name) =>
+        Product(name + "unboom.weight", [.. Product(name + "boom.weight", n).Select(Gelu)]);
 
     private double[] Head(double[] x) =>
         Sum(Product("word_embedding.weight", LayerNorm(x, "last_norm")), Bias("proj_logits.bias"));

@@ -15,6 +15,17 @@ internal abstract class NaiveNetwork(IReadOnlyDictionary<string, double[]> weigh
     protected double[] Product(string name, double[] x) =>
         [.. Enumerable.Range(0, weights[name].Length / x.Length).Select(r => Dot(weights[name].AsSpan(r * x.Length, x.Length), x))];
 
+    /// <summary>Convolves each channel over the present token and those before it: <c>y_t = sum over k of w_k * n_(t-k)</c>.</summary>
+    public static double[][] Convolve(double[] weight, double[][] n)
+    {
+        int size = weight.Length / n[0].Length;
+        return [.. n.Select((row, t) => row.Select((_, c) =>
+            Enumerable.Range(0, Math.Min(size, t + 1)).Sum(k => weight[k * row.Length + c] * n[t - k][c])).ToArray())];
+    }
+
+    // The rows as they are where there is no such convolution.
+    protected double[][] Convolved(string name, double[][] n) => weights.TryGetValue(name, out double[]? weight) ? Convolve(weight, n) : n;
+
     protected double[] Row(string name, long row, int size) => weights[name][(int)(row * size)..(int)((row + 1) * size)];
 
     protected static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];

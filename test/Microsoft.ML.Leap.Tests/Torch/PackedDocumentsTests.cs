@@ -101,7 +101,8 @@ public class PackedDocumentsTests
     }
 
     private static LeapModel Model(int hiddenSize, int heads, int[] windows, double dropout) => new(
-        new LeapConfig(11, hiddenSize, 16, windows.Length, heads, windowSizes: windows, dropout: dropout, initializerRange: 0.3, usePositionEmbeddings: false),
+        new LeapConfig(11, hiddenSize, 16, windows.Length, heads, windowSizes: windows, dropout: dropout, initializerRange: 0.3, usePositionEmbeddings: false,
+            convolutionSize: 4),
         CPU, 1);
 
     private static long[] Ids() => [.. Enumerable.Range(0, Lengths.Sum()).Select(i => i * (long)i % 11)];

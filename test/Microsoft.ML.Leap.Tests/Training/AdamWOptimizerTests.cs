@@ -15,6 +15,7 @@ public class AdamWOptimizerTests
         (string Name, Parameter Weight)[] weights =
         [
             ("block.weight", Parameter(linspace(-1, 1, 6).view(2, 3))),
+            ("block.pre_convolution.weight", Parameter(linspace(-0.5, 1, 8).view(2, 4))),
             ("word_embedding.weight", Parameter(linspace(0.1, 2, 4).view(2, 2))),
             ("norm.bias", Parameter(linspace(1, 3, 3))),
         ];

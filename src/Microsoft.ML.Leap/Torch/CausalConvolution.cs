@@ -1,0 +1,305 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Leap;
+
+/// <summary>A depthwise causal convolution: each value becomes a weighted sum of its own channel over the last few tokens,
+/// <c>y_t = sum over k of w_k * n_(t-k)</c>. Tokens before the start of a sequence, or of its document, count as 0.</summary>
+/// <remarks>It begins as the identity.</remarks>
+internal sealed class CausalConvolution : nn.Module<Tensor, Tensor>
+{
+    private readonly Parameter weight;
+
+    /// <param name="size">Tokens that it sees, at least 1.</param>
+    /// <param name="width">Values per token, d.</param>
+    /// <param name="initializer">Says where the weights live.</param>
+    public CausalConvolution(int size, long width, WeightInitializer initializer)
+        : base(nameof(CausalConvolution))
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var noGradients = no_grad();
+        weight = initializer.Zeros(size, width);
+        weight.narrow(0, 0, 1).copy_(ones([1, width], ScalarType.Float32, initializer.Device));
+        weight.MoveToOuterDisposeScope();
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor n) => Forward(n, n.dtype, null);
+
+    /// <summary>Convolves within documents.</summary>
+    /// <param name="n">[B, N, d].</param>
+    /// <param name="type">The result's type: that of the products that take it.</param>
+    /// <param name="documents">The documents that the sequence is made of; null for one.</param>
+    /// <returns>[B, N, d].</returns>
+    public Tensor Forward(Tensor n, ScalarType type, PackedDocuments? documents)
+    {
+        return RawMemory.IsReachable(n) ? FusedConvolution.Convolve(n, weight, new ConvolutionShape(n, weight, type, documents))
+            : documents is not null ? throw new NotSupportedException("Packed documents are for the fused convolution.")
+            : Reference(n, weight).to(type);
+    }
+
+    /// <summary>Convolves by tensor operations, on any device and in any precision: what <see cref="FusedConvolution"/> must equal.</summary>
+    /// <param name="n">[B, N, d].</param>
+    /// <param name="weight">[size, d]; row k is for the token k places back.</param>
+    /// <returns>[B, N, d].</returns>
+    public static Tensor Reference(Tensor n, Tensor weight)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        (long batch, long length, long width) = (n.shape[0], n.shape[1], n.shape[2]);
+        Tensor y = n * weight[0];
+        for (long k = 1; k < Math.Min(weight.shape[0], length); k++)
+        {
+            Tensor before = cat([zeros([batch, k, width], n.dtype, n.device), n.narrow(1, 0, length - k)], 1);
+            y = TensorSum.Add(y, before * weight[k]);
+        }
+
+        return y.MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>What a convolution computes on, apart from its numbers.</summary>
+/// <param name="Rows">Tokens of all sequences.</param>
+/// <param name="Length">Tokens of a sequence.</param>
+/// <param name="Width">Values of a token: d.</param>
+/// <param name="Size">Tokens that it sees.</param>
+/// <param name="Type">The result's type: single precision or bfloat16.</param>
+/// <param name="Documents">The documents that the one sequence is made of; null for none.</param>
+internal sealed record ConvolutionShape(int Rows, int Length, int Width, int Size, ScalarType Type, PackedDocuments? Documents)
+{
+    public ConvolutionShape(Tensor n, Tensor weight, ScalarType type, PackedDocuments? documents)
+        : this((int)(n.shape[0] * n.shape[1]), (int)n.shape[1], (int)n.shape[2], (int)weight.shape[0], type, documents)
+    {
+    }
+
+    /// <summary>Counts the tokens before a row that it sees.</summary>
+    public int CountBefore(int row)
+    {
+        int count = 0;
+        while (count < Size - 1 && !Starts(row - count))
+            count++;
+        return count;
+    }
+
+    /// <summary>Counts the tokens after a row that see it.</summary>
+    public int CountAfter(int row)
+    {
+        int count = 0;
+        while (count < Size - 1 && row + count + 1 < Rows && !Starts(row + count + 1))
+            count++;
+        return count;
+    }
+
+    private bool Starts(int row) => Documents is null ? row % Length == 0 : Documents.Starts[row];
+}
+
+/// <summary>A <see cref="CausalConvolution"/> on the CPU in one pass through memory, forward and backward.</summary>
+internal static unsafe class FusedConvolution
+{
+    // Below this, waking a thread costs more than it saves.
+    private const int GrainSize = 1 << 15;
+
+    /// <summary>Convolves.</summary>
+    /// <param name="n">[B, N, d] of single precision, as all that follows but for the result and its gradient.</param>
+    /// <param name="weight">[size, d].</param>
+    /// <param name="shape">What it is applied to.</param>
+    /// <returns>[B, N, d] of the shape's type.</returns>
+    public static Tensor Convolve(Tensor n, Tensor weight, ConvolutionShape shape)
+    {
+        if (is_grad_enabled() && (n.requires_grad || weight.requires_grad))
+            return Function.apply(n, weight, shape);
+
+        using DisposeScope scope = NewDisposeScope();
+        return Forward(n.contiguous(), weight, shape).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Forward(Tensor n, Tensor weight, ConvolutionShape shape)
+    {
+        Tensor y = empty(n.shape, shape.Type, CPU);
+        float* from = RawMemory.Singles(n);
+        float* w = RawMemory.Singles(weight);
+        if (shape.Type == ScalarType.BFloat16)
+        {
+            ushort* to = RawMemory.BFloat16s(y);
+            ForParts(shape, (_, row, count) => Forward<ushort, BFloat16Row>(from, w, to, row, count, shape));
+        }
+        else
+        {
+            float* to = RawMemory.Singles(y);
+            ForParts(shape, (_, row, count) => Forward<float, Float32Row>(from, w, to, row, count, shape));
+        }
+
+        return y;
+    }
+
+    private static (Tensor Input, Tensor Weight) Backward(Tensor n, Tensor weight, Tensor outputGradient, ConvolutionShape shape)
+    {
+        Tensor inputGradient = empty_like(n);
+        float* from = RawMemory.Singles(n);
+        float* w = RawMemory.Singles(weight);
+        float* dn = RawMemory.Singles(inputGradient);
+
+        // A part's own sums, added up in its order: the result does not depend on which thread is the first.
+        int weightCount = shape.Size * shape.Width;
+        Tensor sums = zeros([CountParts(shape), weightCount], ScalarType.Float32, CPU);
+        float* dw = RawMemory.Singles(sums);
+        if (outputGradient.dtype == ScalarType.BFloat16)
+        {
+            ushort* dy = RawMemory.BFloat16s(outputGradient);
+            ForParts(shape, (part, row, count) =>
+                Backward<ushort, BFloat16Row>(from, w, dy, dn, dw + (long)part * weightCount, row, count, shape));
+        }
+        else
+        {
+            float* dy = RawMemory.Singles(outputGradient);
+            ForParts(shape, (part, row, count) =>
+                Backward<float, Float32Row>(from, w, dy, dn, dw + (long)part * weightCount, row, count, shape));
+        }
+
+        for (int part = 1; part < CountParts(shape); part++)
+            VectorMath.Add(dw, dw + (long)part * weightCount, weightCount);
+        return (inputGradient, sums[0].view(shape.Size, shape.Width).clone());
+    }
+
+    private static int PartRows(ConvolutionShape shape) => Math.Max(1, GrainSize / shape.Width);
+
+    private static int CountParts(ConvolutionShape shape) => (shape.Rows + PartRows(shape) - 1) / PartRows(shape);
+
+    private static void ForParts(ConvolutionShape shape, Action<int, int, int> body)
+    {
+        int partRows = PartRows(shape);
+        CpuWork.ForRanges(shape.Rows, partRows, (row, count) => body((int)(row / partRows), (int)row, count));
+    }
+
+    private static void Forward<TValue, TFormat>(float* n, float* w, TValue* y, int first, int count, ConvolutionShape shape)
+        where TValue : unmanaged
+        where TFormat : IRowFormat<TValue>
+    {
+        for (int row = first; row < first + count; row++)
+        {
+            long place = (long)row * shape.Width;
+            if (Vector512.IsHardwareAccelerated)
+                ConvolutionKernel<TValue, TFormat, SimdVector512>.Forward(n + place, w, y + place, shape.CountBefore(row), shape.Width);
+            else
+                ConvolutionKernel<TValue, TFormat, SimdVector256>.Forward(n + place, w, y + place, shape.CountBefore(row), shape.Width);
+        }
+    }
+
+    private static void Backward<TValue, TFormat>(
+        float* n, float* w, TValue* dy, float* dn, float* dw, int first, int count, ConvolutionShape shape)
+        where TValue : unmanaged
+        where TFormat : IRowFormat<TValue>
+    {
+        for (int row = first; row < first + count; row++)
+        {
+            long place = (long)row * shape.Width;
+            (int before, int after) = (shape.CountBefore(row), shape.CountAfter(row));
+            if (Vector512.IsHardwareAccelerated)
+                ConvolutionKernel<TValue, TFormat, SimdVector512>.Backward(n + place, w, dy + place, dn + place, dw, before, after, shape.Width);
+            else
+                ConvolutionKernel<TValue, TFormat, SimdVector256>.Backward(n + place, w, dy + place, dn + place, dw, before, after, shape.Width);
+        }
+    }
+
+    private sealed class Function : autograd.SingleTensorFunction<Function>
+    {
+        private const string Shape = "shape";
+
+        public override string Name => nameof(FusedConvolution);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Tensor n = ((Tensor)vars[0]).contiguous();
+            Tensor weight = ((Tensor)vars[1]).alias();
+            var shape = (ConvolutionShape)vars[2];
+            Tensor y = Forward(n, weight, shape);
+            ctx.save_data(Shape, shape);
+            ctx.save_for_backward([n.MoveToOuterDisposeScope(), weight.MoveToOuterDisposeScope()]);
+            return y.MoveToOuterDisposeScope();
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            List<Tensor> kept = ctx.get_saved_variables();
+            (Tensor input, Tensor weight) = Backward(kept[0], kept[1], grad_output.contiguous(), (ConvolutionShape)ctx.get_data(Shape));
+            return [input.MoveToOuterDisposeScope(), weight.MoveToOuterDisposeScope(), null!];
+        }
+    }
+}
+
+/// <summary>A token's part of <see cref="FusedConvolution"/> over raw memory.</summary>
+internal static unsafe class ConvolutionKernel<TValue, TFormat, TVector>
+    where TValue : unmanaged
+    where TFormat : IRowFormat<TValue>
+    where TVector : struct, ISimdVector<TVector>
+{
+    /// <summary>Writes a token's result.</summary>
+    /// <param name="n">The token's input, after that of the tokens before it.</param>
+    /// <param name="w">[size, d].</param>
+    /// <param name="y">The token's result.</param>
+    /// <param name="before">Tokens before it that it sees.</param>
+    /// <param name="width">Values per token.</param>
+    [MethodImpl(HotLoop.Options)]
+    public static void Forward(float* n, float* w, TValue* y, int before, int width)
+    {
+        int c = 0;
+        for (; c <= width - TVector.Count; c += TVector.Count)
+        {
+            TVector sum = TVector.Load(w + c) * TVector.Load(n + c);
+            for (int k = 1; k <= before; k++)
+                sum = TVector.MultiplyAdd(TVector.Load(w + (long)k * width + c), TVector.Load(n - (long)k * width + c), sum);
+            TFormat.StoreVector(sum, y + c);
+        }
+
+        for (; c < width; c++)
+        {
+            float sum = w[c] * n[c];
+            for (int k = 1; k <= before; k++)
+                sum += w[(long)k * width + c] * n[c - (long)k * width];
+            TFormat.Store(sum, y + c);
+        }
+    }
+
+    /// <summary>Writes the gradient of a token's input, and adds to that of the weights what the token's result contributes.</summary>
+    /// <param name="n">The token's input, after that of the tokens before it.</param>
+    /// <param name="w">[size, d].</param>
+    /// <param name="dy">The gradient of the token's result, before that of the tokens after it.</param>
+    /// <param name="dn">The gradient of the token's input.</param>
+    /// <param name="dw">The gradient of the weights, [size, d].</param>
+    /// <param name="before">Tokens before it that it sees.</param>
+    /// <param name="after">Tokens after it that see it.</param>
+    /// <param name="width">Values per token.</param>
+    [MethodImpl(HotLoop.Options)]
+    public static void Backward(float* n, float* w, TValue* dy, float* dn, float* dw, int before, int after, int width)
+    {
+        int c = 0;
+        for (; c <= width - TVector.Count; c += TVector.Count)
+        {
+            TVector gradient = TFormat.LoadVector<TVector>(dy + c);
+            TVector sum = TVector.Load(w + c) * gradient;
+            for (int k = 1; k <= after; k++)
+                sum = TVector.MultiplyAdd(TVector.Load(w + (long)k * width + c), TFormat.LoadVector<TVector>(dy + (long)k * width + c), sum);
+            sum.Store(dn + c);
+            for (int k = 0; k <= before; k++)
+            {
+                float* weight = dw + (long)k * width + c;
+                TVector.MultiplyAdd(gradient, TVector.Load(n - (long)k * width + c), TVector.Load(weight)).Store(weight);
+            }
+        }
+
+        for (; c < width; c++)
+        {
+            float gradient = TFormat.Load(dy + c);
+            float sum = w[c] * gradient;
+            for (int k = 1; k <= after; k++)
+                sum += w[(long)k * width + c] * TFormat.Load(dy + (long)k * width + c);
+            dn[c] = sum;
+            for (int k = 0; k <= before; k++)
+                dw[(long)k * width + c] += gradient * n[c - (long)k * width];
+        }
+    }
+}
