@@ -59,7 +59,7 @@ public class ModelMemoryTests
     public void Generate_EachToken_HasTheProbabilityThatScoringGivesIt()
     {
         var options = new GenerationOptions { MaximumNewTokens = 12, MinimumNewTokens = 12, Seed = 3, PositionPolicy = PositionPolicy.Clamp, LogProbabilityCount = 257 };
-        GenerationResult result = Model.Generate("a ", options);
+        GenerationResult result = Model.Complete("a ", options);
         IReadOnlyList<int> prompt = Model.Tokenizer.Encode("a ");
         int[] ids = [Model.Tokenizer.EndOfTextId, .. prompt, .. result.Tokens.Select(token => token.Id)];
         TokenPrediction[] predictions = BlockPredictions.Compute(Model.Network, [new EvaluationBlock(ids, 0, StartsStream: true)])[0];
@@ -81,10 +81,10 @@ public class ModelMemoryTests
         stream.Position = 0;
         using GenerationState loaded = Model.LoadGenerationState(stream);
         using GenerationState clone = state.Clone();
-        string expected = Model.Generate("the ca", options).Text;
-        Assert.AreEqual(expected, Model.Generate(state, options).Text);
-        Assert.AreEqual(expected, Model.Generate(loaded, options).Text);
-        Assert.AreEqual(expected, Model.Generate(clone, options).Text);
+        string expected = Model.Complete("the ca", options).Text;
+        Assert.AreEqual(expected, Model.Continue(state, options).Text);
+        Assert.AreEqual(expected, Model.Continue(loaded, options).Text);
+        Assert.AreEqual(expected, Model.Continue(clone, options).Text);
     }
 
     [TestMethod]
