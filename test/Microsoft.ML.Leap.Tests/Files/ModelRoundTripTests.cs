@@ -118,7 +118,7 @@ public class ModelRoundTripTests
     }
 
     [TestMethod]
-    public void Save_WeightsAndConfig_HaveTheOriginalsNamesEachOnce()
+    public void Save_WeightsAndConfig_HaveTheOriginalsNamesAndTheConvolutionsEachOnce()
     {
         Dictionary<string, byte[]> entries = SavedModel.Entries(SavedModel.Zip(Context, s_model));
         Dictionary<string, long[]> shapes = SavedModel.SafeTensorShapes(entries["model.safetensors"]);
@@ -136,6 +136,8 @@ public class ModelRoundTripTests
             expected[block + "pre_norm.bias"] = [16];
             expected[block + "boom_norm.weight"] = [16];
             expected[block + "boom_norm.bias"] = [16];
+            expected[block + "pre_convolution.weight"] = [4, 16];
+            expected[block + "boom_convolution.weight"] = [4, 16];
             expected[block + "projections.weight"] = [64, 16];
             expected[block + "boom.weight"] = [64, 16];
             expected[block + "unboom.weight"] = [16, 64];
@@ -151,7 +153,7 @@ public class ModelRoundTripTests
             new[]
             {
                 "model_type", "hidden_size", "vocab_size", "n_positions", "n_heads", "n_layer", "use_local_att", "window_sizes",
-                "rescale_value", "hidden_dropout_prob", "initializer_range",
+                "rescale_value", "hidden_dropout_prob", "initializer_range", "convolution_size",
             },
             config.RootElement.EnumerateObject().Select(field => field.Name).ToArray());
         Assert.AreEqual("LeapForCausalLM", config.RootElement.GetProperty("model_type").GetString());

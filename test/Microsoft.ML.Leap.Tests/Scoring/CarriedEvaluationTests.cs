@@ -60,7 +60,7 @@ public class CarriedEvaluationTests
             new LeapConfig(
                 config.VocabularySize, config.HiddenSize, context, config.LayerCount, config.HeadCount,
                 windowSizes: [.. config.WindowSizes.SkipLast(1), context], rescaleValue: config.RescaleValue,
-                usePositionEmbeddings: config.UsePositionEmbeddings),
+                usePositionEmbeddings: config.UsePositionEmbeddings, convolutionSize: config.ConvolutionSize),
             CPU, 0);
         longer.eval();
         using var scope = NewDisposeScope();
