@@ -58,17 +58,32 @@ public class ModelMemoryTests
     [TestMethod]
     public void Generate_EachToken_HasTheProbabilityThatScoringGivesIt()
     {
-        var options = new GenerationOptions { MaximumNewTokens = 12, MinimumNewTokens = 12, Seed = 3, PositionPolicy = PositionPolicy.Clamp, LogProbabilityCount = 257 };
+        var options = new GenerationOptions { MaximumNewTokens = 12, MinimumNewTokens = 12, Seed = 3, PositionPolicy = PositionPolicy.Clamp };
         GenerationResult result = Model.Complete("a ", options);
         IReadOnlyList<int> prompt = Model.Tokenizer.Encode("a ");
         int[] ids = [Model.Tokenizer.EndOfTextId, .. prompt, .. result.Tokens.Select(token => token.Id)];
         TokenPrediction[] predictions = BlockPredictions.Compute(Model.Network, [new EvaluationBlock(ids, 0, StartsStream: true)])[0];
         MixedPrediction[] mixed = Model.Memory!.MixWithShares(ids, predictions);
         for (int i = 0; i < result.Tokens.Count; i++)
-        {
             Assert.AreEqual(-mixed[prompt.Count + i].Loss, result.Tokens[i].LogProbability, 2e-5);
-            Assert.AreEqual(1, result.Tokens[i].Alternatives.Sum(token => Math.Exp(token.LogProbability)), 1e-5);
-        }
+    }
+
+    [TestMethod]
+    public void Mix_Logits_SumToOneAndAreThoseOfScoring()
+    {
+        IReadOnlyList<int> ids = Model.Tokenizer.Encode("the ca");
+        float[] logits = new float[Model.Config.VocabularySize];
+        float[] hidden = new float[Model.Config.HiddenSize];
+        using NetworkState state = Model.Network.CreateState();
+        int[] read = [Model.Tokenizer.EndOfTextId, .. ids];
+        Model.Network.Read(read, state, hidden);
+        Model.Network.Logits([hidden], [logits]);
+
+        Model.Memory!.Mix(logits, read.AsSpan(Math.Max(0, read.Length - Model.Memory.ContextLength)));
+
+        Assert.AreEqual(1, logits.Sum(logit => Math.Exp(logit)), 1e-5);
+        foreach (string next in (string[])["t", "x", " "])
+            Assert.AreEqual(Model.ScoreTokens("the ca" + next)[^1], logits[Model.Tokenizer.Encode(next)[0]], 2e-5);
     }
 
     [TestMethod]
