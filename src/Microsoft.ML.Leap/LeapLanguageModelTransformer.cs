@@ -151,7 +151,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
     public LanguageModelMetrics Evaluate(IDataView data) => ScoredViewEvaluator.Evaluate(
-        Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName, _evaluator.ScoreByCounts);
+        Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName);
 
     /// <summary>Measures how well the model predicts the texts of a view, by a protocol of choice.</summary>
     /// <param name="data">A view with the text column; each row is a document. It is read once, as a stream: memory does not grow with
