@@ -83,6 +83,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
 
         LeapModel network = new LeapModel(config, device, seed);
         GpuScorer? gpu = null;
+        LeapLanguageModelTransformer? transformer = null;
         try
         {
             if (_options.InitialModel is LeapLanguageModelTransformer initial)
@@ -92,10 +93,15 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             var model = new LeapLanguageModel(
                 new ModelParts(config, network.GetWeights(), tokenizer, counts), new LeapLanguageModelOptions { Generation = settings.Generation });
             gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch);
-            var transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
+            transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
             if (QualityCheck.FindFault(transformer, validation ?? training, isHeldOut: validation is not null) is string fault)
                 channel.Warning(default, fault);
             return transformer;
+        }
+        catch
+        {
+            transformer?.Dispose();
+            throw;
         }
         finally
         {
