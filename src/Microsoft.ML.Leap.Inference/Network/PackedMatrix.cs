@@ -237,13 +237,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
 
                 break;
             default:
-                _scales[row] = Int8Rows.GetScale(values);
-                foreach (float value in values)
-                {
-                    *(sbyte*)weights = Int8Rows.Round(value, _scales[row]);
-                    weights += PanelWidth;
-                }
-
+                _scales[row] = Int8Rows.QuantizeRow(values, (sbyte*)weights, PanelWidth);
                 break;
         }
     }
