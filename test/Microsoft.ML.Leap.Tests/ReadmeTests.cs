@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -89,6 +90,20 @@ public partial class ReadmeTests
     }
 
     [TestMethod]
+    public void InferencePage_Program_RunsAndSavesASmallerModel()
+    {
+        using var folder = new TemporaryFolder();
+        string[] lines = Run("docs/inference.md", folder).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+        StringAssert.StartsWith(lines[0], "perplexity ");
+        Assert.Contains(line => line.StartsWith("Your order", StringComparison.Ordinal), lines);
+        long[] bytes = [.. Number().Matches(lines[^1]).Select(number => long.Parse(number.Value, NumberStyles.AllowThousands))];
+        Assert.IsLessThan(0.3 * bytes[0], bytes[1], lines[^1]);
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.svg")), "<svg ");
+        Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "small", "model.safetensors")));
+    }
+
+    [TestMethod]
     public void EvaluationPage_Program_RunsAndPrintsItsMetrics()
     {
         using var folder = new TemporaryFolder();
@@ -164,6 +179,9 @@ public partial class ReadmeTests
         Assert.IsEmpty(faults, new StringBuilder(page).AppendLine().AppendJoin(Environment.NewLine, faults.AsEnumerable()).ToString());
         return assembly.ToArray();
     }
+
+    [GeneratedRegex("""\d[\d.,\s]*\d""")]
+    private static partial Regex Number();
 
     [GeneratedRegex("""^```csharp\r?\n(.*?)^```""", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex CSharpBlock();
