@@ -146,7 +146,10 @@ public sealed partial class LeapLanguageModel : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentNullException.ThrowIfNull(text);
-        return _scorer.ScoreTokens([Tokenizer.Encode(text)])[0];
+        IReadOnlyList<int> ids = Tokenizer.Encode(text);
+        float[] likelihoods = new float[ids.Count];
+        _scorer.Score([ids], [likelihoods]);
+        return likelihoods;
     }
 
     /// <summary>Turns a text into a vector: what the network knows of it, for a classifier, a search or a clustering.</summary>

@@ -56,7 +56,7 @@ public sealed class LeapCatalog
     /// <param name="data">The scored view.</param>
     /// <param name="logLikelihoodColumnName">Its column of log-likelihoods in nats; Single.</param>
     /// <param name="tokenCountColumnName">Its column of token counts; Int32.</param>
-    /// <param name="textColumnName">Its column of texts, for the metrics a word and a byte; <see langword="null"/> to leave them out.</param>
+    /// <param name="textColumnName">Its column of texts, for the metrics per word and per byte; <see langword="null"/> to leave them out.</param>
     /// <returns>The metrics over all rows that have a text.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="data"/> or a column name is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or holds another type.</exception>
@@ -71,7 +71,7 @@ public sealed class LeapCatalog
         RequireColumn(data.Schema, tokenCountColumnName, NumberDataViewType.Int32, nameof(tokenCountColumnName));
         if (textColumnName is not null)
             TextColumn.Check(data.Schema, textColumnName, nameof(textColumnName));
-        return ScoredViewEvaluator.Evaluate(data, logLikelihoodColumnName, tokenCountColumnName, textColumnName, (data as ScoredDataView)?.ScoreByCounts(textColumnName));
+        return ScoredViewEvaluator.Evaluate(data, logLikelihoodColumnName, tokenCountColumnName, textColumnName);
     }
 
     /// <summary>Loads a model from a folder in the layout of Hugging Face, as <see cref="LeapLanguageModelTransformer.SavePretrained"/> and
@@ -147,15 +147,14 @@ public static class LeapExtensions
 /// <summary>Sums the scored columns of a view into metrics.</summary>
 internal static class ScoredViewEvaluator
 {
-    /// <summary>Evaluates all rows with tokens; without a text column, words and bytes are unknown.</summary>
+    /// <summary>Evaluates all rows with tokens; without a text column, words and bytes are unknown. What the counted models make of the
+    /// texts is known of a model's own view alone.</summary>
     /// <param name="scored">The view.</param>
     /// <param name="logLikelihoodColumn">Its column of log-likelihoods.</param>
     /// <param name="tokenCountColumn">Its column of token counts.</param>
     /// <param name="textColumn">Its column of texts, or null.</param>
-    /// <param name="scoreByCounts">What counted models make of a text, or null.</param>
     public static LanguageModelMetrics Evaluate(
-        IDataView scored, string logLikelihoodColumn, string tokenCountColumn, string? textColumn,
-        Func<ReadOnlyMemory<char>, BaselineScore?>? scoreByCounts)
+        IDataView scored, string logLikelihoodColumn, string tokenCountColumn, string? textColumn)
     {
         DataViewSchema schema = scored.Schema;
         List<DataViewSchema.Column> needed = [schema[logLikelihoodColumn], schema[tokenCountColumn]];
@@ -167,6 +166,7 @@ internal static class ScoredViewEvaluator
         ValueGetter<int> getTokenCount = cursor.GetGetter<int>(needed[1]);
         ValueGetter<ReadOnlyMemory<char>>? getText = textColumn is null ? null : cursor.GetGetter<ReadOnlyMemory<char>>(needed[2]);
 
+        var counted = scored is ScoredDataView view && view.TextColumnName == textColumn ? cursor as ScoredRowCursor : null;
         double logLikelihood = 0;
         BaselineScore? baseline = null;
         long tokens = 0, words = 0, bytes = 0, documents = 0;
@@ -186,7 +186,7 @@ internal static class ScoredViewEvaluator
             ReadOnlyMemory<char> text = default;
             getText(ref text);
             words += WordCounter.Count(text.Span, WordCountRule.Words);
-            if (scoreByCounts?.Invoke(text) is BaselineScore score)
+            if (counted?.CountedScore is BaselineScore score)
                 baseline = (baseline ?? default) + score;
             bytes += System.Text.Encoding.UTF8.GetByteCount(text.Span);
         }

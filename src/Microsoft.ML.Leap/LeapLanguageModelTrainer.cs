@@ -85,6 +85,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
 
         LeapModel network = new LeapModel(config, device, seed);
         GpuScorer? gpu = null;
+        LeapLanguageModelTransformer? transformer = null;
         try
         {
             if (_options.InitialModel is LeapLanguageModelTransformer initial)
@@ -97,10 +98,15 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
                 : null;
             var model = new LeapLanguageModel(engine, tokenizer, counts, memory, settings.Generation);
             gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch);
-            var transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
+            transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
             if (QualityCheck.FindFault(transformer, validation ?? training, isHeldOut: validation is not null) is string fault)
                 channel.Warning(default, fault);
             return transformer;
+        }
+        catch
+        {
+            transformer?.Dispose();
+            throw;
         }
         finally
         {

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Leap;
 /// <para>Added columns are lazy: what nobody reads costs nothing. Each token of a row is predicted once, the first from an end-of-text
 /// start; the end of the row is not predicted. Rows longer than <see cref="LeapConfig.ContextLength"/> tokens are read in windows that
 /// advance by half a context and count their second half, so that a token has at least half a context before it. A row that is empty or
-/// missing gets NaN, a token count of 0, no generated text and empty vectors, and the log one warning a view.</para>
+/// missing gets NaN, a token count of 0, no generated text and empty vectors, and the log one warning per view.</para>
 /// <para>Thread-safe, except for <see cref="Dispose"/>. Holds native memory until disposed.</para>
 /// </remarks>
 [TypeFormatterSource(typeof(TransformerDisplay))]
@@ -151,7 +151,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
     public LanguageModelMetrics Evaluate(IDataView data) => ScoredViewEvaluator.Evaluate(
-        Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName, _evaluator.ScoreByCounts);
+        Transform(data), _settings.LogLikelihoodColumnName, _settings.TokenCountColumnName, _settings.TextColumnName);
 
     /// <summary>Measures how well the model predicts the texts of a view, by a protocol of choice.</summary>
     /// <param name="data">A view with the text column; each row is a document. It is read once, as a stream: memory does not grow with

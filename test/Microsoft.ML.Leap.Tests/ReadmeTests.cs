@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -46,7 +47,7 @@ public partial class ReadmeTests
     {
         using var folder = new TemporaryFolder();
         string output = Run("docs/getting-started.md", folder);
-        StringAssert.Contains(output, "bits a byte");
+        StringAssert.Contains(output, "bits per byte");
         StringAssert.Contains(output, "Gets the number of");
         StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.html")), "collection");
         Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "first.zip")));
@@ -85,14 +86,28 @@ public partial class ReadmeTests
     public void ScoringPage_Program_RunsAndPrintsItsMetrics()
     {
         using var folder = new TemporaryFolder();
-        StringAssert.Contains(Run("docs/scoring.md", folder), "bits a byte");
+        StringAssert.Contains(Run("docs/scoring.md", folder), "bits per byte");
+    }
+
+    [TestMethod]
+    public void InferencePage_Program_RunsAndSavesASmallerModel()
+    {
+        using var folder = new TemporaryFolder();
+        string[] lines = Run("docs/inference.md", folder).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+        StringAssert.StartsWith(lines[0], "perplexity ");
+        Assert.Contains(line => line.StartsWith("Your order", StringComparison.Ordinal), lines);
+        long[] bytes = [.. Number().Matches(lines[^1]).Select(number => long.Parse(number.Value, NumberStyles.AllowThousands))];
+        Assert.IsLessThan(0.3 * bytes[0], bytes[1], lines[^1]);
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.svg")), "<svg ");
+        Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "small", "model.safetensors")));
     }
 
     [TestMethod]
     public void EvaluationPage_Program_RunsAndPrintsItsMetrics()
     {
         using var folder = new TemporaryFolder();
-        StringAssert.Contains(Run("docs/evaluation.md", folder), "bits a byte");
+        StringAssert.Contains(Run("docs/evaluation.md", folder), "bits per byte");
     }
 
     [TestMethod]
@@ -164,6 +179,9 @@ public partial class ReadmeTests
         Assert.IsEmpty(faults, new StringBuilder(page).AppendLine().AppendJoin(Environment.NewLine, faults.AsEnumerable()).ToString());
         return assembly.ToArray();
     }
+
+    [GeneratedRegex("""\d[\d.,\s]*\d""")]
+    private static partial Regex Number();
 
     [GeneratedRegex("""^```csharp\r?\n(.*?)^```""", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex CSharpBlock();

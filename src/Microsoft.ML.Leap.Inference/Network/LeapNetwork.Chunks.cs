@@ -85,31 +85,11 @@ internal sealed unsafe partial class LeapNetwork
         return new Scratch(Config, tokens);
     }
 
-    private Use BeginUse()
+    private void Free()
     {
-        ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
-        for (int users = _users; ;)
-        {
-            ObjectDisposedException.ThrowIf(users == 0, this);
-            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
-            if (seen == users)
-                return new Use(this);
-            users = seen;
-        }
-    }
-
-    private void EndUse()
-    {
-        if (Interlocked.Decrement(ref _users) != 0)
-            return;
         _weights.Dispose();
         while (_idle.TryTake(out Scratch? scratch))
             scratch.Dispose();
-    }
-
-    private readonly struct Use(LeapNetwork network) : IDisposable
-    {
-        public void Dispose() => network.EndUse();
     }
 }
 

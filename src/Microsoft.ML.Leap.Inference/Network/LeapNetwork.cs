@@ -16,10 +16,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     private readonly WorkSharing _workers;
     private readonly int _chunkLength;
     private readonly ConcurrentBag<Scratch> _idle = [];
-
-    // Calls that run, and 1 until the network is disposed: who takes it to 0 frees the memory.
-    private int _users = 1;
-    private int _isDisposed;
+    private readonly UseCount _uses;
     private byte[]? _fingerprint;
 
     /// <param name="config">The network's shape.</param>
@@ -48,6 +45,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
         _attention = new LeapAttention(config);
         _output = new OutputLayer(_weights.Output, _workers);
         _chunkLength = chunkLength;
+        _uses = new UseCount(Free);
     }
 
     public LeapConfig Config { get; }
@@ -73,7 +71,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// bit for bit.</summary>
     public Dictionary<string, float[]> GetWeights()
     {
-        using Use use = BeginUse();
+        using UseCount.Use use = _uses.Begin(this);
         return _weights.Unpack();
     }
 
@@ -88,7 +86,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     public void Forward(
         IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<NetworkState>? states, HiddenReader read, LayerReader? observe = null)
     {
-        using Use use = BeginUse();
+        using UseCount.Use use = _uses.Begin(this);
         Require(sequences, states);
         ForEachChunk(sequences, states, scratch =>
         {
@@ -135,7 +133,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// <param name="logits">Where they go, [V] per row.</param>
     public void Logits(float[][] hidden, float[][] logits)
     {
-        using Use use = BeginUse();
+        using UseCount.Use use = _uses.Begin(this);
         _output.WriteLogits(hidden, logits);
     }
 
@@ -145,7 +143,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// <param name="logits">[count, V].</param>
     public void Logits(float* hidden, int count, float* logits)
     {
-        using Use use = BeginUse();
+        using UseCount.Use use = _uses.Begin(this);
         _output.WriteLogits(hidden, count, logits);
     }
 
@@ -156,7 +154,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// <param name="predictions">[count].</param>
     public void Predict(float* hidden, int count, ReadOnlySpan<int> targets, Span<TokenPrediction> predictions)
     {
-        using Use use = BeginUse();
+        using UseCount.Use use = _uses.Begin(this);
         _output.WritePredictions(hidden, count, targets, predictions);
     }
 
@@ -170,7 +168,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
         IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<ReadOnlyMemory<int>> targets, IReadOnlyList<NetworkState>? states,
         PredictionReader read)
     {
-        using Use use = BeginUse();
+        using UseCount.Use use = _uses.Begin(this);
         Require(sequences, states);
         for (int i = 0; i < sequences.Count; i++)
         {
@@ -212,11 +210,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
         });
     }
 
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
-            EndUse();
-    }
+    public void Dispose() => _uses.Release();
 
     // The equations: a chunk's tokens, all sequences end to end, through all layers.
     private void RunChunk(Scratch scratch, LayerReader? observe)

@@ -72,30 +72,35 @@ internal readonly unsafe struct Int8Weights : IPackedWeights
 /// <summary>Matrices of 8-bit whole numbers with one scale per row: a row's greatest magnitude is 127 times its scale.</summary>
 internal static class Int8Rows
 {
-    /// <summary>Gives the scale of a row.</summary>
-    public static float GetScale(ReadOnlySpan<float> row)
+    /// <summary>Rounds a row, and returns its scale.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="numbers">Where its whole numbers go.</param>
+    /// <param name="stride">From one of them to the next.</param>
+    [MethodImpl(HotLoop.Options)]
+    public static unsafe float QuantizeRow(ReadOnlySpan<float> row, sbyte* numbers, int stride = 1)
     {
         float greatest = 0;
         foreach (float value in row)
             greatest = Math.Max(greatest, Math.Abs(value));
-        return greatest / sbyte.MaxValue;
+        float scale = greatest / sbyte.MaxValue;
+        foreach (float value in row)
+        {
+            *numbers = scale == 0 ? (sbyte)0 : (sbyte)Math.Clamp(MathF.Round(value / scale), -sbyte.MaxValue, sbyte.MaxValue);
+            numbers += stride;
+        }
+
+        return scale;
     }
 
-    /// <summary>Rounds a value of a row to a whole number of scales.</summary>
-    public static sbyte Round(float value, float scale) =>
-        scale == 0 ? (sbyte)0 : (sbyte)Math.Clamp(MathF.Round(value / scale), -sbyte.MaxValue, sbyte.MaxValue);
-
     /// <summary>Rounds a matrix of as many rows as there are scales, and writes those.</summary>
-    public static sbyte[] Quantize(ReadOnlySpan<float> matrix, Span<float> scales)
+    public static unsafe sbyte[] Quantize(ReadOnlySpan<float> matrix, Span<float> scales)
     {
         int columns = matrix.Length / Math.Max(1, scales.Length);
         sbyte[] numbers = new sbyte[matrix.Length];
-        for (int row = 0; row < scales.Length; row++)
+        fixed (sbyte* first = numbers)
         {
-            ReadOnlySpan<float> values = matrix.Slice(row * columns, columns);
-            scales[row] = GetScale(values);
-            for (int k = 0; k < columns; k++)
-                numbers[row * columns + k] = Round(values[k], scales[row]);
+            for (int row = 0; row < scales.Length; row++)
+                scales[row] = QuantizeRow(matrix.Slice(row * columns, columns), first + (long)row * columns);
         }
 
         return numbers;

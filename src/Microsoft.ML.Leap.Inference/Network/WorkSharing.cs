@@ -49,3 +49,47 @@ internal sealed class WorkSharing
         For((rows + size - 1) / size, rows * multiplicationsPerRow, block => body(block * size, Math.Min(size, rows - block * size)));
     }
 }
+
+/// <summary>Frees memory when its owner has let go of it and the last call that uses it has ended. Thread-safe.</summary>
+/// <param name="free">Frees the memory; called once.</param>
+internal sealed class UseCount(Action free)
+{
+    // Calls that run, and 1 until the owner lets go: who takes it to 0 frees the memory.
+    private int _users = 1;
+    private int _isReleased;
+
+    /// <summary>Begins a call, which ends when what is returned is disposed.</summary>
+    /// <param name="owner">What an exception calls disposed.</param>
+    /// <exception cref="ObjectDisposedException">The owner has let go.</exception>
+    public Use Begin(object owner)
+    {
+        ObjectDisposedException.ThrowIf(_isReleased != 0, owner);
+        for (int users = _users; ;)
+        {
+            ObjectDisposedException.ThrowIf(users == 0, owner);
+            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users)
+                return new Use(this);
+            users = seen;
+        }
+    }
+
+    /// <summary>Lets go for the owner. Further calls do nothing.</summary>
+    public void Release()
+    {
+        if (Interlocked.Exchange(ref _isReleased, 1) == 0)
+            End();
+    }
+
+    private void End()
+    {
+        if (Interlocked.Decrement(ref _users) == 0)
+            free();
+    }
+
+    /// <summary>A call that runs.</summary>
+    public readonly struct Use(UseCount count) : IDisposable
+    {
+        public void Dispose() => count.End();
+    }
+}

@@ -6,34 +6,24 @@ internal sealed class TextScorer(ComputePredictions predict, ModelMemory? memory
     private const int ChunkWindows = 512;
 
     /// <summary>Scores rows. Each token is predicted once, the first from an end-of-text start.</summary>
-    public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows)
+    /// <param name="rows">The rows' token ids.</param>
+    /// <param name="tokens">For each row an array that takes its tokens' log-likelihoods in nats; null where nobody asks for them.</param>
+    public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows, float[][]? tokens = null)
     {
         double[] sums = new double[rows.Count];
-        Score(rows, (row, _, losses) => sums[row] -= losses.Sum());
-        return [.. rows.Select((ids, row) => ids.Count == 0 ? TextScore.Missing : new TextScore(sums[row], ids.Count))];
-    }
-
-    /// <summary>Gives each token of rows its log-likelihood in nats.</summary>
-    public float[][] ScoreTokens(IReadOnlyList<IReadOnlyList<int>> rows)
-    {
-        float[][] likelihoods = [.. rows.Select(ids => new float[ids.Count])];
-        Score(rows, (row, first, losses) =>
-        {
-            for (int i = 0; i < losses.Length; i++)
-                likelihoods[row][first + i] = (float)-losses[i];
-        });
-        return likelihoods;
-    }
-
-    private void Score(IReadOnlyList<IReadOnlyList<int>> rows, Action<int, int, double[]> add)
-    {
         foreach (ScoringWindow[] chunk in ScoringWindow.Cover(rows, contextLength).Chunk(ChunkWindows))
         {
             EvaluationBlock[] blocks = [.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
             double[][] losses = ModelMemory.Mix(memory, blocks, predict(blocks, null));
             for (int i = 0; i < chunk.Length; i++)
-                add(chunk[i].Row, chunk[i].FirstScored, losses[i]);
+            {
+                sums[chunk[i].Row] -= losses[i].Sum();
+                for (int t = 0; tokens is not null && t < losses[i].Length; t++)
+                    tokens[chunk[i].Row][chunk[i].FirstScored + t] = (float)-losses[i][t];
+            }
         }
+
+        return [.. rows.Select((ids, row) => ids.Count == 0 ? TextScore.Missing : new TextScore(sums[row], ids.Count))];
     }
 }
 

@@ -2,7 +2,9 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>The scores of the row that a cursor or a row mapper stands on; each is computed when first read, for some rows at a
 /// time.</summary>
-internal abstract class RowScores(TextEvaluator evaluator)
+/// <param name="evaluator">What computes them.</param>
+/// <param name="scoresTokens">Whether <see cref="TokenLogLikelihoods"/> is read too: one pass gives both.</param>
+internal abstract class RowScores(TextEvaluator evaluator, bool scoresTokens)
 {
     private TextScore[]? _scores;
     private float[][]? _likelihoods;
@@ -20,7 +22,7 @@ internal abstract class RowScores(TextEvaluator evaluator)
         get
         {
             int row = MoveToRow();
-            return (_scores ??= evaluator.Score(Ids))[row];
+            return ScoreAll()[row];
         }
     }
 
@@ -29,9 +31,13 @@ internal abstract class RowScores(TextEvaluator evaluator)
         get
         {
             int row = MoveToRow();
-            return (_likelihoods ??= evaluator.ScoreTokens(Ids))[row];
+            ScoreAll();
+            return _likelihoods![row];
         }
     }
+
+    /// <summary>Gets what the counted models make of the row; null where there are none.</summary>
+    public BaselineScore? CountedScore => evaluator.ScoreByCounts(TokenIds);
 
     public float[] FocusWeights
     {
@@ -90,6 +96,14 @@ internal abstract class RowScores(TextEvaluator evaluator)
         _generated = null;
     }
 
+    private TextScore[] ScoreAll()
+    {
+        if (_scores is not null)
+            return _scores;
+        _likelihoods = scoresTokens ? [.. Ids.Select(ids => new float[ids.Count])] : null;
+        return _scores = evaluator.Score(Ids, _likelihoods);
+    }
+
     protected void Add(ReadOnlyMemory<char> text, Action warnOfEmptyText)
     {
         IReadOnlyList<int> ids = evaluator.Encode(text);
@@ -101,8 +115,9 @@ internal abstract class RowScores(TextEvaluator evaluator)
 }
 
 /// <summary>Scores single rows, as a prediction engine asks for them.</summary>
-internal sealed class SingleRowScores(TextEvaluator evaluator, DataViewRow row, DataViewSchema.Column textColumn, Action warnOfEmptyText)
-    : RowScores(evaluator)
+internal sealed class SingleRowScores(
+    TextEvaluator evaluator, bool scoresTokens, DataViewRow row, DataViewSchema.Column textColumn, Action warnOfEmptyText)
+    : RowScores(evaluator, scoresTokens)
 {
     private readonly ValueGetter<ReadOnlyMemory<char>> _getText = row.GetGetter<ReadOnlyMemory<char>>(textColumn);
     private long _position = -1;
@@ -124,11 +139,12 @@ internal sealed class SingleRowScores(TextEvaluator evaluator, DataViewRow row, 
 /// belong to a chunk by their position, and a chunk is read when one of its values is.</summary>
 internal sealed class LookaheadRowScores(
     TextEvaluator evaluator,
+    bool scoresTokens,
     DataViewRowCursor cursor,
     Func<DataViewRowCursor> openTextCursor,
     DataViewSchema.Column textColumn,
     Action warnOfEmptyText)
-    : RowScores(evaluator), IDisposable
+    : RowScores(evaluator, scoresTokens), IDisposable
 {
     private const int ChunkRows = 512;
 
@@ -195,11 +211,9 @@ internal sealed class TextEvaluator
     }
 
     /// <summary>Gives what the counted models make of a text; <see langword="null"/> where there are none.</summary>
-    public BaselineScore? ScoreByCounts(ReadOnlyMemory<char> text) => _model.Counts?.Score(Encode(text), _model.Tokenizer.EndOfTextId);
+    public BaselineScore? ScoreByCounts(IReadOnlyList<int> ids) => _model.Counts?.Score(ids, _model.Tokenizer.EndOfTextId);
 
-    public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows) => _scorer.Score(rows);
-
-    public float[][] ScoreTokens(IReadOnlyList<IReadOnlyList<int>> rows) => _scorer.ScoreTokens(rows);
+    public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows, float[][]? tokens = null) => _scorer.Score(rows, tokens);
 
     public float[][] ScoreFocus(IReadOnlyList<IReadOnlyList<int>> rows) =>
         FocusReader.ScoreTokens(_model.Network, rows, _model.Tokenizer.EndOfTextId);

@@ -6,6 +6,7 @@ namespace Microsoft.ML.Leap;
 internal sealed class ScoredColumns
 {
     private readonly ScoredColumn[] _columns;
+    private readonly string? _tokenScores;
 
     /// <param name="settings">The names; those that are null have no column.</param>
     /// <param name="hiddenSize">The network's width.</param>
@@ -29,9 +30,18 @@ internal sealed class ScoredColumns
         if (settings.EmbeddingColumnName is string embedding)
             columns.Add(Vector(embedding, NumberDataViewType.Single, scores => scores.Embedding, hiddenSize));
         _columns = [.. columns];
+        _tokenScores = settings.TokenLogLikelihoodsColumnName;
     }
 
     public IEnumerable<(string Name, DataViewType Type)> NamesAndTypes => _columns.Select(column => (column.Name, column.Type));
+
+    /// <summary>Tells whether the tokens' log-likelihoods are among the columns that are read.</summary>
+    /// <param name="active">For each column of the output, whether it is.</param>
+    public bool ReadsTokenScores(ReadOnlySpan<bool> active)
+    {
+        int index = Array.FindIndex(_columns, column => column.Name == _tokenScores);
+        return index >= 0 && active[active.Length - _columns.Length + index];
+    }
 
     public DataViewSchema AppendTo(DataViewSchema input)
     {

@@ -9,9 +9,8 @@ internal sealed class ScoredDataView(
 {
     public DataViewSchema Schema { get; } = columns.AppendTo(source.Schema);
 
-    /// <summary>Gives what scores a text by the counts of the model's training texts; null where <paramref name="column"/> is not the
-    /// column that the model reads.</summary>
-    public Func<ReadOnlyMemory<char>, BaselineScore?>? ScoreByCounts(string? column) => column == textColumnName ? evaluator.ScoreByCounts : null;
+    /// <summary>Gets the column that the model reads.</summary>
+    public string TextColumnName => textColumnName;
 
     public bool CanShuffle => source.CanShuffle;
 
@@ -30,7 +29,7 @@ internal sealed class ScoredDataView(
         DataViewSchema.Column textColumn = source.Schema[textColumnName];
         DataViewRowCursor input = source.GetRowCursor(source.Schema.Where(column => active[column.Index]), Shuffle());
         var scores = new LookaheadRowScores(
-            evaluator, input, () => source.GetRowCursor([textColumn], Shuffle()), textColumn, warnOfEmptyText);
+            evaluator, columns.ReadsTokenScores(active), input, () => source.GetRowCursor([textColumn], Shuffle()), textColumn, warnOfEmptyText);
         return new ScoredRowCursor(Schema, input, active, columns, scores);
     }
 
@@ -48,6 +47,9 @@ internal sealed class ScoredRowCursor(
     public override long Position => input.Position;
 
     public override long Batch => input.Batch;
+
+    /// <summary>Gets what the counted models make of the row's text; null where there are none.</summary>
+    public BaselineScore? CountedScore => scores.CountedScore;
 
     public override bool MoveNext() => input.MoveNext();
 
@@ -110,7 +112,7 @@ internal sealed class ScoringRowMapper(
         foreach (DataViewSchema.Column column in activeColumns)
             active[column.Index] = true;
         bool isScored = active.AsSpan(inputSchema.Count).Contains(true);
-        SingleRowScores? scores = isScored ? new SingleRowScores(evaluator, input, inputSchema[textColumnName], warnOfEmptyText) : null;
+        SingleRowScores? scores = isScored ? new SingleRowScores(evaluator, columns.ReadsTokenScores(active), input, inputSchema[textColumnName], warnOfEmptyText) : null;
         return new ScoredRow(OutputSchema, input, active, columns, scores);
     }
 }

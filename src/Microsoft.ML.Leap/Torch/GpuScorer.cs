@@ -9,6 +9,8 @@ namespace Microsoft.ML.Leap;
 /// <param name="tokensPerBatch">Tokens of a batch.</param>
 internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDisposable
 {
+    private readonly UseCount _uses = new(network.Dispose);
+
     public string DeviceName { get; } = network.Device.ToString();
 
     /// <summary>Puts a model's network on a GPU where one is asked for; only then torch is loaded.</summary>
@@ -46,8 +48,10 @@ internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDispos
     }
 
     /// <inheritdoc cref="ComputePredictions"/>
+    /// <exception cref="ObjectDisposedException">The scorer is disposed.</exception>
     public TokenPrediction[][] Predict(IReadOnlyList<EvaluationBlock> blocks, int? batchSize)
     {
+        using UseCount.Use use = _uses.Begin(this);
         var predictions = new TokenPrediction[blocks.Count][];
         int[] order = [.. Enumerable.Range(0, blocks.Count).OrderByDescending(b => blocks[b].Length)];
         using var noGradients = no_grad();
@@ -61,7 +65,8 @@ internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDispos
         return predictions;
     }
 
-    public void Dispose() => network.Dispose();
+    /// <summary>Frees the network once the calls that still run have ended.</summary>
+    public void Dispose() => _uses.Release();
 
     // Blocks are padded at their end, where nothing of them sees it.
     private void PredictBatch(IReadOnlyList<EvaluationBlock> blocks, ReadOnlySpan<int> batch, TokenPrediction[][] predictions)

@@ -29,7 +29,7 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
     public ScalarType ProductType => training && TrainsInBFloat16 ? ScalarType.BFloat16 : weight.dtype;
 }
 
-/// <summary>A table of vectors, one a row.</summary>
+/// <summary>A table of vectors, one per row.</summary>
 internal sealed class Embedding : nn.Module<Tensor, Tensor>
 {
     private readonly Parameter weight;

@@ -108,10 +108,10 @@ internal sealed class DocumentSplit
 /// temporary file. Rows without text are left out.</summary>
 internal sealed class TrainingTexts : IDisposable
 {
-    private readonly TokenStore _units;
+    private readonly ByteStore _units;
     private readonly long[] _ends;
 
-    private TrainingTexts(TokenStore units, long[] ends, long byteCount)
+    private TrainingTexts(ByteStore units, long[] ends, long byteCount)
     {
         _units = units;
         _ends = ends;
@@ -130,21 +130,15 @@ internal sealed class TrainingTexts : IDisposable
     /// <param name="folder">Where the file goes.</param>
     public static TrainingTexts Read(IEnumerable<ReadOnlyMemory<char>> texts, long maximumMemory, string folder)
     {
-        // UTF-16 units are packed as ids are.
-        using var builder = new TokenStoreBuilder(char.MaxValue + 1, maximumMemory, folder);
+        using var builder = new ByteStoreBuilder(maximumMemory, folder);
         List<long> ends = [];
         long bytes = 0;
-        int[] units = [];
         foreach (ReadOnlyMemory<char> text in texts)
         {
             if (text.IsEmpty)
                 continue;
-            if (units.Length < text.Length)
-                units = new int[Math.Max(text.Length, 2 * units.Length)];
-            for (int i = 0; i < text.Length; i++)
-                units[i] = text.Span[i];
-            builder.Append(units.AsSpan(0, text.Length));
-            ends.Add(builder.Count);
+            builder.Append(MemoryMarshal.AsBytes(text.Span));
+            ends.Add(builder.Length / sizeof(char));
             bytes += Encoding.UTF8.GetByteCount(text.Span);
         }
 
@@ -154,18 +148,12 @@ internal sealed class TrainingTexts : IDisposable
     /// <summary>Gives the texts in their order, one at a time.</summary>
     public IEnumerable<ReadOnlyMemory<char>> Enumerate(CancellationToken cancellationToken)
     {
-        int[] units = [];
         long start = 0;
         foreach (long end in _ends)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            int length = (int)(end - start);
-            if (units.Length < length)
-                units = new int[Math.Max(length, 2 * units.Length)];
-            _units.Read(start, units.AsSpan(0, length));
-            char[] text = new char[length];
-            for (int i = 0; i < length; i++)
-                text[i] = (char)units[i];
+            char[] text = new char[end - start];
+            _units.Read(start * sizeof(char), MemoryMarshal.AsBytes(text.AsSpan()));
             yield return text;
             start = end;
         }

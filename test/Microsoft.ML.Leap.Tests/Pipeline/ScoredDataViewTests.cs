@@ -50,6 +50,45 @@ public class ScoredDataViewTests
     }
 
     [TestMethod]
+    public void Transform_ScoresAndTokenScores_TakeOnePass()
+    {
+        int blocks = 0;
+        LeapLanguageModel model = TrainedModel.Transformer.Model;
+        ScoringSettings settings = new LeapLanguageModelTrainer.Options { TokenLogLikelihoodsColumnName = "Tokens" }.MakeScoringSettings(0);
+        var evaluator = new TextEvaluator(model, settings, (all, _) =>
+        {
+            blocks += all.Count;
+            return BlockLosses.Compute(model.Network, all);
+        });
+        string[] texts = ["a dog", "x", "the cat sat"];
+        var view = new ScoredDataView(
+            TinyModel.View(TrainedModel.Context, texts), evaluator, new ScoredColumns(settings, model.Config.HiddenSize), "Text", () => { });
+
+        double[] sums = [.. TrainedModel.Context.Data.CreateEnumerable<TokenScoredRow>(view, reuseRowObject: false).Select(row => row.Tokens!.Sum(x => (double)x))];
+
+        float[] expected = [.. TrainedModel.Score(texts).Select(row => row.LogLikelihood)];
+        for (int i = 0; i < texts.Length; i++)
+            Assert.AreEqual(expected[i], sums[i], 1e-5 * Math.Abs(expected[i]));
+        Assert.AreEqual(texts.Length, blocks);
+    }
+
+    [TestMethod]
+    public void Evaluate_OfModelWithCounts_EncodesEachTextOnce()
+    {
+        var tokenizer = new CountingTokenizer();
+        using LeapLanguageModelTransformer model = TinyModel.Fit(TrainedModel.Context, options => options.Tokenizer = TokenizerOptions.Existing(tokenizer));
+        tokenizer.Count = 0;
+
+        LanguageModelMetrics metrics = model.Evaluate(TinyModel.View(TrainedModel.Context, TinyModel.Texts));
+
+        Assert.AreEqual(TinyModel.Texts.Length, tokenizer.Count);
+        Assert.IsFalse(double.IsNaN(metrics.BigramPerplexity));
+        Assert.AreEqual(
+            metrics.BigramPerplexity,
+            TrainedModel.Context.Leap().Evaluate(model.Transform(TinyModel.View(TrainedModel.Context, TinyModel.Texts))).BigramPerplexity);
+    }
+
+    [TestMethod]
     public void Transform_MissingAndEmptyRows_GiveNaNAndOneWarning()
     {
         var context = new MLContext(1);
@@ -176,5 +215,32 @@ public class ScoredDataViewTests
     private sealed class TextRow
     {
         public string Text { get; set; } = "";
+    }
+
+    private sealed class TokenScoredRow
+    {
+        public float LogLikelihood { get; set; }
+
+        public float[]? Tokens { get; set; }
+    }
+
+    /// <summary>Bytes, and a count of the texts that were encoded.</summary>
+    private sealed class CountingTokenizer()
+        : LeapTokenizer(new TokenizerSettings(TokenizerSettings.Bytes, 256), 257, new SpecialLiteralSet(new Dictionary<string, int>()))
+    {
+        public int Count { get; set; }
+
+        private protected override void EncodePlain(ReadOnlySpan<char> text, List<int> ids)
+        {
+            Count++;
+            foreach (byte value in System.Text.Encoding.UTF8.GetBytes(text.ToArray()))
+                ids.Add(value);
+        }
+
+        private protected override ReadOnlyMemory<byte> GetPlainTokenBytes(int id) => new[] { (byte)id };
+
+        private protected override void SaveVocabulary(Action<string, Action<Stream>> write)
+        {
+        }
     }
 }

@@ -92,7 +92,7 @@ public class StreamBlocksTests
     [TestMethod]
     public void Count_BeyondThirtyTwoBits_CountsInLong()
     {
-        using var store = new EndlessStore(5_000_000_000);
+        using var store = new TokenStore(new EndlessIds(5_000_000_000), sizeof(int));
         var blocks = new StreamBlocks(store, 1024);
         using var scope = NewDisposeScope();
 
@@ -107,17 +107,17 @@ public class StreamBlocksTests
     }
 
     /// <summary>Holds nothing: the id at a place is the place modulo 1,000.</summary>
-    private sealed class EndlessStore(long count) : TokenStore(count, sizeof(int))
+    private sealed class EndlessIds(long count) : ByteStore(count * sizeof(int))
     {
-        public override void Dispose()
-        {
-        }
-
-        protected override void ReadBytes(long offset, Span<byte> destination)
+        public override void Read(long offset, Span<byte> destination)
         {
             Span<int> ids = MemoryMarshal.Cast<byte, int>(destination);
             for (int i = 0; i < ids.Length; i++)
                 ids[i] = (int)((offset / sizeof(int) + i) % 1000);
+        }
+
+        public override void Dispose()
+        {
         }
     }
 }

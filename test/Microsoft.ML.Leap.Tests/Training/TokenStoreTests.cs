@@ -3,15 +3,15 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class TokenStoreTests
 {
-    private const int IdsAChunk = TokenStoreBuilder.ChunkBytes / 2;
+    private const int IdsAChunk = ByteStoreBuilder.ChunkBytes / 2;
 
     [TestMethod]
     [DataRow(65_536, long.MaxValue, false)]
     [DataRow(65_536, 0L, true)]
-    [DataRow(65_536, (long)TokenStoreBuilder.ChunkBytes, true)]
-    [DataRow(65_536, 2L * TokenStoreBuilder.ChunkBytes + 2, true)]
+    [DataRow(65_536, (long)ByteStoreBuilder.ChunkBytes, true)]
+    [DataRow(65_536, 2L * ByteStoreBuilder.ChunkBytes + 2, true)]
     [DataRow(65_537, long.MaxValue, false)]
-    [DataRow(65_537, 3L * TokenStoreBuilder.ChunkBytes, true)]
+    [DataRow(65_537, 3L * ByteStoreBuilder.ChunkBytes, true)]
     public void Read_AcrossBordersOfChunks_GivesTheIdsThatWereAppended(int vocabularySize, long maximumMemory, bool isSpilled)
     {
         using var folder = new TemporaryFolder();
