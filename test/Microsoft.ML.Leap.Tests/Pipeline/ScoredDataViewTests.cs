@@ -58,7 +58,7 @@ public class ScoredDataViewTests
         var evaluator = new TextEvaluator(model, settings, (all, _) =>
         {
             blocks += all.Count;
-            return BlockLosses.Compute(model.Network, all);
+            return BlockPredictions.Compute(model.Network, all);
         });
         string[] texts = ["a dog", "x", "the cat sat"];
         var view = new ScoredDataView(

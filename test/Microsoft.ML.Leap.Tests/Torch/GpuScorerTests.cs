@@ -14,19 +14,22 @@ public class GpuScorerTests
     [TestMethod]
     [DataRow(1)]
     [DataRow(1000)]
-    public void ComputeLosses_OfBlocks_EqualsTheEngine(int tokensPerBatch)
+    public void Predict_OfBlocks_EqualsTheEngine(int tokensPerBatch)
     {
         (GpuScorer scorer, LeapNetwork engine) = Create(tokensPerBatch);
         using (scorer)
         using (engine)
         {
-            double[][] expected = BlockLosses.Compute(engine, Blocks);
-            double[][] losses = scorer.ComputeLosses(Blocks, null);
+            TokenPrediction[][] expected = BlockPredictions.Compute(engine, Blocks);
+            TokenPrediction[][] predictions = scorer.Predict(Blocks, null);
             for (int b = 0; b < Blocks.Length; b++)
             {
-                Assert.HasCount(expected[b].Length, losses[b]);
-                foreach ((double a, double c) in expected[b].Zip(losses[b]))
-                    Assert.AreEqual(a, c, 1e-5);
+                Assert.HasCount(expected[b].Length, predictions[b]);
+                foreach ((TokenPrediction a, TokenPrediction c) in expected[b].Zip(predictions[b]))
+                {
+                    Assert.AreEqual(a.Loss, c.Loss, 1e-5);
+                    Assert.AreEqual(a.Confidence, c.Confidence, 1e-5);
+                }
             }
         }
     }
@@ -37,15 +40,15 @@ public class GpuScorerTests
         (GpuScorer scorer, LeapNetwork engine) = Create(64);
         using (engine)
         {
-            double[][] expected = scorer.ComputeLosses(Blocks, null);
+            TokenPrediction[][] expected = scorer.Predict(Blocks, null);
             using var isRunning = new ManualResetEventSlim();
             Task calls = Task.Run(() =>
             {
                 while (true)
                 {
-                    double[][] losses = scorer.ComputeLosses(Blocks, null);
+                    TokenPrediction[][] predictions = scorer.Predict(Blocks, null);
                     isRunning.Set();
-                    CollectionAssert.AreEqual(expected[^1], losses[^1]);
+                    CollectionAssert.AreEqual(expected[^1], predictions[^1]);
                 }
             });
             isRunning.Wait();
@@ -53,7 +56,7 @@ public class GpuScorerTests
 
             // What ran has ended well; the next call is refused.
             Assert.ThrowsExactly<ObjectDisposedException>(() => calls.GetAwaiter().GetResult());
-            Assert.ThrowsExactly<ObjectDisposedException>(() => scorer.ComputeLosses(Blocks, null));
+            Assert.ThrowsExactly<ObjectDisposedException>(() => scorer.Predict(Blocks, null));
         }
     }
 
