@@ -94,7 +94,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             ScoringSettings settings = _options.MakeScoringSettings(seed);
             var engine = new LeapNetwork(config, network.GetWeights());
             ModelMemory? memory = recipe.MemoryMegabytes > 0
-                ? ModelMemory.Learn(training.Documents, ReadHeldOut(validation), engine, tokenizer, (long)(recipe.MemoryMegabytes * BytesPerMegabyte))
+                ? MemoryLearning.Learn(training.Documents, ReadHeldOut(validation), engine, tokenizer, (long)(recipe.MemoryMegabytes * BytesPerMegabyte))
                 : null;
             var model = new LeapLanguageModel(engine, tokenizer, counts, memory, settings.Generation);
             gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch);

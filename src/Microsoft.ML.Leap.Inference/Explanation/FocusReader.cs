@@ -22,7 +22,7 @@ internal static class FocusReader
         (FocusLayer[] layers, TokenPrediction[] predictions) = Read(network, [.. ids], firstLooking, lastLooking);
         MixedPrediction[] mixed = memory is null
             ? [.. predictions.Select(prediction => new MixedPrediction(prediction.Loss, MemoryShare: 0))]
-            : memory.MixWithShares([.. ids], predictions);
+            : memory.Mix([.. ids], predictions);
         (int Start, int Length)[] spans = [.. TokenSpans.Find(tokenizer, prompt, ids.GetRange(1, promptCount)),
             .. TokenSpans.Find(tokenizer, text, ids[(promptCount + 1)..]).Select(span => (prompt.Length + span.Start, span.Length))];
         FocusToken[] tokens = [.. ids.Select((id, i) => new FocusToken

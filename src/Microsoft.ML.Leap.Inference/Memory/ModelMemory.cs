@@ -20,14 +20,6 @@ internal sealed class ModelMemory
     private const string SharesName = "shares";
     private const string GateName = "gate";
 
-    // A vocabulary of bytes, or little more, needs longer n-grams.
-    private const int FewTokens = 320;
-    private const int OrderOfBytes = 12;
-    private const int Order = 5;
-
-    // Counting takes some 150 bytes per token while it lasts.
-    private const long MostTokens = 8_000_000;
-
     private readonly NGramMemory _ngrams;
     private readonly MemoryGate _gate;
     private readonly int _endOfTextId;
@@ -42,30 +34,6 @@ internal sealed class ModelMemory
         _endOfTextId = endOfTextId;
     }
 
-    /// <summary>Counts documents, and learns from others how far to trust the counts.</summary>
-    /// <param name="documents">The training documents, each with the end-of-text token after it.</param>
-    /// <param name="heldOut">Documents that nothing was trained on, without that token; none to let both models count alike.</param>
-    /// <param name="network">The trained network.</param>
-    /// <param name="tokenizer">The tokenizer.</param>
-    /// <param name="maximumBytes">Memory that the n-grams may take.</param>
-    public static ModelMemory Learn(
-        IEnumerable<int[]> documents, IReadOnlyList<int[]> heldOut, LeapNetwork network, LeapTokenizer tokenizer, long maximumBytes)
-    {
-        var counts = new NGramModel(tokenizer.VocabularySize <= FewTokens ? OrderOfBytes : Order, tokenizer.VocabularySize);
-        long tokens = 0;
-        foreach (int[] document in documents.TakeWhile(_ => tokens < MostTokens))
-        {
-            counts.Add(document);
-            tokens += document.Length;
-        }
-
-        NGramMemory ngrams = NGramMemory.Create(counts, maximumBytes);
-        MemoryGate gate = heldOut.Count == 0
-            ? MemoryGate.CreateEven(ngrams.Order)
-            : MemoryGate.Learn(ngrams.Order, Predict(ngrams, heldOut, network, tokenizer.EndOfTextId));
-        return new ModelMemory(ngrams, gate, tokenizer.EndOfTextId);
-    }
-
     /// <summary>Gets the number of n-grams.</summary>
     public int Count => _ngrams.Count;
 
@@ -77,57 +45,31 @@ internal sealed class ModelMemory
 
     public NGramMemory.Reader CreateReader() => new(_ngrams, _endOfTextId);
 
-    /// <summary>Gives the losses of blocks that stand for themselves.</summary>
-    /// <param name="memory">The memory; <see langword="null"/> for the network alone.</param>
-    /// <param name="blocks">The blocks.</param>
-    /// <param name="predictions">The network's, of the ids that count.</param>
-    /// <returns>Nats, as many as predictions.</returns>
-    public static double[][] Mix(ModelMemory? memory, IReadOnlyList<EvaluationBlock> blocks, TokenPrediction[][] predictions)
+    /// <summary>Mixes the predictions of the last ids of a sequence.</summary>
+    /// <param name="ids">The sequence.</param>
+    /// <param name="predictions">The network's, of as many of the last ids.</param>
+    /// <param name="reader">Has read the sequence's first id, and reads the others.</param>
+    public MixedPrediction[] Mix(ReadOnlySpan<int> ids, ReadOnlySpan<TokenPrediction> predictions, NGramMemory.Reader reader)
     {
-        if (memory is null)
-            return Array.ConvertAll(predictions, GetLosses);
-        double[][] losses = new double[predictions.Length][];
-        NGramMemory.Reader reader = memory.CreateReader();
-        for (int i = 0; i < losses.Length; i++)
+        int first = ids.Length - predictions.Length;
+        var mixed = new MixedPrediction[predictions.Length];
+        for (int i = 1; i < ids.Length; i++)
         {
-            reader.Start(blocks[i].Ids[0]);
-            losses[i] = memory.Mix(blocks[i], predictions[i], reader);
-        }
-
-        return losses;
-    }
-
-    /// <summary>Gives the network's losses.</summary>
-    public static double[] GetLosses(TokenPrediction[] predictions) => Array.ConvertAll(predictions, prediction => prediction.Loss);
-
-    /// <summary>Gives the losses of a block.</summary>
-    /// <param name="block">The block.</param>
-    /// <param name="predictions">The network's, of the ids that count.</param>
-    /// <param name="reader">Has read the block's first id, and reads the others.</param>
-    public double[] Mix(EvaluationBlock block, TokenPrediction[] predictions, NGramMemory.Reader reader)
-    {
-        double[] losses = new double[predictions.Length];
-        for (int i = 1; i < block.Ids.Length; i++)
-        {
-            int place = i - 1 - block.FirstScored;
-            if (place < 0)
-                reader.Read(block.Ids[i]);
+            if (i < first)
+                reader.Read(ids[i]);
             else
-                losses[place] = Mix(block.Ids[i], predictions[place], reader).Loss;
+                mixed[i - first] = Mix(ids[i], predictions[i - first], reader);
         }
 
-        return losses;
+        return mixed;
     }
 
-    /// <summary>Mixes the predictions of all ids after the first.</summary>
-    public MixedPrediction[] MixWithShares(int[] ids, TokenPrediction[] predictions)
+    /// <inheritdoc cref="Mix(ReadOnlySpan{int}, ReadOnlySpan{TokenPrediction}, NGramMemory.Reader)"/>
+    public MixedPrediction[] Mix(ReadOnlySpan<int> ids, ReadOnlySpan<TokenPrediction> predictions)
     {
         NGramMemory.Reader reader = CreateReader();
         reader.Start(ids[0]);
-        var mixed = new MixedPrediction[predictions.Length];
-        for (int i = 0; i < mixed.Length; i++)
-            mixed[i] = Mix(ids[i + 1], predictions[i], reader);
-        return mixed;
+        return Mix(ids, predictions, reader);
     }
 
     /// <summary>Turns the network's logits into the logarithms of the mixed probabilities.</summary>
@@ -220,29 +162,6 @@ internal sealed class ModelMemory
         {
             throw new FormatException($"{Source}: {e.Message}", e);
         }
-    }
-
-    private static List<(GateInput Input, double Network, double Memory)> Predict(
-        NGramMemory ngrams, IReadOnlyList<int[]> rows, LeapNetwork network, int endOfTextId)
-    {
-        EvaluationBlock[] blocks =
-            [.. ScoringWindow.Cover(rows, network.Config.ContextLength).Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
-        TokenPrediction[][] predictions = BlockPredictions.Compute(network, blocks);
-        var reader = new NGramMemory.Reader(ngrams, endOfTextId);
-        List<(GateInput Input, double Network, double Memory)> tokens = [];
-        for (int b = 0; b < blocks.Length; b++)
-        {
-            reader.Start(blocks[b].Ids[0]);
-            for (int i = 0; i < blocks[b].Length; i++)
-            {
-                var input = new GateInput(reader.Matched, reader.Left, i < blocks[b].FirstScored ? 0 : predictions[b][i - blocks[b].FirstScored].Confidence);
-                double remembered = reader.Read(blocks[b].Ids[i + 1]);
-                if (i >= blocks[b].FirstScored)
-                    tokens.Add((input, Math.Exp(-predictions[b][i - blocks[b].FirstScored].Loss), remembered));
-            }
-        }
-
-        return tokens;
     }
 
     // The network's confidence is of what it predicts, whatever came.

@@ -47,7 +47,7 @@ internal sealed class CorpusEvaluator(
         foreach (EvaluationBlock[] chunk in blocks.Chunk(Math.Max(ChunkBlocks, options.BatchSize ?? 1)))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            double[][] losses = ModelMemory.Mix(memory, chunk, predict(chunk, options.BatchSize));
+            double[][] losses = BlockPredictions.GetLosses(chunk, predict(chunk, options.BatchSize), memory);
             for (int b = 0; b < chunk.Length; b++)
                 Add(chunk[b], losses[b]);
         }
@@ -69,7 +69,7 @@ internal sealed class CorpusEvaluator(
             // Learned positions end with the context, so each block counts its own.
             state.Position = 0;
             TokenPrediction[] predictions = BlockPredictions.Compute(network, [block], [state])[0];
-            Add(block, memory is null ? ModelMemory.GetLosses(predictions) : memory.Mix(block, predictions, reader!));
+            Add(block, BlockPredictions.GetLosses(block, predictions, memory, reader));
         }
     }
 
@@ -108,6 +108,33 @@ internal static class BlockPredictions
         });
         return predictions;
     }
+
+    /// <summary>Gives the losses of blocks that stand for themselves, in nats.</summary>
+    /// <param name="blocks">The blocks.</param>
+    /// <param name="predictions">The network's, of the ids that count.</param>
+    /// <param name="memory">What predicts beside it; <see langword="null"/> for the network alone.</param>
+    public static double[][] GetLosses(IReadOnlyList<EvaluationBlock> blocks, TokenPrediction[][] predictions, ModelMemory? memory)
+    {
+        double[][] losses = new double[predictions.Length][];
+        NGramMemory.Reader? reader = memory?.CreateReader();
+        for (int b = 0; b < losses.Length; b++)
+        {
+            reader?.Start(blocks[b].Ids[0]);
+            losses[b] = GetLosses(blocks[b], predictions[b], memory, reader);
+        }
+
+        return losses;
+    }
+
+    /// <summary>Gives the losses of a block, in nats.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="predictions">The network's, of the ids that count.</param>
+    /// <param name="memory">What predicts beside it; <see langword="null"/> for the network alone.</param>
+    /// <param name="reader">Of that memory: has read the block's first id, and reads the others.</param>
+    public static double[] GetLosses(EvaluationBlock block, TokenPrediction[] predictions, ModelMemory? memory, NGramMemory.Reader? reader) =>
+        memory is null || reader is null
+            ? Array.ConvertAll(predictions, prediction => prediction.Loss)
+            : Array.ConvertAll(memory.Mix(block.Ids, predictions, reader), mixed => mixed.Loss);
 
     private static ReadOnlyMemory<int> GetTargets(EvaluationBlock block)
     {

@@ -14,7 +14,7 @@ internal sealed class TextScorer(ComputePredictions predict, ModelMemory? memory
         foreach (ScoringWindow[] chunk in ScoringWindow.Cover(rows, contextLength).Chunk(ChunkWindows))
         {
             EvaluationBlock[] blocks = [.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
-            double[][] losses = ModelMemory.Mix(memory, blocks, predict(blocks, null));
+            double[][] losses = BlockPredictions.GetLosses(blocks, predict(blocks, null), memory);
             for (int i = 0; i < chunk.Length; i++)
             {
                 sums[chunk[i].Row] -= losses[i].Sum();

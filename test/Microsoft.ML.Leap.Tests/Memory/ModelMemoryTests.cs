@@ -63,7 +63,7 @@ public class ModelMemoryTests
         IReadOnlyList<int> prompt = Model.Tokenizer.Encode("a ");
         int[] ids = [Model.Tokenizer.EndOfTextId, .. prompt, .. result.Tokens.Select(token => token.Id)];
         TokenPrediction[] predictions = BlockPredictions.Compute(Model.Network, [new EvaluationBlock(ids, 0, StartsStream: true)])[0];
-        MixedPrediction[] mixed = Model.Memory!.MixWithShares(ids, predictions);
+        MixedPrediction[] mixed = Model.Memory!.Mix(ids, predictions);
         for (int i = 0; i < result.Tokens.Count; i++)
             Assert.AreEqual(-mixed[prompt.Count + i].Loss, result.Tokens[i].LogProbability, 2e-5);
     }
