@@ -153,7 +153,7 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
             BatchSize = 8,
             Epochs = 1,
             Dropout = 0,
-            TargetSmoothing = 0,
+            MemoryMegabytes = 0,
             LearningRate = 2e-3,
             WarmupRatio = 0,
             ValidationFraction = 0,

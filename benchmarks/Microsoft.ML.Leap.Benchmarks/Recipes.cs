@@ -176,7 +176,7 @@ internal static class RecipesBenchmark
         Layout = TrainingLayout.Stream,
         LearningRate = 5e-4,
         WarmupRatio = 0,
-        TargetSmoothing = 0,
+        MemoryMegabytes = 0,
         ValidationFraction = 0,
         Seed = 1,
     };

@@ -96,7 +96,7 @@ internal static class ResumeRun
             UsePositionEmbeddings = true,
             Dropout = 0.1,
             Layout = TrainingLayout.Stream,
-            TargetSmoothing = 0,
+            MemoryMegabytes = 0,
             LearningRate = 5e-4,
             BatchSize = 4,
             GradientAccumulation = 2,

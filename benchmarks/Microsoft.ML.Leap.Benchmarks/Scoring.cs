@@ -163,7 +163,7 @@ internal sealed class ScoringBenchmark : IDisposable
             UsePositionEmbeddings = true,
             ConvolutionSize = 0,
             LayerCount = 6,
-            TargetSmoothing = 0,
+            MemoryMegabytes = 0,
             ValidationFraction = 0,
             MaximumSteps = 1,
             BatchSize = 1,

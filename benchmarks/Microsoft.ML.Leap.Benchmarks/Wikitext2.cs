@@ -138,7 +138,7 @@ internal static class Wikitext2Run
             LearningRate = 5e-4,
             WarmupRatio = 0,
             DecayAllWeights = true,
-            TargetSmoothing = 0,
+            MemoryMegabytes = 0,
             KeepBestModel = false,
             Seed = settings.Seed,
             CheckpointFolder = settings.CheckpointFolder,

@@ -178,8 +178,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         channel.Info(default, $"Matrix products are in {(options.Precision == TrainingPrecision.BFloat16 ? "bfloat16" : "single precision")}.");
 
         using var loop = new TrainingLoop(
-            model, Cut(training), validation is null ? null : Cut(validation), options,
-            recipe.TargetSmoothing > 0 ? new SmoothedTargets(training, recipe.TargetSmoothing, tokenizer) : null)
+            model, Cut(training), validation is null ? null : Cut(validation), options)
         {
             Inform = message => channel.Info(default, message),
             Warn = message => channel.Warning(default, message),
@@ -256,7 +255,7 @@ internal static class QualityCheck
         if (last.Step < FewSteps)
             return Text($"It has trained for {last.Step} steps only: use more Epochs, or a smaller BatchSize than {recipe.BatchSize}.");
         if (history.Best is TrainingRecord best && best.Step <= last.Step / 2)
-            return Text($"It was best after step {best.Step} of {last.Step} and has learned the texts by heart since: use more text, or more TargetSmoothing.");
+            return Text($"It was best after step {best.Step} of {last.Step} and has learned the texts by heart since: use more text, or more Dropout.");
         return recipe.LearningRate < 1e-3
             ? Text($"Use a higher LearningRate than {recipe.LearningRate}, or more Epochs.")
             : Text($"Use more text, or another LearningRate than {recipe.LearningRate}.");

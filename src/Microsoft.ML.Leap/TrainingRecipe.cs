@@ -30,13 +30,13 @@ public sealed record TrainingRecipe
     // not exceed counts.
     private static readonly Size[] Sizes =
     [
-        new(8_000, VocabularySize: 320, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3, TargetSmoothing: 0.9),
-        new(20_000, VocabularySize: 512, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3, TargetSmoothing: 0.9),
-        new(300_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 15, LearningRate: 2e-3, TargetSmoothing: 0.9),
-        new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 8, LearningRate: 4e-3, TargetSmoothing: 0.7),
-        new(4_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, TargetSmoothing: 0.4),
-        new(12_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 8, Epochs: 3, LearningRate: 4e-3, TargetSmoothing: 0.2),
-        new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 2, LearningRate: 3e-3, TargetSmoothing: 0),
+        new(8_000, VocabularySize: 320, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3),
+        new(20_000, VocabularySize: 512, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3),
+        new(300_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 15, LearningRate: 2e-3),
+        new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 8, LearningRate: 4e-3),
+        new(4_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3),
+        new(12_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 8, Epochs: 3, LearningRate: 4e-3),
+        new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 2, LearningRate: 3e-3),
     ];
 
     /// <summary>Gets the number of training rows that hold text, those set aside for validation included.</summary>
@@ -78,9 +78,6 @@ public sealed record TrainingRecipe
     /// <summary>Gets the probability of dropping a value while training.</summary>
     public required double Dropout { get; init; }
 
-    /// <summary>Gets the part of each training target that a counted model gives.</summary>
-    public required double TargetSmoothing { get; init; }
-
     /// <summary>Gets the megabytes that the counted n-grams may take in memory; 0 for none.</summary>
     public required double MemoryMegabytes { get; init; }
 
@@ -96,7 +93,7 @@ public sealed record TrainingRecipe
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
         $"{HeadCount} heads, context {ContextLength:N0}, convolutions of {ConvolutionSize}, batch {BatchSize}, {Epochs} epochs, " +
         $"learning rate {LearningRate}, warmup {WarmupRatio}, " +
-        $"dropout {Dropout}, target smoothing {TargetSmoothing}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
+        $"dropout {Dropout}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
 
     /// <summary>Chooses what the options leave open.</summary>
@@ -126,7 +123,6 @@ public sealed record TrainingRecipe
             LearningRate = options.LearningRate ?? size.LearningRate,
             WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : DefaultWarmupRatio),
             Dropout = options.Dropout ?? 0,
-            TargetSmoothing = options.TargetSmoothing ?? size.TargetSmoothing,
             MemoryMegabytes = options.MemoryMegabytes ?? DefaultMemoryMegabytes,
             ValidationFraction = options.ValidationFraction ?? chosenFraction,
             EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? ChoosePatience(epochs) : null),
@@ -162,7 +158,6 @@ public sealed record TrainingRecipe
         filled.LearningRate = LearningRate;
         filled.WarmupRatio = WarmupRatio;
         filled.Dropout = Dropout;
-        filled.TargetSmoothing = TargetSmoothing;
         filled.EarlyStoppingPatience = EarlyStoppingPatience;
         return filled;
     }
@@ -179,5 +174,5 @@ public sealed record TrainingRecipe
     }
 
     private sealed record Size(
-        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate, double TargetSmoothing);
+        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate);
 }

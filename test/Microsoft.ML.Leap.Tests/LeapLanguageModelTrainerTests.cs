@@ -223,8 +223,8 @@ public class LeapLanguageModelTrainerTests
         AssertRefused("Epochs", options => options.Epochs = 0);
         AssertRefused("BatchSize", options => options.BatchSize = 0);
         AssertRefused("LearningRate", options => options.LearningRate = 0);
-        AssertRefused("TargetSmoothing", options => options.TargetSmoothing = 1);
-        AssertRefused("TargetSmoothing", options => options.TargetSmoothing = -0.1);
+        AssertRefused("MemoryMegabytes", options => options.MemoryMegabytes = -0.1);
+        AssertRefused("MemoryMegabytes", options => options.MemoryMegabytes = double.PositiveInfinity);
         AssertRefused("Layout", options => options.Layout = (TrainingLayout)9);
         AssertRefused("LearningRate", options => options.LearningRate = double.NaN);
         AssertRefused("Beta1", options => options.Beta1 = 1);

@@ -17,7 +17,6 @@ internal static class TinyModel
         UsePositionEmbeddings = true,
         Dropout = 0.1,
         WarmupRatio = 0,
-        TargetSmoothing = 0,
         MemoryMegabytes = 0,
         Device = "cpu",
     };

@@ -22,7 +22,7 @@ public partial class TrainingRecipeTests
             TrainingRecipe recipe = TrainingRecipe.Choose(new(), 1000, bytes, hasValidationData: false);
             string chosen = string.Create(
                 CultureInfo.InvariantCulture,
-                $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.Dropout} | {recipe.TargetSmoothing}");
+                $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.Dropout}");
             Assert.AreEqual(row.Groups[2].Value, chosen, row.Value);
             Assert.AreEqual(4, recipe.ConvolutionSize);
         }
@@ -43,7 +43,6 @@ public partial class TrainingRecipeTests
             LearningRate = 1e-4,
             WarmupRatio = 0.5,
             Dropout = 0.3,
-            TargetSmoothing = 0.1,
             ValidationFraction = 0.2,
             EarlyStoppingPatience = 9,
         };
@@ -51,9 +50,9 @@ public partial class TrainingRecipeTests
         TrainingRecipe recipe = TrainingRecipe.Choose(options, 500, 40_000, hasValidationData: false);
 
         Assert.AreEqual(
-            (64, 3, 2, 99, 0, 5, 7, 1e-4, 0.5, 0.3, 0.1, 0.2, 9),
+            (64, 3, 2, 99, 0, 5, 7, 1e-4, 0.5, 0.3, 0.2, 9),
             (recipe.HiddenSize, recipe.LayerCount, recipe.HeadCount, recipe.ContextLength, recipe.ConvolutionSize, recipe.BatchSize, recipe.Epochs,
-                recipe.LearningRate, recipe.WarmupRatio, recipe.Dropout, recipe.TargetSmoothing, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
+                recipe.LearningRate, recipe.WarmupRatio, recipe.Dropout, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
     }
 
     [TestMethod]

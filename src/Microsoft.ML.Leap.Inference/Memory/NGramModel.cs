@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
@@ -115,30 +114,6 @@ public sealed class NGramModel
         return sum;
     }
 
-    /// <summary>Gives the probabilities of every token after each of some tokens, multiplied by a weight.</summary>
-    /// <param name="ids">The tokens, as a stretch of a stream: after an end-of-text token a document starts.</param>
-    /// <param name="endOfTextId">The end-of-text token.</param>
-    /// <param name="weight">The weight.</param>
-    /// <param name="destination">To be filled: for each token a row, of which the first V values are the probabilities after it.</param>
-    /// <param name="rowSize">Values of a row: at least V.</param>
-    internal void Predict(ReadOnlySpan<int> ids, int endOfTextId, float weight, Span<float> destination, int rowSize)
-    {
-        Statistics statistics = _statistics ??= new Statistics(_nodes, Order);
-        int[] context = new int[Order];
-        context.AsSpan(1).Fill(Missing);
-        for (int i = 0; i < ids.Length; i++)
-        {
-            if (ids[i] == endOfTextId)
-                context = StartContext(Find);
-            else
-                Advance(context, ids[i]);
-            int length = Order - 1;
-            while (context[length] == Missing)
-                length--;
-            statistics.Distribute(context.AsSpan(0, length + 1), weight, destination.Slice(i * rowSize, VocabularySize));
-        }
-    }
-
     /// <summary>Gives all n-grams, the empty one first, and each after its context.</summary>
     internal CountedNGram[] GetNGrams()
     {
@@ -211,23 +186,18 @@ public sealed class NGramModel
         private readonly double[] _kept;
         private readonly double[] _total;
         private readonly double[] _discounted;
-        private readonly int[] _first;
-        private readonly int[] _followers;
-        private float[]? _unigram;
 
         public Statistics(List<Node> nodes, int order)
         {
             _nodes = nodes;
             byte[] lengths = new byte[nodes.Count];
             long[,] countsOfCounts = new long[order + 1, LargestClass + 2];
-            _first = new int[nodes.Count + 1];
             for (int i = 1; i < nodes.Count; i++)
             {
                 // A context is older than what follows it.
                 lengths[i] = (byte)(lengths[nodes[i].Context] + 1);
                 if (nodes[i].Count is > 0 and <= LargestClass + 1)
                     countsOfCounts[lengths[i], nodes[i].Count]++;
-                _first[nodes[i].Context + 1]++;
             }
 
             double[,] discounts = Discounts(countsOfCounts, order);
@@ -242,13 +212,6 @@ public sealed class NGramModel
                 _total[context] += count;
                 _discounted[context] += discount;
             }
-
-            for (int i = 1; i < _first.Length; i++)
-                _first[i] += _first[i - 1];
-            _followers = new int[nodes.Count - 1];
-            int[] places = [.. _first];
-            for (int i = 1; i < nodes.Count; i++)
-                _followers[places[nodes[i].Context]++] = i;
         }
 
         /// <summary>Gives an n-gram's discounted count over the count of all that followed its context.</summary>
@@ -258,43 +221,6 @@ public sealed class NGramModel
         public double Interpolate(int context, int node, double shorter) => _total[context] == 0
             ? shorter
             : ((node == Missing ? 0 : _kept[node]) + _discounted[context] * shorter) / _total[context];
-
-        /// <summary>Does so for every token and all contexts at once, in one pass over the tokens.</summary>
-        /// <param name="contexts">The contexts from the empty one to the longest that is known.</param>
-        /// <param name="weight">What the probabilities are multiplied by.</param>
-        /// <param name="destination">Where they go.</param>
-        public void Distribute(ReadOnlySpan<int> contexts, float weight, Span<float> destination)
-        {
-            float left = weight;
-            for (int k = 1; k < contexts.Length; k++)
-                left *= PartLeft(contexts[k]);
-            TensorPrimitives.Multiply(_unigram ??= Unigram(destination.Length), left, destination);
-            left = weight;
-            for (int k = contexts.Length - 1; k > 0; k--)
-            {
-                AddFollowers(contexts[k], left, destination);
-                left *= PartLeft(contexts[k]);
-            }
-        }
-
-        private float PartLeft(int context) => _total[context] == 0 ? 1 : (float)(_discounted[context] / _total[context]);
-
-        private float[] Unigram(int vocabularySize)
-        {
-            float[] probabilities = new float[vocabularySize];
-            Array.Fill(probabilities, PartLeft(Root) / vocabularySize);
-            AddFollowers(Root, 1, probabilities);
-            return probabilities;
-        }
-
-        private void AddFollowers(int context, float weight, Span<float> probabilities)
-        {
-            foreach (int node in _followers.AsSpan(_first[context].._first[context + 1]))
-            {
-                if (_nodes[node].Count > 0)
-                    probabilities[_nodes[node].Id] += weight * (float)(_kept[node] / _total[context]);
-            }
-        }
 
         // D(n) = n - (n + 1) Y N(n + 1) / N(n), where Y = N(1) / (N(1) + 2 N(2)), and N(n) n-grams have the count n.
         private static double[,] Discounts(long[,] countsOfCounts, int order)

@@ -32,12 +32,10 @@ internal sealed class TrainingLoop : IDisposable
     /// <param name="training">The training texts.</param>
     /// <param name="validation">The validation texts; null for none.</param>
     /// <param name="options">The options, with none left open: <see cref="TrainingRecipe.Fill"/>.</param>
-    /// <param name="smoothedTargets">What stands beside the texts' own tokens as target; null for the texts alone.</param>
     /// <exception cref="InvalidOperationException">The checkpoint folder belongs to another run.</exception>
     /// <exception cref="FormatException">The checkpoint is corrupt.</exception>
     public TrainingLoop(
-        LanguageModelNetwork model, TokenBlocks training, TokenBlocks? validation, TrainingOptions options,
-        SmoothedTargets? smoothedTargets = null)
+        LanguageModelNetwork model, TokenBlocks training, TokenBlocks? validation, TrainingOptions options)
     {
         _model = model;
         _training = training;
@@ -49,7 +47,7 @@ internal sealed class TrainingLoop : IDisposable
             ? null
             : new TrainingCheckpoints(options, RunFingerprint.Compute(model.Config, training, validation, options));
         _state = _checkpoints?.ReadState() ?? new TrainingState();
-        _stepper = new TrainingStep(model, training, options, smoothedTargets);
+        _stepper = new TrainingStep(model, training, options);
         _best = new BestWeights(model.Weights);
         _stepsPerEpoch = (training.BatchCount(_batchSize) + options.GradientAccumulation - 1) / options.GradientAccumulation;
         _stepCount = options.MaximumSteps ?? options.Epochs!.Value * _stepsPerEpoch;

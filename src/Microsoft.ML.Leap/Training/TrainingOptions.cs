@@ -53,13 +53,6 @@ public abstract class TrainingOptions
     /// <value>From 0 to 1; <see langword="null"/>, the default, for 0.02. Not together with <see cref="WarmupSteps"/>.</value>
     public double? WarmupRatio;
 
-    /// <summary>The part of each training target that a counted model of the training texts gives, instead of the one token that came
-    /// next: the network learns what n-grams know, and learns little text by heart less.</summary>
-    /// <value>At least 0, below 1; <see langword="null"/>, the default, chooses by the amount of text: much for little, none for much.
-    /// 0 trains on the texts alone, as the original does. The <see cref="TrainingRecord.TrainingLoss"/> is then that of these
-    /// targets.</value>
-    public double? TargetSmoothing;
-
     /// <summary>AdamW's decay of the mean of gradients.</summary>
     /// <value>At least 0, below 1; 0.9 by default.</value>
     public double Beta1 = 0.9;
@@ -152,7 +145,6 @@ public abstract class TrainingOptions
         ArgumentNullException.ThrowIfNull(Schedule, nameof(Schedule));
         Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "at least 0");
         Require(WarmupRatio is null or (>= 0 and <= 1), nameof(WarmupRatio), WarmupRatio ?? 0, "from 0 to 1");
-        Require(TargetSmoothing is null or (>= 0 and < 1), nameof(TargetSmoothing), TargetSmoothing ?? 0, "at least 0 and below 1");
         Require(Beta1 >= 0 && Beta1 < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
         Require(Beta2 >= 0 && Beta2 < 1, nameof(Beta2), Beta2, "at least 0 and below 1");
         Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "at least 0 and finite");

@@ -9,16 +9,14 @@ internal sealed class TrainingStep : IDisposable
 {
     private readonly LanguageModelNetwork _model;
     private readonly TokenBlocks _blocks;
-    private readonly SmoothedTargets? _smoothedTargets;
     private readonly double _maximumGradientNorm;
     private readonly Parameter[] _weights;
 
     public TrainingStep(
-        LanguageModelNetwork model, TokenBlocks blocks, TrainingOptions options, SmoothedTargets? smoothedTargets = null)
+        LanguageModelNetwork model, TokenBlocks blocks, TrainingOptions options)
     {
         _model = model;
         _blocks = blocks;
-        _smoothedTargets = smoothedTargets;
         _maximumGradientNorm = options.MaximumGradientNorm;
         model.TrainsInBFloat16 = options.Precision == TrainingPrecision.BFloat16;
         _weights = [.. model.Weights.Select(entry => entry.Weight)];
@@ -44,8 +42,8 @@ internal sealed class TrainingStep : IDisposable
         foreach (TokenBlock[] batch in batches)
         {
             loss += packs
-                ? Split(batch).Sum(part => AccumulatePacked(part, total))
-                : Split(batch).SelectMany(_blocks.Parts).Sum(part => Accumulate(part, total));
+                ? AccumulatePacked(batch, total)
+                : _blocks.Parts(batch).Sum(part => Accumulate(part, total));
         }
 
         double norm = GradientNorm();
@@ -60,32 +58,6 @@ internal sealed class TrainingStep : IDisposable
     {
         _model.zero_grad(set_to_none: true);
         Optimizer.Dispose();
-    }
-
-    // Smoothed targets are as many as logits, all at once: beyond a limit they take turns, which changes nothing but the memory.
-    private IEnumerable<TokenBlock[]> Split(TokenBlock[] batch)
-    {
-        if (_smoothedTargets is null)
-        {
-            yield return batch;
-            yield break;
-        }
-
-        long most = SmoothedTargets.MostValues / _model.Config.VocabularySize;
-        long tokens = 0;
-        int start = 0;
-        for (int i = 0; i < batch.Length; i++)
-        {
-            if (i > start && tokens + batch[i].Length > most)
-            {
-                yield return batch[start..i];
-                (start, tokens) = (i, 0);
-            }
-
-            tokens += batch[i].Length;
-        }
-
-        yield return batch[start..];
     }
 
     // Weighted by tokens: parts of unequal length add up to the mean over the whole step.
@@ -105,8 +77,7 @@ internal sealed class TrainingStep : IDisposable
 
     private double Accumulate(Tensor inputs, Tensor targets, PackedDocuments? documents, double weight)
     {
-        Tensor loss = _smoothedTargets?.MeanLoss(_model, inputs, targets, documents)
-            ?? LanguageModelLoss.Mean(_model, inputs, targets, documents);
+        Tensor loss = LanguageModelLoss.Mean(_model, inputs, targets, documents);
         using Scalar factor = weight.ToScalar();
         loss.mul(factor).backward();
         return loss.item<float>() * weight;

@@ -67,35 +67,6 @@ public class NGramModelTests
     }
 
     [TestMethod]
-    [DataRow(1)]
-    [DataRow(2)]
-    [DataRow(4)]
-    public void Predict_AStretchOfAStream_GivesTheDistributionThatLogLikelihoodHas(int order)
-    {
-        const int Vocabulary = 6;
-        const int End = 5;
-        var random = new Random(2);
-        var model = new NGramModel(order, Vocabulary);
-        for (int document = 0; document < 30; document++)
-            model.Add([.. Enumerable.Range(0, random.Next(1, 7)).Select(_ => random.Next(4)), End]);
-        int[] stream = [End, 0, 3, 2, End, 1, 1, 0];
-        const int RowSize = Vocabulary + 2;
-        float[] rows = new float[stream.Length * RowSize];
-
-        model.Predict(stream, End, 0.5f, rows, RowSize);
-
-        for (int i = 0; i < stream.Length; i++)
-        {
-            int[] before = stream[(Array.LastIndexOf(stream, End, i) + 1)..(i + 1)];
-            for (int id = 0; id < Vocabulary; id++)
-            {
-                double expected = Math.Exp(model.LogLikelihood([.. before, id]) - model.LogLikelihood(before));
-                Assert.AreEqual(0.5 * expected, rows[i * RowSize + id], 1e-6, $"{i}, {id}");
-            }
-        }
-    }
-
-    [TestMethod]
     public void LogLikelihood_WithoutCounts_IsUniform() =>
         Assert.AreEqual(2 * Math.Log(1.0 / 7), new NGramModel(3, 7).LogLikelihood([0, 6]), 1e-12);
 

@@ -119,7 +119,6 @@ public class DocumentBlocksTests
         {
             LeapLanguageModelTrainer.Options options = Options();
             options.Epochs = 4;
-            options.TargetSmoothing = 0.5;
             change(options);
             using LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(data);
             return model.Evaluate(data).Perplexity;

@@ -14,7 +14,6 @@ internal static class TrainingSamples
         LearningRate = 1e-3,
         WarmupRatio = 0,
         WeightDecay = 0.1,
-        TargetSmoothing = 0,
         KeepBestModel = false,
         Precision = TrainingPrecision.Float32,
         Seed = 1,
