@@ -42,7 +42,7 @@ public class MetricsDisplayTests
 
     [TestMethod]
     public void Notebook_PerplexityThatOverflows_IsInfinite() =>
-        Assert.AreEqual("∞ a word", Shown.Rows(Shown.Html(new LanguageModelMetrics(-1e6, 1000, 1, 5)))["Word perplexity"]);
+        Assert.AreEqual("∞ per word", Shown.Rows(Shown.Html(new LanguageModelMetrics(-1e6, 1000, 1, 5)))["Word perplexity"]);
 
     [TestMethod]
     public void Notebook_PositionBuckets_AreShownOnDemand()
