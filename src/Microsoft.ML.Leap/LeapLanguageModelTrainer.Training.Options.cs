@@ -30,6 +30,10 @@ public sealed partial class LeapLanguageModelTrainer
         /// the kind of machine.</value>
         public TrainingPrecision Precision = TrainingPrecision.Auto;
 
+        /// <summary>How gradients change the weights.</summary>
+        /// <value><see cref="TrainingOptimizer.AdamW"/> by default. The learning rate and the weight decay mean the same with both.</value>
+        public TrainingOptimizer Optimizer = TrainingOptimizer.AdamW;
+
         /// <summary>The shape of the learning rate after the warmup.</summary>
         /// <value>By default it falls in a straight line to zero.</value>
         public LearningRateSchedule Schedule = LearningRateSchedule.Linear();
@@ -109,6 +113,7 @@ public sealed partial class LeapLanguageModelTrainer
             Schedule = Schedule,
             WarmupSteps = WarmupSteps,
             WarmupRatio = recipe.WarmupRatio,
+            Optimizer = Optimizer,
             Beta1 = Beta1,
             Beta2 = Beta2,
             WeightDecay = WeightDecay,
@@ -131,6 +136,7 @@ public sealed partial class LeapLanguageModelTrainer
             Require(MaximumSteps is null or >= 1, nameof(MaximumSteps), MaximumSteps ?? 0, "at least 1");
             Require(TimeBudget is null || TimeBudget > TimeSpan.Zero, nameof(TimeBudget), TimeBudget ?? default, "over zero");
             Require(Enum.IsDefined(Precision), nameof(Precision), Precision, "a value of TrainingPrecision");
+            Require(Enum.IsDefined(Optimizer), nameof(Optimizer), Optimizer, "a value of TrainingOptimizer");
             Require(GradientAccumulation >= 1, nameof(GradientAccumulation), GradientAccumulation, "at least 1");
             Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "at least 0");
             Require(WarmupRatio is null or (>= 0 and <= 1), nameof(WarmupRatio), WarmupRatio ?? 0, "from 0 to 1");

@@ -24,6 +24,7 @@ internal static class RunFingerprint
             $"Schedule={settings.Schedule}",
             $"WarmupSteps={settings.WarmupSteps}",
             $"WarmupRatio={settings.WarmupRatio}",
+            $"Optimizer={settings.Optimizer}",
             $"Beta1={settings.Beta1}",
             $"Beta2={settings.Beta2}",
             $"WeightDecay={settings.WeightDecay}",

@@ -21,6 +21,7 @@ internal sealed record TrainingSettings
     public LearningRateSchedule Schedule { get; init; } = LearningRateSchedule.Linear();
     public int WarmupSteps { get; init; }
     public double WarmupRatio { get; init; }
+    public TrainingOptimizer Optimizer { get; init; }
     public required double Beta1 { get; init; }
     public required double Beta2 { get; init; }
     public required double WeightDecay { get; init; }

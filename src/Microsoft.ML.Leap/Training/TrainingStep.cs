@@ -19,10 +19,10 @@ internal sealed class TrainingStep : IDisposable
         _settings = settings;
         model.TrainsInBFloat16 = settings.UsesBFloat16;
         _weights = [.. model.Weights.Select(entry => entry.Weight)];
-        Optimizer = new AdamWOptimizer(model.Weights, settings);
+        Optimizer = new Optimizer(model.Weights, settings);
     }
 
-    public AdamWOptimizer Optimizer { get; }
+    public Optimizer Optimizer { get; }
 
     /// <summary>Takes the step, unless its loss or gradient is not finite.</summary>
     /// <param name="batches">The blocks, in the batches that go through the network at once.</param>

@@ -18,13 +18,15 @@ public class TrainingCheckpointsTests
     }
 
     [TestMethod]
-    [DataRow(3, false)]
-    [DataRow(7, false)]
-    [DataRow(7, true)]
-    public void Run_InterruptedAndResumed_EqualsTheWholeRunBitForBit(int interruption, bool keepBest)
+    [DataRow(3, false, TrainingOptimizer.AdamW)]
+    [DataRow(7, false, TrainingOptimizer.AdamW)]
+    [DataRow(7, true, TrainingOptimizer.AdamW)]
+    [DataRow(7, false, TrainingOptimizer.Muon)]
+    public void Run_InterruptedAndResumed_EqualsTheWholeRunBitForBit(int interruption, bool keepBest, TrainingOptimizer optimizer)
     {
         TrainingSettings settings = TrainingSamples.Settings(3, 1) with
         {
+            Optimizer = optimizer,
             GradientAccumulation = 2,
             LearningRate = keepBest ? 0.3 : 1e-3,
             KeepBestModel = keepBest,
