@@ -6,14 +6,10 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>Muon (Jordan 2024) for the matrices of the blocks: the step is the gradients' moving mean with all singular values near 1, so that
 /// rare directions learn as fast as frequent ones.</summary>
-/// <remarks>A matrix is cut along its shorter side into blocks of at most <see cref="BlockSize"/> rows, each by itself: that costs a fifth of
-/// the whole matrix's products. The step's root mean square is a fifth of the learning rate, about AdamW's (Liu et al. 2025), so that both take
-/// the same learning rate and weight decay.</remarks>
+/// <remarks>The step's root mean square is a fifth of the learning rate, about AdamW's (Liu et al. 2025), so that both take the same learning
+/// rate and weight decay.</remarks>
 internal sealed class MuonOptimizer : IDisposable
 {
-    /// <summary>The most rows of a block.</summary>
-    public const int BlockSize = 32;
-
     private const double Momentum = 0.95;
     private const double RootMeanSquare = 0.2;
 
@@ -40,15 +36,18 @@ internal sealed class MuonOptimizer : IDisposable
     {
         using var noGradients = no_grad();
 
-        // Matrices of one shape share their products: one call for all is several times as fast as one for each.
-        foreach (var group in _slots.Where(slot => slot.Weight.grad is not null).GroupBy(slot => slot.BlockShape))
+        // One product of all matrices of a shape is several times as fast as a product of each.
+        foreach (var group in _slots.Where(slot => slot.Weight.grad is not null).GroupBy(slot => slot.Shape))
         {
             using DisposeScope scope = NewDisposeScope();
             Slot[] slots = [.. group];
-            Tensor blocks = cat([.. slots.Select(slot => slot.ToBlocks(slot.Advance(gradientFactor)))]);
-            Tensor[] steps = NewtonSchulz.Orthogonalize(blocks).chunk(slots.Length);
+            Tensor[] steps = NewtonSchulz.Orthogonalize(stack([.. slots.Select(slot => slot.Advance(gradientFactor))])).unbind();
+
+            // Orthogonal rows or columns of length 1 have the root mean square 1 / sqrt(longer side).
+            double size = learningRate * RootMeanSquare * Math.Sqrt(Math.Max(group.Key.Rows, group.Key.Columns));
+            using Scalar kept = (1 - learningRate * _weightDecay).ToScalar(), added = (-size).ToScalar();
             foreach (var (slot, step) in slots.Zip(steps))
-                slot.Apply(step, learningRate, 1 - learningRate * _weightDecay);
+                slot.Weight.mul_(kept).add_(step, added);
         }
     }
 
@@ -58,59 +57,19 @@ internal sealed class MuonOptimizer : IDisposable
             slot.Mean.Dispose();
     }
 
-    private sealed class Slot
+    /// <param name="Name">The weight's name.</param>
+    /// <param name="Weight">[rows, columns].</param>
+    /// <param name="Mean">The moving mean of gradients, [rows, columns].</param>
+    private sealed record Slot(string Name, Parameter Weight, Tensor Mean)
     {
-        private readonly long _longer;
-        private readonly long _shorter;
+        public (long Rows, long Columns) Shape { get; } = (Weight.shape[0], Weight.shape[1]);
 
-        public Slot(string name, Parameter weight, Tensor mean)
-        {
-            Name = name;
-            Weight = weight;
-            Mean = mean;
-            (_shorter, _longer) = (Math.Min(weight.shape[0], weight.shape[1]), Math.Max(weight.shape[0], weight.shape[1]));
-            BlockShape = (LargestDivisor(_shorter), _longer);
-        }
-
-        public string Name { get; }
-        public Parameter Weight { get; }
-
-        /// <summary>Gets the moving mean of gradients, [outputs, inputs].</summary>
-        public Tensor Mean { get; }
-
-        /// <summary>Gets the rows and columns of a block.</summary>
-        public (long Rows, long Columns) BlockShape { get; }
-
-        private bool IsTall => Weight.shape[0] > Weight.shape[1];
-
-        /// <summary>Moves the mean, and returns where the next step's would be if the gradient stayed the same: Nesterov's form.</summary>
+        /// <summary>Moves the mean, and returns where it would go next if the gradient stayed the same: Nesterov's form.</summary>
         public Tensor Advance(double gradientFactor)
         {
             using Scalar kept = Momentum.ToScalar(), added = ((1 - Momentum) * gradientFactor).ToScalar();
             Mean.mul_(kept).add_(Weight.grad!, added);
             return Mean.mul(kept).add_(Weight.grad!, added);
-        }
-
-        /// <summary>Cuts a matrix into blocks, [n, rows, columns].</summary>
-        public Tensor ToBlocks(Tensor matrix) => (IsTall ? matrix.t() : matrix).reshape(-1, BlockShape.Rows, BlockShape.Columns);
-
-        /// <summary>Decays the weight, and takes a step of blocks.</summary>
-        public void Apply(Tensor blocks, double learningRate, double weightFactor)
-        {
-            using Tensor wide = blocks.reshape(_shorter, _longer);
-            using Tensor step = IsTall ? wide.t() : wide.alias();
-
-            // Rows of length 1 have the root mean square 1 / sqrt(columns).
-            using Scalar factor = weightFactor.ToScalar(), size = (-learningRate * RootMeanSquare * Math.Sqrt(_longer)).ToScalar();
-            Weight.mul_(factor).add_(step, size);
-        }
-
-        private static long LargestDivisor(long size)
-        {
-            long divisor = Math.Min(size, BlockSize);
-            while (size % divisor != 0)
-                divisor--;
-            return divisor;
         }
     }
 }
@@ -129,20 +88,23 @@ internal static class NewtonSchulz
 
     /// <summary>Replaces each singular value s of a matrix, divided by the matrix's Frobenius norm, by p(p(...(s))), five times, with
     /// p(s) = A s + B s^3 + C s^5.</summary>
-    /// <param name="x">[n, rows, columns], of single precision, rows at most as many as columns.</param>
+    /// <param name="x">[n, rows, columns], of single precision.</param>
     /// <returns>[n, rows, columns].</returns>
-    /// <remarks>The iteration is on the small products G = X X^T: X's factors p are polynomials of G, and gather in Q. Single precision is
-    /// needed there: rounded to bfloat16, an eigenvalue of 0 may become negative, and each step then makes it ten times as large.</remarks>
+    /// <remarks>All steps are on the smaller of the products G = X X^T and X^T X: what X is multiplied by in the end are polynomials of G. Single
+    /// precision is needed there: rounded to bfloat16, an eigenvalue of 0 may become negative, and each step then makes it ten times as
+    /// large.</remarks>
     public static Tensor Orthogonalize(Tensor x)
     {
         using DisposeScope scope = NewDisposeScope();
         using Scalar least = LeastNorm.ToScalar();
         x = x.div(linalg.vector_norm(x, 2, [1, 2], keepdim: true).clamp_min(least));
-        Tensor G = x.matmul(x.transpose(1, 2));
-        Tensor Q = eye(x.shape[1], x.shape[1], x.dtype, x.device).expand_as(G);
+        bool isTall = x.shape[1] > x.shape[2];
+        Tensor transposed = x.transpose(1, 2);
+        Tensor G = isTall ? transposed.matmul(x) : x.matmul(transposed);
+        Tensor Q = eye(G.shape[1], G.shape[1], x.dtype, x.device).expand_as(G);
         for (int i = 0; i < Steps; i++)
         {
-            // p's matrix is P = A I + R, and X's next products are P G P. All of these commute.
+            // p's matrix is P = A I + R, and X's next product is P G P. All of these commute.
             using Tensor R = Combine(B, G, C, G, G);
             Q = Combine(A, Q, 1, R, Q);
             if (i == Steps - 1)
@@ -151,7 +113,7 @@ internal static class NewtonSchulz
             G = Combine(A, PG, 1, R, PG);
         }
 
-        return Q.matmul(x).MoveToOuterDisposeScope();
+        return (isTall ? x.matmul(Q) : Q.matmul(x)).MoveToOuterDisposeScope();
     }
 
     // beta z + alpha x y. In TorchSharp the first factor is the receiver, and not the summand as in PyTorch.

@@ -9,6 +9,7 @@ public class MuonOptimizerTests
     [TestMethod]
     [DataRow(4, 12, 1.0)]
     [DataRow(32, 64, 1.0)]
+    [DataRow(64, 32, 1.0)]
     [DataRow(16, 16, 1e-6)]
     public void Orthogonalize_AnyMatrices_MapsSingularValuesByThePolynomial(int rows, int columns, double size)
     {
@@ -45,11 +46,11 @@ public class MuonOptimizerTests
     [DataRow(4, 6)]
     [DataRow(64, 64)]
     [DataRow(34, 40)]
-    public void Step_ManyTimes_FollowsTheRecurrenceInDoublePrecision(int outputs, int inputs)
+    public void Step_ManyTimes_FollowsTheRecurrenceInDoublePrecision(int rows, int columns)
     {
         using var scope = NewDisposeScope();
-        var weight = new Parameter(linspace(-1, 1, outputs * inputs).view(outputs, inputs));
-        var other = new Parameter(linspace(1, -1, outputs * inputs).view(outputs, inputs));
+        var weight = new Parameter(linspace(-1, 1, rows * columns).view(rows, columns));
+        var other = new Parameter(linspace(1, -1, rows * columns).view(rows, columns));
         TrainingSettings settings = TrainingSamples.Settings(1, 1);
         Oracle oracle = new(weight, settings.WeightDecay), otherOracle = new(other, settings.WeightDecay);
         using var optimizer = new MuonOptimizer([("a", weight), ("b", other)], settings);
@@ -67,7 +68,7 @@ public class MuonOptimizerTests
         AssertEqual(oracle, weight);
         AssertEqual(otherOracle, other);
 
-        float[] Gradient(int step) => [.. Enumerable.Range(0, outputs * inputs).Select(i => (float)Math.Sin(step * 0.7 + i * i))];
+        float[] Gradient(int step) => [.. Enumerable.Range(0, rows * columns).Select(i => (float)Math.Sin(step * 0.7 + i * i))];
     }
 
     [TestMethod]
@@ -111,75 +112,50 @@ public class MuonOptimizerTests
             Assert.AreEqual(oracle.Values[i], actual[i], 1e-4, $"[{i}]");
     }
 
-    // Loops in double precision: the iteration on the blocks themselves, as its author wrote it, and not on their products.
+    // Loops in double precision: the iteration on the matrix itself, as its author wrote it, and not on its products.
     private sealed class Oracle(Parameter start, double decay)
     {
-        private readonly int _outputs = (int)start.shape[0];
-        private readonly int _inputs = (int)start.shape[1];
+        private readonly int _rows = (int)start.shape[0];
+        private readonly int _columns = (int)start.shape[1];
         private readonly double[] _mean = new double[start.numel()];
 
         public double[] Values { get; } = [.. start.data<float>().ToArray().Select(value => (double)value)];
 
         public void Step(float[] gradient, double factor, double rate)
         {
-            int rows = Math.Min(_outputs, _inputs), columns = Math.Max(_outputs, _inputs);
-            var matrix = new double[rows, columns];
+            var x = new double[_rows, _columns];
+            double squares = 0;
             for (int i = 0; i < Values.Length; i++)
             {
                 _mean[i] = 0.95 * _mean[i] + 0.05 * factor * gradient[i];
-                var (row, column) = Place(i);
-                matrix[row, column] = 0.95 * _mean[i] + 0.05 * factor * gradient[i];
+                double next = 0.95 * _mean[i] + 0.05 * factor * gradient[i];
+                x[i / _columns, i % _columns] = next;
+                squares += next * next;
             }
 
-            int block = Enumerable.Range(1, 32).Last(size => rows % size == 0);
-            for (int first = 0; first < rows; first += block)
-                Orthogonalize(matrix, first, block, columns);
-            for (int i = 0; i < Values.Length; i++)
-            {
-                var (row, column) = Place(i);
-                Values[i] = Values[i] * (1 - rate * decay) - rate * 0.2 * Math.Sqrt(columns) * matrix[row, column];
-            }
-        }
-
-        private (int Row, int Column) Place(int i) =>
-            _outputs > _inputs ? (i % _inputs, i / _inputs) : (i / _inputs, i % _inputs);
-
-        private static void Orthogonalize(double[,] matrix, int first, int rows, int columns)
-        {
-            var x = new double[rows, columns];
-            double squares = 0;
-            for (int i = 0; i < rows; i++)
-            {
-                for (int j = 0; j < columns; j++)
-                {
-                    x[i, j] = matrix[first + i, j];
-                    squares += x[i, j] * x[i, j];
-                }
-            }
-
-            for (int i = 0; i < rows; i++)
-            {
-                for (int j = 0; j < columns; j++)
-                    x[i, j] /= Math.Sqrt(squares);
-            }
-
+            x = Sum(1 / Math.Sqrt(squares), x, 0, x, 0, x);
             for (int step = 0; step < 5; step++)
             {
                 double[,] a = Product(x, Transpose(x));
-                double[,] aa = Product(a, a);
-                double[,] ax = Product(a, x), aax = Product(aa, x);
-                for (int i = 0; i < rows; i++)
-                {
-                    for (int j = 0; j < columns; j++)
-                        x[i, j] = 3.4445 * x[i, j] - 4.7750 * ax[i, j] + 2.0315 * aax[i, j];
-                }
+                double[,] ax = Product(a, x);
+                x = Sum(3.4445, x, -4.7750, ax, 2.0315, Product(a, ax));
             }
 
-            for (int i = 0; i < rows; i++)
+            double size = rate * 0.2 * Math.Sqrt(Math.Max(_rows, _columns));
+            for (int i = 0; i < Values.Length; i++)
+                Values[i] = Values[i] * (1 - rate * decay) - size * x[i / _columns, i % _columns];
+        }
+
+        private static double[,] Sum(double a, double[,] x, double b, double[,] y, double c, double[,] z)
+        {
+            var sum = new double[x.GetLength(0), x.GetLength(1)];
+            for (int i = 0; i < sum.GetLength(0); i++)
             {
-                for (int j = 0; j < columns; j++)
-                    matrix[first + i, j] = x[i, j];
+                for (int j = 0; j < sum.GetLength(1); j++)
+                    sum[i, j] = a * x[i, j] + b * y[i, j] + c * z[i, j];
             }
+
+            return sum;
         }
 
         private static double[,] Transpose(double[,] x)
