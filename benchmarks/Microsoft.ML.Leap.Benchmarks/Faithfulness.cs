@@ -154,6 +154,7 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
             Epochs = 1,
             Dropout = 0,
             MemoryMegabytes = 0,
+            Optimizer = TrainingOptimizer.AdamW,
             LearningRate = 2e-3,
             WarmupRatio = 0,
             ValidationFraction = 0,

@@ -177,6 +177,7 @@ internal static class RecipesBenchmark
         LearningRate = 5e-4,
         WarmupRatio = 0,
         MemoryMegabytes = 0,
+        Optimizer = TrainingOptimizer.AdamW,
         ValidationFraction = 0,
         Seed = 1,
     };

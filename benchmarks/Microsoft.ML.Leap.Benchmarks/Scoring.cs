@@ -164,6 +164,7 @@ internal sealed class ScoringBenchmark : IDisposable
             ConvolutionSize = 0,
             LayerCount = 6,
             MemoryMegabytes = 0,
+            Optimizer = TrainingOptimizer.AdamW,
             ValidationFraction = 0,
             MaximumSteps = 1,
             BatchSize = 1,

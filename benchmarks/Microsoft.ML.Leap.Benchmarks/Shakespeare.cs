@@ -12,12 +12,7 @@ internal static class ShakespeareCommand
         var data = new Option<FileInfo>("--data") { Description = "The text, in UTF-8; unpacked where its name ends with .gz", Required = true };
         data.AcceptExistingOnly();
         var steps = PositiveOption.Create("--steps", "Optimizer steps", 2000);
-        var recipe = new Option<string>("--recipe")
-        {
-            Description = "The networks and their learning rate: those of 2022, or today's",
-            DefaultValueFactory = _ => ShakespeareRecipe.Original.Name,
-        };
-        recipe.AcceptOnlyFromAmong(ShakespeareRecipe.Original.Name, ShakespeareRecipe.Default.Name);
+        Option<string> recipe = NetworkRecipe.CreateOption();
         var learningRate = new Option<double?>("--learning-rate")
         {
             Description = "The greatest, from which a cosine falls to a tenth; by default the recipe's; nanoGPT has 1e-3",
@@ -41,10 +36,10 @@ internal static class ShakespeareCommand
         command.SetAction(result => ReadableErrors.Run(() =>
         {
             Device chosen = DeviceSelector.Select(result.GetValue(device), null, fallbackToCpu: false, Console.WriteLine);
-            ShakespeareRecipe named = result.GetValue(recipe) == ShakespeareRecipe.Default.Name ? ShakespeareRecipe.Default : ShakespeareRecipe.Original;
+            NetworkRecipe named = NetworkRecipe.Get(result.GetRequiredValue(recipe));
             ShakespeareReport report = ShakespeareRun.Run(
                 TextFile.ReadAll(result.GetRequiredValue(data).FullName), result.GetRequiredValue(model),
-                named with { LearningRate = result.GetValue(learningRate) ?? named.LearningRate }, chosen,
+                named, result.GetValue(learningRate) ?? ShakespeareRun.GetLearningRate(named), chosen,
                 result.GetValue(precision), result.GetValue(steps), result.GetValue(seed),
                 new ConsoleProgress().Report);
             Print(report);
@@ -60,16 +55,6 @@ internal static class ShakespeareCommand
         $"{report.Steps} steps; {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s in {report.Precision} on {report.Device} with {report.Threads} threads"));
 }
 
-/// <summary>What of a network and its training is chosen, the same for each network.</summary>
-internal sealed record ShakespeareRecipe(string Name, int ConvolutionSize, double LearningRate)
-{
-    /// <summary>Gets the networks as their authors wrote them.</summary>
-    public static ShakespeareRecipe Original { get; } = new("original", ConvolutionSize: 0, LearningRate: 2e-3);
-
-    /// <summary>Gets what the library chooses by itself.</summary>
-    public static ShakespeareRecipe Default { get; } = new("default", ConvolutionSize: 4, LearningRate: 4e-3);
-}
-
 /// <summary>nanoGPT's small budget on the characters of a text: 4 layers, 4 heads, hidden size 128, context 64, batches of 12, no
 /// dropout.</summary>
 /// <remarks>The first 90 % of the characters are for training, the rest for validation. nanoGPT draws each training window at random; here
@@ -79,8 +64,10 @@ internal static class ShakespeareRun
     private const int ContextLength = 64;
     private const int BatchSize = 12;
 
+    public static double GetLearningRate(NetworkRecipe recipe) => recipe == NetworkRecipe.Original ? 2e-3 : 4e-3;
+
     public static ShakespeareReport Run(
-        string text, string modelName, ShakespeareRecipe recipe, Device device, TrainingPrecision precision, int steps, int seed,
+        string text, string modelName, NetworkRecipe recipe, double learningRate, Device device, TrainingPrecision precision, int steps, int seed,
         Action<TrainingProgress>? report = null)
     {
         char[] alphabet = [.. text.Distinct().Order()];
@@ -100,7 +87,8 @@ internal static class ShakespeareRun
             MaximumSteps = steps,
             BatchSize = BatchSize,
             Precision = PrecisionSelector.Choose(precision, device, config.HiddenSize),
-            LearningRate = recipe.LearningRate,
+            LearningRate = learningRate,
+            Optimizer = recipe.Optimizer,
             Schedule = LearningRateSchedule.Cosine(finalRatio: 0.1),
             WarmupSteps = Math.Min(100, steps / 2),
             WarmupRatio = 0,
@@ -123,7 +111,7 @@ internal static class ShakespeareRun
             VocabularySize = alphabet.Length,
             Parameters = model.Weights.Sum(entry => entry.Weight.numel()),
             Steps = steps,
-            LearningRate = recipe.LearningRate,
+            LearningRate = learningRate,
             Seed = seed,
             Seconds = loop.Elapsed.TotalSeconds,
             TokensPerSecond = loop.TokensPerSecond,

@@ -28,11 +28,12 @@ internal static class Wikitext2Command
         var seed = new Option<int>("--seed") { Description = "Decides weights, order and dropout", DefaultValueFactory = _ => 1 };
         var json = new Option<string?>("--json") { Description = "File for the result" };
         Option<string> model = ModelChoice.CreateOption();
+        Option<string> recipe = NetworkRecipe.CreateOption();
         Option<string?> device = ModelChoice.CreateDeviceOption();
         Option<TrainingPrecision> precision = PrecisionChoice.CreateOption(TrainingPrecision.Auto);
         var command = new System.CommandLine.Command("wikitext2", "Train on WikiText-2 by the protocol of the Python original.")
         {
-            data, tokenizer, epochs, stopAfter, model, test, checkpoint, seed, device, precision, json,
+            data, tokenizer, epochs, stopAfter, model, recipe, test, checkpoint, seed, device, precision, json,
         };
         command.SetAction(result => ReadableErrors.Run(() => Run(
             new Wikitext2Settings
@@ -41,6 +42,7 @@ internal static class Wikitext2Command
                 TestFile = result.GetValue(test)?.FullName,
                 Tokenizer = LoadTokenizer(result.GetRequiredValue(tokenizer).FullName),
                 Model = result.GetRequiredValue(model),
+                Recipe = NetworkRecipe.Get(result.GetRequiredValue(recipe)),
                 Device = DeviceSelector.Select(result.GetValue(device), null, fallbackToCpu: false, Console.WriteLine),
                 Precision = result.GetValue(precision),
                 Epochs = result.GetValue(epochs),
@@ -79,7 +81,7 @@ internal static class Wikitext2Command
 
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{report.Model}: {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s in {report.Precision} on {report.Device} with {report.Threads} threads"));
+            $"{report.Model}, {report.Recipe} recipe: {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s in {report.Precision} on {report.Device} with {report.Threads} threads"));
         if (report.TestPerplexity is double perplexity)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"test perplexity {perplexity:0.00} over {report.TestBlocks} blocks"));
     }
@@ -94,6 +96,7 @@ internal sealed record Wikitext2Settings
     public string? TestFile { get; init; }
     public required LeapTokenizer Tokenizer { get; init; }
     public required string Model { get; init; }
+    public NetworkRecipe Recipe { get; init; } = NetworkRecipe.Original;
     public required Device Device { get; init; }
     public required TrainingPrecision Precision { get; init; }
 
@@ -106,8 +109,8 @@ internal sealed record Wikitext2Settings
     public string? CheckpointFolder { get; init; }
     public required int Seed { get; init; }
 
-    /// <summary>The network by vocabulary: the original's sizes are the library's defaults. Its context is the blocks' length.</summary>
-    public Func<int, LeapConfig> Config { get; init; } = vocabularySize => LeapConfig.Original(vocabularySize);
+    /// <summary>The network by vocabulary, by default of the original's sizes. Its context is the blocks' length.</summary>
+    public Func<int, LeapConfig>? Config { get; init; }
 }
 
 /// <summary>Trains and measures by the protocol of the Python original's notebook.</summary>
@@ -120,7 +123,8 @@ internal static class Wikitext2Run
     /// <exception cref="InvalidOperationException">A file is too short, or the checkpoint belongs to another run.</exception>
     public static Wikitext2Report Run(Wikitext2Settings settings, Action<TrainingProgress>? report = null, Action<string>? inform = null)
     {
-        LeapConfig config = settings.Config(settings.Tokenizer.VocabularySize);
+        int vocabularySize = settings.Tokenizer.VocabularySize;
+        LeapConfig config = settings.Config?.Invoke(vocabularySize) ?? new LeapConfig(vocabularySize, convolutionSize: settings.Recipe.ConvolutionSize);
         using TokenStore trainingIds = Pack(Wikitext2Corpus.Find(settings.Folder, "train"));
         using TokenStore validationIds = Pack(Wikitext2Corpus.Find(settings.Folder, "valid"));
         using TokenStore? testIds = settings.TestFile is string file ? Pack(file) : null;
@@ -130,15 +134,16 @@ internal static class Wikitext2Run
         inform?.Invoke($"{training.Count} training, {validation.Count} validation and {test?.Count ?? 0} test blocks");
 
         using LanguageModelNetwork model = ModelChoice.Create(settings.Model, config, settings.Device, settings.Seed);
+        bool isOriginal = settings.Recipe == NetworkRecipe.Original;
         var options = new LeapLanguageModelTrainer.Options
         {
             Epochs = settings.Epochs,
             Precision = PrecisionSelector.Choose(settings.Precision, settings.Device, config.HiddenSize),
             BatchSize = BatchSize,
-            LearningRate = 5e-4,
-            WarmupRatio = 0,
-            DecayAllWeights = true,
-            MemoryMegabytes = 0,
+            Optimizer = settings.Recipe.Optimizer,
+            LearningRate = isOriginal ? 5e-4 : 3e-3,
+            WarmupRatio = isOriginal ? 0 : 0.02,
+            DecayAllWeights = isOriginal,
             KeepBestModel = false,
             Seed = settings.Seed,
             CheckpointFolder = settings.CheckpointFolder,
@@ -158,6 +163,7 @@ internal static class Wikitext2Run
         return new Wikitext2Report
         {
             Model = settings.Model,
+            Recipe = settings.Recipe.Name,
             Epochs = settings.Epochs,
             TrainBlocks = training.Count,
             ValidationBlocks = validation.Count,
@@ -238,6 +244,9 @@ internal static class Wikitext2Corpus
 public sealed record Wikitext2Report
 {
     public required string Model { get; init; }
+
+    /// <summary>"original" or "default".</summary>
+    public required string Recipe { get; init; }
 
     /// <summary>The epochs that the learning rate is planned for; there are as many losses as epochs were run.</summary>
     public required int Epochs { get; init; }

@@ -69,6 +69,9 @@ public sealed record TrainingRecipe
     /// <summary>Gets the passes over the training texts.</summary>
     public required int Epochs { get; init; }
 
+    /// <summary>Gets how gradients change the weights.</summary>
+    public TrainingOptimizer Optimizer { get; init; }
+
     /// <summary>Gets the highest learning rate.</summary>
     public required double LearningRate { get; init; }
 
@@ -92,7 +95,7 @@ public sealed record TrainingRecipe
         CultureInfo.InvariantCulture,
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
         $"{HeadCount} heads, context {ContextLength:N0}, convolutions of {ConvolutionSize}, batch {BatchSize}, {Epochs} epochs, " +
-        $"learning rate {LearningRate}, warmup {WarmupRatio}, " +
+        $"{Optimizer} with a learning rate of {LearningRate}, warmup {WarmupRatio}, " +
         $"dropout {Dropout}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
 
@@ -120,6 +123,7 @@ public sealed record TrainingRecipe
             ConvolutionSize = options.ConvolutionSize ?? DefaultConvolutionSize,
             BatchSize = options.BatchSize ?? size.BatchSize,
             Epochs = epochs,
+            Optimizer = options.Optimizer ?? TrainingOptimizer.Muon,
             LearningRate = options.LearningRate ?? size.LearningRate,
             WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : DefaultWarmupRatio),
             Dropout = options.Dropout ?? 0,
@@ -155,6 +159,7 @@ public sealed record TrainingRecipe
         filled.ConvolutionSize = ConvolutionSize;
         filled.BatchSize = BatchSize;
         filled.Epochs = Epochs;
+        filled.Optimizer = Optimizer;
         filled.LearningRate = LearningRate;
         filled.WarmupRatio = WarmupRatio;
         filled.Dropout = Dropout;

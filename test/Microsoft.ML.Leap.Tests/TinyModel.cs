@@ -18,6 +18,7 @@ internal static class TinyModel
         Dropout = 0.1,
         WarmupRatio = 0,
         MemoryMegabytes = 0,
+        Optimizer = TrainingOptimizer.AdamW,
         Device = "cpu",
     };
 

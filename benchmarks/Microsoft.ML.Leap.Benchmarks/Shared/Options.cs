@@ -48,6 +48,32 @@ internal static class ModelChoice
         name == Gpt2 ? new Gpt2Model(config, device, seed) : new LeapModel(config, device, seed);
 }
 
+/// <summary>What of a network and its training is chosen, the same for each network.</summary>
+/// <param name="Name">Its name on the command line.</param>
+/// <param name="ConvolutionSize">Tokens of the short convolutions; 0 for none.</param>
+/// <param name="Optimizer">How gradients change the weights.</param>
+internal sealed record NetworkRecipe(string Name, int ConvolutionSize, TrainingOptimizer Optimizer)
+{
+    /// <summary>Gets the networks as their authors wrote them.</summary>
+    public static NetworkRecipe Original { get; } = new("original", ConvolutionSize: 0, TrainingOptimizer.AdamW);
+
+    /// <summary>Gets what the library chooses by itself.</summary>
+    public static NetworkRecipe Default { get; } = new("default", ConvolutionSize: 4, TrainingOptimizer.Muon);
+
+    public static Option<string> CreateOption()
+    {
+        var option = new Option<string>("--recipe")
+        {
+            Description = "The network and its training: those of 2022, or today's",
+            DefaultValueFactory = _ => Original.Name,
+        };
+        option.AcceptOnlyFromAmong(Original.Name, Default.Name);
+        return option;
+    }
+
+    public static NetworkRecipe Get(string name) => name == Default.Name ? Default : Original;
+}
+
 /// <summary>The precision of training on the command line and in reports.</summary>
 internal static class PrecisionChoice
 {

@@ -62,7 +62,8 @@ internal sealed class AdamWOptimizer : IDisposable
             slot.Dispose();
     }
 
-    private static bool IsMatrix(string name, Parameter weight) =>
+    /// <summary>Tells whether a weight is a matrix of the blocks.</summary>
+    public static bool IsMatrix(string name, Parameter weight) =>
         weight.dim() == 2 && !name.Contains("embedding", StringComparison.Ordinal) && !name.Contains("convolution", StringComparison.Ordinal);
 
     private sealed class Slot : IDisposable

@@ -51,7 +51,7 @@ internal sealed class TrainingCheckpoints
 
     /// <summary>Reads the rest of the checkpoint that <see cref="ReadState"/> read.</summary>
     /// <exception cref="FormatException">It is corrupt.</exception>
-    public void ReadRest(TrainingState state, LanguageModelNetwork model, AdamWOptimizer optimizer, BestWeights best, List<TrainingRecord> records)
+    public void ReadRest(TrainingState state, LanguageModelNetwork model, Optimizer optimizer, BestWeights best, List<TrainingRecord> records)
     {
         string path = _folder.GetPath(state.Step);
         ReadWeights(path, model.Weights.ToDictionary(entry => entry.Name, entry => (Tensor)entry.Weight));
@@ -64,7 +64,7 @@ internal sealed class TrainingCheckpoints
 
     public bool IsDue(TrainingState state, long stepsPerEpoch) => _options.CheckpointInterval.IsDue(state.Step, stepsPerEpoch, _sinceLast.Elapsed);
 
-    public void Save(TrainingState state, AdamWOptimizer optimizer, IReadOnlyList<TrainingRecord> records, Action<IModelTarget> writeModel)
+    public void Save(TrainingState state, Optimizer optimizer, IReadOnlyList<TrainingRecord> records, Action<IModelTarget> writeModel)
     {
         _folder.Write(state.Step, target =>
         {
@@ -77,7 +77,7 @@ internal sealed class TrainingCheckpoints
         _sinceLast.Restart();
     }
 
-    private static bool ReadOptimizer(Stream stream, AdamWOptimizer optimizer)
+    private static bool ReadOptimizer(Stream stream, Optimizer optimizer)
     {
         ReadTensors(stream, OptimizerFile, optimizer.State.ToDictionary(StringComparer.Ordinal), requireFinite: false);
         return true;

@@ -37,6 +37,11 @@ public abstract class TrainingOptions
     /// the kind of machine.</value>
     public TrainingPrecision Precision = TrainingPrecision.Auto;
 
+    /// <summary>How gradients change the weights.</summary>
+    /// <value><see langword="null"/>, the default, for <see cref="TrainingOptimizer.Muon"/>; the original has
+    /// <see cref="TrainingOptimizer.AdamW"/>. The learning rate and the weight decay mean the same with both.</value>
+    public TrainingOptimizer? Optimizer;
+
     /// <summary>Highest learning rate: that of the first step after the warmup, from where it follows <see cref="Schedule"/>.</summary>
     /// <value>Over 0; <see langword="null"/>, the default, for 2e-3.</value>
     public double? LearningRate;
@@ -145,6 +150,7 @@ public abstract class TrainingOptions
         ArgumentNullException.ThrowIfNull(Schedule, nameof(Schedule));
         Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "at least 0");
         Require(WarmupRatio is null or (>= 0 and <= 1), nameof(WarmupRatio), WarmupRatio ?? 0, "from 0 to 1");
+        Require(Optimizer is null || Enum.IsDefined(Optimizer.Value), nameof(Optimizer), Optimizer ?? default, "a value of TrainingOptimizer");
         Require(Beta1 >= 0 && Beta1 < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
         Require(Beta2 >= 0 && Beta2 < 1, nameof(Beta2), Beta2, "at least 0 and below 1");
         Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "at least 0 and finite");

@@ -20,10 +20,10 @@ internal sealed class TrainingStep : IDisposable
         _maximumGradientNorm = options.MaximumGradientNorm;
         model.TrainsInBFloat16 = options.Precision == TrainingPrecision.BFloat16;
         _weights = [.. model.Weights.Select(entry => entry.Weight)];
-        Optimizer = new AdamWOptimizer(model.Weights, options);
+        Optimizer = new Optimizer(model.Weights, options);
     }
 
-    public AdamWOptimizer Optimizer { get; }
+    public Optimizer Optimizer { get; }
 
     /// <summary>Takes the step, unless its loss or gradient is not finite.</summary>
     /// <param name="batches">The blocks, in the batches that go through the network at once.</param>

@@ -9,14 +9,13 @@ public class ShakespeareRunTests
     private static readonly string Text = string.Concat(Enumerable.Range(0, 150).Select(i => $"Line {i % 10}: to be or not.\n"));
 
     [TestMethod]
-    [DataRow(ModelChoice.Leap, 0)]
-    [DataRow(ModelChoice.Gpt2, 0)]
-    [DataRow(ModelChoice.Leap, 4)]
-    [DataRow(ModelChoice.Gpt2, 4)]
-    public void Run_RepetitiveText_PredictsEveryValidationCharacterBetterThanByCounting(string model, int convolutionSize)
+    [DataRow(ModelChoice.Leap, "original")]
+    [DataRow(ModelChoice.Gpt2, "original")]
+    [DataRow(ModelChoice.Leap, "default")]
+    [DataRow(ModelChoice.Gpt2, "default")]
+    public void Run_RepetitiveText_PredictsEveryValidationCharacterBetterThanByCounting(string model, string recipe)
     {
-        var recipe = new ShakespeareRecipe("", convolutionSize, LearningRate: 1e-3);
-        ShakespeareReport report = ShakespeareRun.Run(Text, model, recipe, CPU, TrainingPrecision.Float32, steps: 30, seed: 1);
+        ShakespeareReport report = ShakespeareRun.Run(Text, model, NetworkRecipe.Get(recipe), learningRate: 1e-3, CPU, TrainingPrecision.Float32, steps: 30, seed: 1);
 
         int characters = Text.Length - Text.Length * 9 / 10;
         Assert.AreEqual(characters, report.ValidationCharacters);
@@ -28,5 +27,5 @@ public class ShakespeareRunTests
     [TestMethod]
     public void Run_ShortText_IsRefused() =>
         Assert.ThrowsExactly<InvalidOperationException>(() => ShakespeareRun.Run(
-            Text[..500], ModelChoice.Leap, ShakespeareRecipe.Original, CPU, TrainingPrecision.Float32, steps: 1, seed: 1));
+            Text[..500], ModelChoice.Leap, NetworkRecipe.Original, learningRate: 1e-3, CPU, TrainingPrecision.Float32, steps: 1, seed: 1));
 }

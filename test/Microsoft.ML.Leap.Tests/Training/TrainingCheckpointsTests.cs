@@ -18,13 +18,15 @@ public class TrainingCheckpointsTests
     }
 
     [TestMethod]
-    [DataRow(3, false)]
-    [DataRow(7, false)]
-    [DataRow(7, true)]
-    public void Run_InterruptedAndResumed_EqualsTheWholeRunBitForBit(int interruption, bool keepBest)
+    [DataRow(3, false, TrainingOptimizer.AdamW)]
+    [DataRow(7, false, TrainingOptimizer.AdamW)]
+    [DataRow(7, true, TrainingOptimizer.AdamW)]
+    [DataRow(7, false, TrainingOptimizer.Muon)]
+    public void Run_InterruptedAndResumed_EqualsTheWholeRunBitForBit(int interruption, bool keepBest, TrainingOptimizer optimizer)
     {
         LeapLanguageModelTrainer.Options options = TrainingSamples.Options(3, 1).With(o =>
         {
+            o.Optimizer = optimizer;
             o.GradientAccumulation = 2;
             o.LearningRate = keepBest ? 0.3 : 1e-3;
             o.KeepBestModel = keepBest;
