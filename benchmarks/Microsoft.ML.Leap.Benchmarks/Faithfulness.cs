@@ -12,7 +12,7 @@ internal static class FaithfulnessCommand
     {
         var json = new Option<FileInfo?>("--json") { Description = "File to write the results to" };
         var picture = new Option<FileInfo?>("--picture") { Description = "File for an SVG of a held-out text" };
-        var texts = new Option<FileInfo>("--texts") { Description = "Texts, one a line, in place of the .NET documentation" };
+        var texts = new Option<FileInfo>("--texts") { Description = "Texts, one per line, in place of the .NET documentation" };
         texts.AcceptExistingOnly();
         Option<int> characters = PositiveOption.Create("--characters", "Characters to train the text model on", 3_000_000);
         Option<int> count = PositiveOption.Create("--count", "Texts, and sequences, that tokens are removed from; at least 2", 300);

@@ -68,7 +68,7 @@ internal sealed record GenerationSettings
     /// <summary>Gets the tokens of the longer cache.</summary>
     public int LongContext { get; init; } = 16384;
 
-    /// <summary>Gets where tokens are generated, in tokens from the begin.</summary>
+    /// <summary>Gets where tokens are generated, in tokens from the beginning.</summary>
     public IReadOnlyList<int> Positions { get; init; } = [100, 10_000, 1_000_000];
 
     public int Rounds { get; init; } = 15;

@@ -103,7 +103,7 @@ internal sealed record InferenceReport
 /// <param name="Rows">By the rows' length.</param>
 /// <param name="Positions">By where a token stands.</param>
 /// <param name="WeightBytes">The memory of the fp32 weights of the network that generates.</param>
-/// <param name="ReadGigabytesPerSecond">How fast these threads read a buffer of that size from begin to end, again and again (10^9 bytes).</param>
+/// <param name="ReadGigabytesPerSecond">How fast these threads read a buffer of that size from beginning to end, again and again (10^9 bytes).</param>
 /// <param name="MemoryLimitFraction">The time to read those weights once at that rate, over the time of a step at the middle position.</param>
 internal sealed record ThreadsResult(
     int Threads, IReadOnlyList<InferenceRow> Rows, IReadOnlyList<InferencePosition> Positions, long WeightBytes, double ReadGigabytesPerSecond,

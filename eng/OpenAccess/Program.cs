@@ -8,7 +8,7 @@ using System.Reflection.PortableExecutable;
 //
 //   OpenAccess INPUT.dll OUTPUT.dll LIST.txt
 //
-// LIST has one entry a line: "Namespace.Type" opens the type, "Namespace.Type::Member" every method or field of that name
+// LIST has one entry per line: "Namespace.Type" opens the type, "Namespace.Type::Member" every method or field of that name
 // (".ctor" for constructors), "+" separates a nested type. An entry that matches nothing is an error.
 
 if (args.Length != 3)

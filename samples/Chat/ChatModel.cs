@@ -9,7 +9,7 @@ namespace Chat;
 internal static class ChatModel
 {
     /// <summary>Trains a model.</summary>
-    /// <param name="textFile">A file of texts, one a line; <see langword="null"/> for the .NET documentation of the SDK at hand.</param>
+    /// <param name="textFile">A file of texts, one per line; <see langword="null"/> for the .NET documentation of the SDK at hand.</param>
     /// <param name="epochs">How often to read them.</param>
     /// <param name="savePath">Where to save the model; <see langword="null"/> for nowhere.</param>
     public static LeapLanguageModel Train(FileInfo? textFile, int epochs, string? savePath)

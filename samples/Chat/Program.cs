@@ -14,7 +14,7 @@ var model = new Argument<FileSystemInfo>("model")
 }.AcceptExistingOnly();
 var texts = new Option<FileInfo>("--texts")
 {
-    Description = "What to train on: a file of texts, one a line; without it the .NET documentation that comes with the SDK",
+    Description = "What to train on: a file of texts, one per line; without it the .NET documentation that comes with the SDK",
 }.AcceptExistingOnly();
 var epochs = new Option<int>("--epochs") { Description = "How often training reads the texts", DefaultValueFactory = _ => 1 };
 var save = new Option<string?>("--save") { Description = "Where to save a model that was trained here, as a zip" };

@@ -36,7 +36,7 @@ string modelFile = Path.Combine(Path.GetTempPath(), "documentation.leap.zip");
 // %% [markdown]
 // ## Texts
 //
-// The summaries of the framework's types and members, one a row. A tenth is kept out, to see how the model does on what it has not read.
+// The summaries of the framework's types and members, one per row. A tenth is kept out, to see how the model does on what it has not read.
 
 // %%
 string packs = Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "packs", "Microsoft.NETCore.App.Ref");
@@ -92,7 +92,7 @@ var validation = plot.Add.Scatter(
 validation.MarkerSize = 8;
 validation.LegendText = "validation";
 plot.XLabel("step");
-plot.YLabel("loss, nats a token");
+plot.YLabel("loss, nats per token");
 plot.ShowLegend(Alignment.UpperRight);
 display(plot);
 
@@ -107,7 +107,7 @@ display(model.History);
 
 // %%
 LanguageModelMetrics metrics = mlContext.Leap().Evaluate(model.Transform(split.TestSet));
-Console.WriteLine($"Perplexity on {metrics.DocumentCount} unseen texts: {metrics.Perplexity:0.0} a token of {model.Tokenizer.VocabularySize}");
+Console.WriteLine($"Perplexity on {metrics.DocumentCount} unseen texts: {metrics.Perplexity:0.0} per token, from a vocabulary of {model.Tokenizer.VocabularySize}");
 display(metrics);
 
 // %% [markdown]

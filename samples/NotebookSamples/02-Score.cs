@@ -5,7 +5,7 @@
 // %% [markdown]
 // # Find the texts that do not belong
 //
-// A fitted language model gives each row of a data view its perplexity: how surprised the model is by the text, a token. What it was
+// A fitted language model gives each row of a data view its perplexity: how surprised the model is by the text, per token. What it was
 // trained on reads easily; noise, another language and scrambled sentences do not. No label is needed, nor an example of what is wrong.
 
 // %%

@@ -128,7 +128,7 @@ var plot = new Plot();
 plot.Add.Scatter(lengths, tokensPerSecond);
 plot.Axes.SetLimitsY(0, tokensPerSecond.Max() * 1.2);
 plot.XLabel("length of the text, tokens");
-plot.YLabel("tokens a second");
+plot.YLabel("tokens per second");
 display(plot);
 
 // %%

@@ -5,7 +5,7 @@
 // %% [markdown]
 // # What did the model focus on?
 //
-// LEAP gives each token one weight a head, its *focus*, and each position receives the mean of what stands before it by those weights. So
+// LEAP gives each token one weight per head, its *focus*, and each position receives the mean of what stands before it by those weights. So
 // what the model looks at is not an estimate: it is what the network computes with.
 // [docs/explanations.md](../../docs/explanations.md) says what the numbers are, and what they are not.
 

@@ -66,7 +66,7 @@ TokenizerOptions tokenizer = tokenizerFile == ""
 // %% [markdown]
 // ## Training both
 //
-// One line an epoch. The loss is over all validation tokens, in nats; perplexity is its exponential.
+// One line per epoch. The loss is over all validation tokens, in nats; perplexity is its exponential.
 
 // %%
 Wikitext2Report Train(string model)
@@ -98,18 +98,18 @@ foreach (Wikitext2Report report in new[] { leap, gpt2 })
     line.LegendText = report.Model;
 }
 plot.XLabel("epoch");
-plot.YLabel("validation loss, nats a token");
+plot.YLabel("validation loss, nats per token");
 plot.ShowLegend(Alignment.UpperRight);
 display(plot);
 
 // %%
 foreach (Wikitext2Report report in new[] { leap, gpt2 })
-    Console.WriteLine($"{report.Model}: perplexity {Math.Exp(report.ValidationLoss[^1]):0.0}, {report.TokensPerSecond:0} tokens a second in {report.Precision}");
+    Console.WriteLine($"{report.Model}: perplexity {Math.Exp(report.ValidationLoss[^1]):0.0}, {report.TokensPerSecond:0} tokens per second in {report.Precision}");
 
 // %% [markdown]
 // In single sentences, which is what the stand-in holds, GPT-2's attention learns more from each step, and LEAP's costs less. The articles
 // of WikiText-2, in a context of 2,048 tokens, are another matter: there LEAP is ahead after the first epoch
-// ([docs/training.md](../../docs/training.md)). And LEAP's cost a token does not grow with the context, where GPT-2's does.
+// ([docs/training.md](../../docs/training.md)). And LEAP's cost per token does not grow with the context, where GPT-2's does.
 
 // %%
 if (dataFolder == "")

@@ -3,13 +3,13 @@ using Microsoft.Extensions.AI;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>A chat client over a LEAP language model: messages are made one text, which the model continues.</summary>
+/// <summary>A chat client over a LEAP language model: it makes messages one text, which the model continues.</summary>
 /// <remarks>
-/// <para>Of <see cref="ChatOptions"/> these are followed: <see cref="ChatOptions.Temperature"/>, <see cref="ChatOptions.TopP"/>,
+/// <para>The client follows these <see cref="ChatOptions"/>: <see cref="ChatOptions.Temperature"/>, <see cref="ChatOptions.TopP"/>,
 /// <see cref="ChatOptions.TopK"/>, <see cref="ChatOptions.Seed"/>, <see cref="ChatOptions.MaxOutputTokens"/>,
 /// <see cref="ChatOptions.StopSequences"/>, <see cref="ChatOptions.PresencePenalty"/>, <see cref="ChatOptions.FrequencyPenalty"/>, and
-/// <see cref="ChatOptions.Instructions"/> as a system message before all others. Tools, and a response format other than text, are refused.
-/// The rest is ignored: the model has no use for it.</para>
+/// <see cref="ChatOptions.Instructions"/> as a system message before all others. It refuses tools, and a response format other than text, and
+/// ignores the rest, for which the model has no use.</para>
 /// <para>Thread-safe, except for <see cref="Dispose"/>.</para>
 /// </remarks>
 public sealed class LeapChatClient : IChatClient

@@ -56,7 +56,7 @@ public sealed class LeapCatalog
     /// <param name="data">The scored view.</param>
     /// <param name="logLikelihoodColumnName">Its column of log-likelihoods in nats; Single.</param>
     /// <param name="tokenCountColumnName">Its column of token counts; Int32.</param>
-    /// <param name="textColumnName">Its column of texts, for the metrics a word and a byte; <see langword="null"/> to leave them out.</param>
+    /// <param name="textColumnName">Its column of texts, for the metrics per word and per byte; <see langword="null"/> to leave them out.</param>
     /// <returns>The metrics over all rows that have a text.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="data"/> or a column name is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or holds another type.</exception>

@@ -98,8 +98,8 @@ public sealed partial class LeapLanguageModelTrainer
         public bool UseLocalAttention = true;
 
         /// <summary>Window of each layer in tokens.</summary>
-        /// <value><see langword="null"/>, the default, for 4, 8, 16, ... with the last layer global; else one window of at least 1 a layer, only
-        /// with <see cref="UseLocalAttention"/>.</value>
+        /// <value><see langword="null"/>, the default, for 4, 8, 16, ... with the last layer global; else one window of at least 1 per
+        /// layer, only with <see cref="UseLocalAttention"/>.</value>
         public int[]? WindowSizes;
 
         /// <summary>Bound of the focus logits. Lower it when the loss is not a number.</summary>
@@ -174,7 +174,7 @@ public sealed partial class LeapLanguageModelTrainer
             MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? TrainingRecipe.Choose(this, 0, 0, false).Fill(this).MakeConfig(vocabularySize: 1));
         }
 
-        // Of options that a recipe has filled.
+        // The options must be those that a recipe has filled.
         internal LeapConfig MakeConfig(int vocabularySize) => new(
             vocabularySize, HiddenSize!.Value, ContextLength!.Value, LayerCount!.Value, HeadCount!.Value, UseLocalAttention, WindowSizes,
             RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings);

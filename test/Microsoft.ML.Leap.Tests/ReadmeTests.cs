@@ -47,7 +47,7 @@ public partial class ReadmeTests
     {
         using var folder = new TemporaryFolder();
         string output = Run("docs/getting-started.md", folder);
-        StringAssert.Contains(output, "bits a byte");
+        StringAssert.Contains(output, "bits per byte");
         StringAssert.Contains(output, "Gets the number of");
         StringAssert.Contains(File.ReadAllText(Path.Combine(folder.Path, "focus.html")), "collection");
         Assert.IsTrue(File.Exists(Path.Combine(folder.Path, "first.zip")));
@@ -86,7 +86,7 @@ public partial class ReadmeTests
     public void ScoringPage_Program_RunsAndPrintsItsMetrics()
     {
         using var folder = new TemporaryFolder();
-        StringAssert.Contains(Run("docs/scoring.md", folder), "bits a byte");
+        StringAssert.Contains(Run("docs/scoring.md", folder), "bits per byte");
     }
 
     [TestMethod]
@@ -107,7 +107,7 @@ public partial class ReadmeTests
     public void EvaluationPage_Program_RunsAndPrintsItsMetrics()
     {
         using var folder = new TemporaryFolder();
-        StringAssert.Contains(Run("docs/evaluation.md", folder), "bits a byte");
+        StringAssert.Contains(Run("docs/evaluation.md", folder), "bits per byte");
     }
 
     [TestMethod]

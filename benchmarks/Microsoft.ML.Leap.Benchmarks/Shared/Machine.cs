@@ -155,7 +155,7 @@ internal sealed class MatrixProductRate : IDisposable
     }
 }
 
-/// <summary>How fast this machine reads a buffer from begin to end, again and again: what a product with a matrix of that size cannot
+/// <summary>How fast this machine reads a buffer from beginning to end, again and again: what a product with a matrix of that size cannot
 /// exceed.</summary>
 internal sealed unsafe class MemoryReadRate : IDisposable
 {

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>What a model focused on while it read a text: one weight a token, layer and head, and how each token was predicted.</summary>
+/// <summary>What a model focused on while it read a text: one weight per token, layer and head, and how each token was predicted.</summary>
 /// <remarks>
 /// <para>In layer l, head h gives token j the focus weight f_j > 0, whoever looks. Position i receives the mean of the tokens in its window,
 /// j's share of it being <c>f_j / (sum of f in window i)</c>, times a gate a_i between 0 and 1. These are the network's own numbers, not an
@@ -10,7 +10,7 @@ namespace Microsoft.ML.Leap;
 /// <para>The aggregates ("focus") of a head: <c>focus_j = mean over the positions i that see j of a_i * c_i * f_j / S_i</c>, with c_i the
 /// number of tokens in window i and S_i their sum of f: j's share of what the head let through, as a multiple of an even part. 1 is the
 /// focus of an even mean behind an open gate; the least is 0. A layer's is the mean of its heads', the whole model's the mean of its
-/// layers'. With a prompt, only the positions count from which the continuation is predicted, and a token that none of them sees has 0.</para>
+/// layers'. With a prompt, only the positions from which the continuation is predicted count; a token that none of them sees has 0.</para>
 /// <para>Immutable, and therefore thread-safe; it outlives the model.</para>
 /// </remarks>
 [TypeFormatterSource(typeof(FocusReportDisplay))]
@@ -51,28 +51,28 @@ public sealed class FocusReport
 
     /// <summary>Gets the focus of each token in a layer: the mean over its heads.</summary>
     /// <param name="layer">The layer, from 0.</param>
-    /// <returns>One number a token, at least 0.</returns>
+    /// <returns>One number per token, at least 0.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer.</exception>
     public IReadOnlyList<float> GetFocus(int layer) => Mean(Layer(layer).Focus);
 
     /// <summary>Gets the focus of each token in a head.</summary>
     /// <param name="layer">The layer, from 0.</param>
     /// <param name="head">The head, from 0.</param>
-    /// <returns>One number a token, at least 0.</returns>
+    /// <returns>One number per token, at least 0.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer or head.</exception>
     public IReadOnlyList<float> GetFocus(int layer, int head) => Array.AsReadOnly(Layer(layer).Focus[Head(head)]);
 
     /// <summary>Gets the focus weight f of each token in a head.</summary>
     /// <param name="layer">The layer, from 0.</param>
     /// <param name="head">The head, from 0.</param>
-    /// <returns>One number a token: over 0; only ratios of them matter.</returns>
+    /// <returns>One number per token: over 0; only ratios of them matter.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer or head.</exception>
     public IReadOnlyList<float> GetWeights(int layer, int head) => Array.AsReadOnly(Layer(layer).Weights[Head(head)]);
 
     /// <summary>Gets the gate a of each position in a head: how much of the focused mean goes on.</summary>
     /// <param name="layer">The layer, from 0.</param>
     /// <param name="head">The head, from 0.</param>
-    /// <returns>One number a token, from 0 to 1.</returns>
+    /// <returns>One number per token, from 0 to 1.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer or head.</exception>
     public IReadOnlyList<float> GetGates(int layer, int head) => Array.AsReadOnly(Layer(layer).Gates[Head(head)]);
 
@@ -94,7 +94,7 @@ public sealed class FocusReport
     /// <param name="layer">The layer, from 0.</param>
     /// <param name="head">The head, from 0.</param>
     /// <param name="position">The token that looks, from 0.</param>
-    /// <returns>One number a token of the report, of sum 1; 0 outside the window. Computed anew at each call.</returns>
+    /// <returns>One number per token of the report, of sum 1; 0 outside the window. Computed anew at each call.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer, head or token.</exception>
     public double[] GetShares(int layer, int head, int position)
     {

@@ -44,7 +44,7 @@ internal sealed class ModelManifest
             fault = ExceptionDispatchInfo.Capture(e);
         }
 
-        // Of a damaged file, its reader's fault is only a consequence.
+        // Where the file is damaged, what its reader complains of is only a consequence.
         if (!hashed.ReadToEnd().AsSpan().SequenceEqual(sum))
             throw new FormatException($"{name}: the entry is damaged: its content does not match the sum that was saved with it.");
         fault?.Throw();

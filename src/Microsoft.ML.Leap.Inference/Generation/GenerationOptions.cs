@@ -118,7 +118,7 @@ public sealed record GenerationOptions
     }
 
     /// <summary>Gets how many of the last tokens, those of the prompt included, the penalties look at.</summary>
-    /// <value>At least 0; 64 by default. Of a prompt no more than the context is known.</value>
+    /// <value>At least 0; 64 by default. They know no more of a prompt than the context.</value>
     /// <exception cref="ArgumentOutOfRangeException">The value is outside its range.</exception>
     public int PenaltyWindow
     {

@@ -67,7 +67,7 @@ internal sealed class StreamedText(LeapTokenizer tokenizer, IReadOnlyList<string
         return text;
     }
 
-    // How much of the text's end may be the begin of a stop string.
+    // How much of the text's end may be the beginning of a stop string.
     private static int Overlap(string text, string stop)
     {
         for (int length = Math.Min(text.Length, stop.Length - 1); length > 0; length--)

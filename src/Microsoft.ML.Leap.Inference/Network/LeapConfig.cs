@@ -27,7 +27,7 @@ public sealed class LeapConfig
     /// <param name="layerCount">Number of decoder blocks, L. At least 1.</param>
     /// <param name="headCount">Number of attention heads, H. At least 1.</param>
     /// <param name="useLocalAttention">Whether layers attend within windows; otherwise every layer attends to all that came before.</param>
-    /// <param name="windowSizes">One window a layer, in tokens, each at least 1; <see langword="null"/> for 4, 8, 16, ... with the last
+    /// <param name="windowSizes">One window per layer, in tokens, each at least 1; <see langword="null"/> for 4, 8, 16, ... with the last
     /// layer global. Only with <paramref name="useLocalAttention"/>.</param>
     /// <param name="rescaleValue">Bound of the focus logits before dropout: over 0, at most 30, and at most 60 x (1 - dropout).</param>
     /// <param name="dropout">Probability of dropping a value while training: at least 0, below 1.</param>
@@ -180,7 +180,7 @@ public sealed class LeapConfig
         if (windowSizes.Count != layerCount)
         {
             throw new ArgumentException(
-                $"windowSizes must name one window a layer, {layerCount} in all, but {windowSizes.Count} were given.", nameof(windowSizes));
+                $"windowSizes must name one window per layer, {layerCount} in all, but {windowSizes.Count} were given.", nameof(windowSizes));
         }
 
         foreach (int window in windowSizes)

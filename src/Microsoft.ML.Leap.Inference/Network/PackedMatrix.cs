@@ -8,7 +8,7 @@ namespace Microsoft.ML.Leap;
 /// therefore thread-safe.</summary>
 /// <remarks>
 /// Outputs stand side by side in panels of 32, each [columns][32], the last filled up with zeros. So a product with one vector reads the memory
-/// from begin to end and needs no sums across a SIMD vector; and one with many finds a panel in the nearest cache.
+/// from beginning to end and needs no sums across a SIMD vector; and one with many finds a panel in the nearest cache.
 /// What is computed for a vector does not depend on which others are computed with it, nor on the panels asked for at once: each output is one
 /// sum over the columns in their order.
 /// </remarks>

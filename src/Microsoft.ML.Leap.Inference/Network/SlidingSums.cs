@@ -53,7 +53,7 @@ internal sealed unsafe class SlidingSums<TSize> : IDisposable
     }
 
     /// <summary>Goes on where the sums in a state's memory stand.</summary>
-    /// <param name="memory">As many bytes as the layout has; all zero at the begin of a sequence.</param>
+    /// <param name="memory">As many bytes as the layout has; all zero at the beginning of a sequence.</param>
     public void Continue(byte* memory)
     {
         _place = (int*)memory;

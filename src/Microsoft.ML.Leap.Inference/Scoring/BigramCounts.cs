@@ -73,7 +73,7 @@ internal sealed class BigramCounts
         return sum;
     }
 
-    /// <summary>Writes the counts, in order, as differences of their pairs in seven bits a byte.</summary>
+    /// <summary>Writes the counts, in order, as differences of their pairs in seven bits per byte.</summary>
     public void Write(Stream stream)
     {
         using var writer = new BinaryWriter(stream, System.Text.Encoding.UTF8, leaveOpen: true);

@@ -32,7 +32,7 @@ public sealed record EvaluationOptions
     /// WikiText task, set <see cref="PrepareText"/> to its detokenizer: the harness too counts words and bytes before it.</value>
     public static EvaluationOptions RollingDocuments { get; } = new() { ShiftLastBlock = true, WordCount = WordCountRule.PythonSplit };
 
-    /// <summary>Gets how much of the text before it a token is predicted from.</summary>
+    /// <summary>Gets how much of the text before a token the model predicts it from.</summary>
     /// <value><see cref="EvaluationMode.Disjoint"/> by default.</value>
     /// <exception cref="ArgumentOutOfRangeException">The value is no such mode.</exception>
     public EvaluationMode Mode
@@ -147,7 +147,7 @@ public sealed record EvaluationOptions
     }
 }
 
-/// <summary>How much of the text before it a token is predicted from, where a text is longer than a block.</summary>
+/// <summary>How much of the text before a token the model predicts it from, where a text is longer than a block.</summary>
 public enum EvaluationMode
 {
     /// <summary>Blocks one after another, each read without those before it: a token at a block's start has little before it. The

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Microsoft.ML.Leap;
 
 /// <summary>How well a language model predicts a text. Immutable, and therefore thread-safe.</summary>
-/// <remarks>Perplexities a token compare only models with the same tokenizer; <see cref="WordPerplexity"/> and
+/// <remarks>Perplexities per token compare only models with the same tokenizer; <see cref="WordPerplexity"/> and
 /// <see cref="BitsPerByte"/> share the likelihood over units of the text itself, and so compare across tokenizers.</remarks>
 [TypeFormatterSource(typeof(MetricsDisplay))]
 public sealed class LanguageModelMetrics
@@ -48,10 +48,10 @@ public sealed class LanguageModelMetrics
     /// <see cref="EvaluationOptions.PositionBucketSize"/> asked for it.</summary>
     public IReadOnlyList<PositionBucket> PositionBuckets { get; }
 
-    /// <summary>Gets the mean negative log-likelihood in nats a token; NaN without tokens.</summary>
+    /// <summary>Gets the mean negative log-likelihood in nats per token; NaN without tokens.</summary>
     public double CrossEntropy => -LogLikelihood / TokenCount;
 
-    /// <summary>Gets exp(<see cref="CrossEntropy"/>), the perplexity a token: the number of equally likely tokens that would be as hard to
+    /// <summary>Gets exp(<see cref="CrossEntropy"/>), the perplexity per token: the number of equally likely tokens that would be as hard to
     /// guess. At least 1; NaN without tokens.</summary>
     public double Perplexity => Math.Exp(CrossEntropy);
 
@@ -70,17 +70,17 @@ public sealed class LanguageModelMetrics
     /// <summary>Gets the bits needed for a byte of the text; NaN without <see cref="ByteCount"/>.</summary>
     public double BitsPerByte => -LogLikelihood / Math.Log(2) / (ByteCount == 0 ? double.NaN : ByteCount);
 
-    /// <summary>Gets the perplexity a byte, exp(-log-likelihood / bytes) = 2^<see cref="BitsPerByte"/>; NaN without
+    /// <summary>Gets the perplexity per byte, exp(-log-likelihood / bytes) = 2^<see cref="BitsPerByte"/>; NaN without
     /// <see cref="ByteCount"/>.</summary>
     public double BytePerplexity => Math.Exp(-LogLikelihood / (ByteCount == 0 ? double.NaN : ByteCount));
 
-    /// <summary>Gets the perplexity a word, exp(-log-likelihood / words); NaN without <see cref="WordCount"/>.</summary>
+    /// <summary>Gets the perplexity per word, exp(-log-likelihood / words); NaN without <see cref="WordCount"/>.</summary>
     public double WordPerplexity => Math.Exp(-LogLikelihood / (WordCount == 0 ? double.NaN : WordCount));
 
     /// <inheritdoc/>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"perplexity {Perplexity:0.00}, cross-entropy {CrossEntropy:0.0000} nats a token, {BitsPerByte:0.000} bits per byte, " +
+        $"perplexity {Perplexity:0.00}, cross-entropy {CrossEntropy:0.0000} nats per token, {BitsPerByte:0.000} bits per byte, " +
         $"word perplexity {WordPerplexity:0.00}, {TokenCount:N0} tokens" +
         $"{(double.IsNaN(BigramPerplexity) ? "" : Describe($"; unigram perplexity {UnigramPerplexity:0.00}, bigram perplexity {BigramPerplexity:0.00}"))}");
 
@@ -96,7 +96,7 @@ public sealed record PositionBucket
     /// <summary>Gets the number of tokens that were predicted at the bucket's positions; 0 where there were none.</summary>
     public required long TokenCount { get; init; }
 
-    /// <summary>Gets their mean negative log-likelihood in nats a token; NaN without tokens.</summary>
+    /// <summary>Gets their mean negative log-likelihood in nats per token; NaN without tokens.</summary>
     public required double CrossEntropy { get; init; }
 }
 
@@ -107,12 +107,12 @@ internal sealed class MetricsDisplay : HtmlDisplay<LanguageModelMetrics>
     {
         string table = HtmlTable.Draw(
         [
-            ("Cross-entropy", WithUnit(value.CrossEntropy, "N4", "nats a token")),
-            ("Perplexity", WithUnit(value.Perplexity, "N2", "a token")),
+            ("Cross-entropy", WithUnit(value.CrossEntropy, "N4", "nats per token")),
+            ("Perplexity", WithUnit(value.Perplexity, "N2", "per token")),
             ("Unigram perplexity", WithUnit(value.UnigramPerplexity, "N2", "per token")),
             ("Bigram perplexity", WithUnit(value.BigramPerplexity, "N2", "per token")),
-            ("Word perplexity", WithUnit(value.WordPerplexity, "N2", "a word")),
-            ("Byte perplexity", WithUnit(value.BytePerplexity, "N3", "a byte")),
+            ("Word perplexity", WithUnit(value.WordPerplexity, "N2", "per word")),
+            ("Byte perplexity", WithUnit(value.BytePerplexity, "N3", "per byte")),
             ("Bits per byte", WithUnit(value.BitsPerByte, "N3", "bits")),
             ("Log-likelihood", WithUnit(value.LogLikelihood, "N1", "nats")),
             ("Tokens", DisplayText.Count(value.TokenCount)),
@@ -135,7 +135,7 @@ internal sealed class MetricsDisplay : HtmlDisplay<LanguageModelMetrics>
             return "";
         string table = HtmlTable.Draw(buckets.Select(bucket => (
             $"from {DisplayText.Count(bucket.FirstPosition)}",
-            $"{WithUnit(bucket.CrossEntropy, "N4", "nats a token")}, {DisplayText.Count(bucket.TokenCount)} tokens")));
+            $"{WithUnit(bucket.CrossEntropy, "N4", "nats per token")}, {DisplayText.Count(bucket.TokenCount)} tokens")));
         return $"<details><summary>Cross-entropy by position</summary>{table}</details>";
     }
 }

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Leap;
 /// with.</summary>
 /// <remarks>
 /// <para>P(w | c) = (count(c w) - D(count(c w)) + (sum over v of D(count(c v))) x P(w | c without its first token)) / (sum over v of
-/// count(c v)); below the shortest context every token of the vocabulary is as likely. Counts of the longest n-grams, and of those at a
+/// count(c v)); below the shortest context all tokens of the vocabulary are equally likely. Counts of the longest n-grams, and of those at a
 /// document's start, are occurrences; those of shorter ones are the different tokens that precede them. The discounts D of counts 1, 2 and
 /// more follow from how many n-grams of that length have the counts 1 to 4.</para>
 /// <para>A document begins after a start that is no token, and its end is not counted. Memory grows with the different
@@ -26,7 +26,7 @@ public sealed class NGramModel
     private readonly List<Node> _nodes = [new(Missing, StartId, 0)];
     private Statistics? _statistics;
 
-    /// <summary>Makes a model without counts: every token is as likely.</summary>
+    /// <summary>Makes a model without counts: all tokens are equally likely.</summary>
     /// <param name="order">Tokens of the longest n-grams, the predicted one included: at least 1 (a unigram model), at most 32.</param>
     /// <param name="vocabularySize">The number of token ids; at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>

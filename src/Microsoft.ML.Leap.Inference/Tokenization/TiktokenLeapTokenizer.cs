@@ -114,7 +114,7 @@ internal sealed record TiktokenEncoding(string Name, string PackageName, string 
         }
     }
 
-    /// <summary>Reads the ranks from the data package, in the usual format: a line a token, its bytes in base 64, a space, its rank.
+    /// <summary>Reads the ranks from the data package, in the usual format: a line per token, its bytes in base 64, a space, its rank.
     /// </summary>
     public byte[] ReadData()
     {

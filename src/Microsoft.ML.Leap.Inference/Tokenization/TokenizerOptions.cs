@@ -99,7 +99,7 @@ public sealed class TokenizerOptions
 
     /// <summary>Uses GPT-2's vocabulary, or another byte-level BPE in its format that has an <c>&lt;|endoftext|&gt;</c>.</summary>
     /// <param name="vocabularyPath">Path of <c>vocab.json</c> or <c>encoder.json</c>: tokens and ids.</param>
-    /// <param name="mergesPath">Path of <c>merges.txt</c> or <c>vocab.bpe</c>: a pair of tokens a line.</param>
+    /// <param name="mergesPath">Path of <c>merges.txt</c> or <c>vocab.bpe</c>: a pair of tokens per line.</param>
     /// <param name="specialLiterals">Texts that become one token each, with ids of the vocabulary or the next new ones. By default
     /// <c>&lt;|endoftext|&gt;</c>.</param>
     /// <param name="endTokenAfterEachLine">Whether every line of a document is followed by an end token.</param>

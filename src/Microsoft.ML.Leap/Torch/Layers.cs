@@ -26,7 +26,7 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
     public Tensor Product(Tensor x) => MatrixProduct.Multiply(x, weight, bias, training && TrainsInBFloat16);
 }
 
-/// <summary>A table of vectors, one a row.</summary>
+/// <summary>A table of vectors, one per row.</summary>
 internal sealed class Embedding : nn.Module<Tensor, Tensor>
 {
     private readonly Parameter weight;

@@ -74,7 +74,7 @@ internal static class MatrixProductSpeed
     private static readonly ConcurrentDictionary<string, Lazy<double>> Gains = new();
 
     /// <summary>Returns how many times as fast as in single precision a product is in bfloat16, the conversions of its factors and result
-    /// included; 0 on devices other than CPU and CUDA. Measured once a device. Thread-safe.</summary>
+    /// included; 0 on devices other than CPU and CUDA. Measured once per device. Thread-safe.</summary>
     public static double BFloat16Gain(Device device) => device.type is DeviceType.CPU or DeviceType.CUDA
         ? Gains.GetOrAdd(device.ToString(), _ => new Lazy<double>(() => Measure(device))).Value
         : 0;

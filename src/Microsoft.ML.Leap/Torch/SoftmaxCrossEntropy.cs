@@ -12,7 +12,7 @@ internal static class SoftmaxCrossEntropy
     /// <param name="bias">The bias, [V].</param>
     /// <param name="targets">The index of the right logit of each row, int64 [R].</param>
     /// <param name="scale">What the gradients are multiplied by.</param>
-    /// <param name="biasGradient">To it the bias's gradient is added, [V]; null where no gradients are wanted.</param>
+    /// <param name="biasGradient">The bias's gradient is added to it, [V]; null where no gradients are wanted.</param>
     public static Tensor Reference(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
     {
         Tensor x = logits + bias;

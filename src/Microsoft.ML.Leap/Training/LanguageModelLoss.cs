@@ -5,7 +5,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>The cross-entropy of a network over token blocks.</summary>
 internal static class LanguageModelLoss
 {
-    /// <summary>Mean negative log-likelihood of the targets [B, N] in nats a token, ignored ones left out; a scalar tensor that gradients
+    /// <summary>Mean negative log-likelihood of the targets [B, N] in nats per token, ignored ones left out; a scalar tensor that gradients
     /// flow through.</summary>
     /// <param name="model">The network.</param>
     /// <param name="inputs">Token ids, int64 [B, N].</param>

@@ -63,7 +63,7 @@ internal static class LossCurve
         Append(svg, $"<path d=\"M{Left} {Top}V{Height - Bottom}H{Width - Right}\" fill=\"none\" stroke=\"currentColor\"/>");
         Append(svg, $"<text x=\"{(Left + Width - Right) / 2}\" y=\"{Height - 6}\" text-anchor=\"middle\">step</text>");
         Append(svg, $"<text transform=\"translate(13 {(Top + Height - Bottom) / 2}) rotate(-90)\" text-anchor=\"middle\">");
-        svg.Append("loss (nats a token)</text>");
+        svg.Append("loss (nats per token)</text>");
     }
 
     private static void AppendLegend(StringBuilder svg, Line line, int x)

@@ -108,7 +108,7 @@ internal sealed class TrainingCheckpoints
     private sealed record Content(TrainingState State, Dictionary<string, string> Fingerprint);
 }
 
-/// <summary>A folder of checkpoints, one a subfolder named by its step. A checkpoint is written under a temporary name and renamed, so
+/// <summary>A folder of checkpoints, each a subfolder that is named by its step. A checkpoint is written under a temporary name and renamed, so
 /// that one with a final name is whole.</summary>
 internal sealed class CheckpointFolder(string folder)
 {

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>How a model's training went: one record an evaluation, or an epoch where there was nothing to evaluate on. Immutable, and
+/// <summary>How a model's training went: one record per evaluation, or per epoch where there was nothing to evaluate on. Immutable, and
 /// therefore thread-safe.</summary>
 [TypeFormatterSource(typeof(HistoryDisplay))]
 public sealed class TrainingHistory
@@ -53,11 +53,11 @@ public sealed record TrainingRecord
     /// <summary>Gets the optimizer steps done.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Gets the mean training loss since the record before, in nats a token and with dropout; NaN when all steps were
+    /// <summary>Gets the mean training loss since the record before, in nats per token and with dropout; NaN when all steps were
     /// skipped.</summary>
     public required double TrainingLoss { get; init; }
 
-    /// <summary>Gets the validation loss in nats a token; <see langword="null"/> without validation data.</summary>
+    /// <summary>Gets the validation loss in nats per token; <see langword="null"/> without validation data.</summary>
     public required double? ValidationLoss { get; init; }
 
     /// <summary>Gets the learning rate of the step.</summary>

@@ -77,7 +77,7 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>Gets the time of the run so far, evaluations included, and that before the checkpoint it went on from.</summary>
     public TimeSpan Elapsed => _state.Elapsed;
 
-    /// <summary>Gets the training tokens processed a second, without evaluations.</summary>
+    /// <summary>Gets the training tokens processed per second, without evaluations.</summary>
     public double TokensPerSecond => _state.Tokens / _state.Stepping.TotalSeconds;
 
     private bool IsOver =>

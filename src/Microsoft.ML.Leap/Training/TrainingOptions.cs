@@ -107,7 +107,7 @@ public abstract class TrainingOptions
     /// <value><see langword="null"/>, the default, for none. Made when absent. One folder serves one run.</value>
     public string? CheckpointFolder;
 
-    /// <summary>How often a checkpoint is written; one is in any case at each least validation loss so far, and at the end.</summary>
+    /// <summary>How often a checkpoint is written; one is written in any case where the validation loss is the least so far, and at the end.</summary>
     /// <value>After each epoch by default.</value>
     public TrainingInterval CheckpointInterval = TrainingInterval.Epochs();
 

@@ -23,10 +23,10 @@ public sealed record TrainingProgress
     /// <summary>Gets the steps so far that were skipped, because their loss or gradient is not finite. They count as done.</summary>
     public long SkippedSteps { get; init; }
 
-    /// <summary>Gets the training loss of this step in nats a token, with dropout.</summary>
+    /// <summary>Gets the training loss of this step in nats per token, with dropout.</summary>
     public required double Loss { get; init; }
 
-    /// <summary>Gets the validation loss in nats a token, over all validation tokens and without dropout; present where the model was
+    /// <summary>Gets the validation loss in nats per token, over all validation tokens and without dropout; present where the model was
     /// evaluated after this step.</summary>
     public double? ValidationLoss { get; init; }
 
@@ -36,7 +36,7 @@ public sealed record TrainingProgress
     /// <summary>Gets the Euclidean norm of all gradients before clipping.</summary>
     public required double GradientNorm { get; init; }
 
-    /// <summary>Gets the training tokens processed a second, averaged from the start and without evaluations.</summary>
+    /// <summary>Gets the training tokens processed per second, averaged from the start and without evaluations.</summary>
     public required double TokensPerSecond { get; init; }
 
     /// <summary>Gets the time since training began.</summary>
@@ -138,7 +138,7 @@ internal sealed class ProgressDisplay : HtmlDisplay<TrainingProgress>
     {
         string validation = value.ValidationLoss is double loss ? $", validation loss {DisplayText.Number(loss, "0.0000")}" : "";
         string rate = DisplayText.Number(value.LearningRate, "0.00E+0");
-        return $"loss {DisplayText.Number(value.Loss, "0.0000")} nats a token{validation}, learning rate {rate}";
+        return $"loss {DisplayText.Number(value.Loss, "0.0000")} nats per token{validation}, learning rate {rate}";
     }
 
     private static string Pace(TrainingProgress value) =>

@@ -18,7 +18,7 @@ public class ContextCommandTests
         Assert.AreEqual(0, code);
         JsonArray rows = JsonNode.Parse(File.ReadAllText(path))!["rows"]!.AsArray();
         CollectionAssert.AreEqual(new[] { 8, 16 }, rows.Select(row => (int)row!["contextLength"]!).ToArray());
-        CollectionAssert.AreEqual(new[] { 4, 2 }, rows.Select(row => (int)row!["batchSize"]!).ToArray(), "constant tokens a step");
+        CollectionAssert.AreEqual(new[] { 4, 2 }, rows.Select(row => (int)row!["batchSize"]!).ToArray(), "constant tokens per step");
         foreach (JsonNode? row in rows)
         {
             Assert.IsTrue((double)row!["tokensPerSecondLeap"]! > 0);

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Leap.Tests;
 
-/// <summary>A stream like a zip entry's: neither seekable nor of known length, giving a few bytes a read.</summary>
+/// <summary>A stream like a zip entry's: neither seekable nor of known length, giving a few bytes per read.</summary>
 internal sealed class ForwardOnlyStream(byte[] bytes) : Stream
 {
     private readonly MemoryStream _inner = new(bytes, writable: false);

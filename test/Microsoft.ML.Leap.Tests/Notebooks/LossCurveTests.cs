@@ -13,7 +13,7 @@ public class LossCurveTests
         Assert.HasCount(4, lines, "two curves and their samples in the legend");
         string[] dashes = [.. lines.Select(line => line.Attribute("stroke-dasharray")!.Value).Distinct()];
         CollectionAssert.AreEquivalent(new[] { "", "6 4" }, dashes);
-        CollectionAssert.IsSubsetOf(new[] { "step", "loss (nats a token)", "training", "validation" }, Texts(svg));
+        CollectionAssert.IsSubsetOf(new[] { "step", "loss (nats per token)", "training", "validation" }, Texts(svg));
 
         string[] titles = [.. Marks(svg, "circle").Select(mark => mark.Parent!.Value)];
         CollectionAssert.AreEqual(
@@ -58,7 +58,7 @@ public class LossCurveTests
     {
         XElement svg = Draw(Records(double.NaN, double.PositiveInfinity, double.NegativeInfinity, double.MaxValue));
         Assert.IsEmpty(Lines(svg));
-        CollectionAssert.Contains(Texts(svg), "loss (nats a token)");
+        CollectionAssert.Contains(Texts(svg), "loss (nats per token)");
         Assert.IsFalse(svg.ToString().Contains("NaN", StringComparison.Ordinal));
     }
 

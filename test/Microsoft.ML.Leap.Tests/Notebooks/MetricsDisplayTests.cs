@@ -14,10 +14,10 @@ public class MetricsDisplayTests
         {
             CultureInfo.CurrentCulture = new CultureInfo("de-DE");
             Dictionary<string, string> rows = Shown.Rows(Shown.Html(new LanguageModelMetrics(-2000 * Math.Log(2), 1000, 250, 1500, 7)));
-            Assert.AreEqual("1.3863 nats a token", rows["Cross-entropy"]);
-            Assert.AreEqual("4.00 a token", rows["Perplexity"]);
-            Assert.AreEqual("256.00 a word", rows["Word perplexity"]);
-            Assert.AreEqual("2.520 a byte", rows["Byte perplexity"]);
+            Assert.AreEqual("1.3863 nats per token", rows["Cross-entropy"]);
+            Assert.AreEqual("4.00 per token", rows["Perplexity"]);
+            Assert.AreEqual("256.00 per word", rows["Word perplexity"]);
+            Assert.AreEqual("2.520 per byte", rows["Byte perplexity"]);
             Assert.AreEqual("1.333 bits", rows["Bits per byte"]);
             Assert.AreEqual("-1,386.3 nats", rows["Log-likelihood"]);
             Assert.AreEqual("1,000", rows["Tokens"]);
@@ -42,7 +42,7 @@ public class MetricsDisplayTests
 
     [TestMethod]
     public void Notebook_PerplexityThatOverflows_IsInfinite() =>
-        Assert.AreEqual("∞ a word", Shown.Rows(Shown.Html(new LanguageModelMetrics(-1e6, 1000, 1, 5)))["Word perplexity"]);
+        Assert.AreEqual("∞ per word", Shown.Rows(Shown.Html(new LanguageModelMetrics(-1e6, 1000, 1, 5)))["Word perplexity"]);
 
     [TestMethod]
     public void Notebook_PositionBuckets_AreShownOnDemand()
@@ -53,7 +53,7 @@ public class MetricsDisplayTests
             new() { FirstPosition = 64, TokenCount = 0, CrossEntropy = double.NaN },
         ]));
         Dictionary<string, string> rows = Shown.Rows(html.Element("details")!);
-        Assert.AreEqual("1.5000 nats a token, 2 tokens", rows["from 0"]);
+        Assert.AreEqual("1.5000 nats per token, 2 tokens", rows["from 0"]);
         Assert.AreEqual("—, 0 tokens", rows["from 64"]);
     }
 }

@@ -65,7 +65,7 @@ public partial class NotebookTests
         AssertShows("image/svg+xml", "<svg", outputs);
         AssertShows("text/html", "Hidden size", outputs);
         AssertShows("text/html", "Loss by step", outputs);
-        AssertShows("text/html", "nats a token", outputs);
+        AssertShows("text/html", "nats per token", outputs);
         Assert.IsTrue(File.Exists(file));
     }
 

@@ -28,7 +28,7 @@ public class ProgressDisplayTests
         XElement bar = html.Elements("div").Single(element => (string?)element.Attribute("role") == "progressbar");
         Assert.AreEqual("66", (string?)bar.Attribute("aria-valuenow"));
         StringAssert.Contains((string?)bar.Element("div")!.Attribute("style"), "width:66.67%;");
-        foreach (string part in (string[])["epoch 2 of 3, step 2,000 of 3,000 (1 skipped)", "66 %", "loss 1.5000 nats a token, validation loss 1.2500,",
+        foreach (string part in (string[])["epoch 2 of 3, step 2,000 of 3,000 (1 skipped)", "66 %", "loss 1.5000 nats per token, validation loss 1.2500,",
             "learning rate 5.00E-4", "gradient norm 0.500", "12,346 tokens/s", "elapsed 50:30:00", "remaining 00:01:01"])
         {
             StringAssert.Contains(html.Value, part);
@@ -51,7 +51,7 @@ public class ProgressDisplayTests
     public void Notebook_LossThatIsNotANumber_IsADash()
     {
         string text = Shown.Html(Progress with { Loss = double.NaN, ValidationLoss = null, SkippedSteps = 0, GradientNorm = double.PositiveInfinity }).Value;
-        StringAssert.Contains(text, "loss — nats a token, learning rate");
+        StringAssert.Contains(text, "loss — nats per token, learning rate");
         StringAssert.Contains(text, "gradient norm ∞");
         Assert.IsFalse(text.Contains("skipped", StringComparison.Ordinal));
     }

@@ -19,7 +19,7 @@ public class EvaluationCallTests
         List<long> memory = [];
         long tokens = TrainedModel.Transformer.Evaluate(Texts(), Joined with { Mode = mode }).TokenCount;
 
-        // Ids of the texts between the two looks, kept, would take 4 bytes each, and the texts 2 bytes a character.
+        // Ids of the texts between the two looks, kept, would take 4 bytes each, and the texts 2 bytes per character.
         Assert.AreEqual(70 * 1001, tokens);
         Assert.IsLessThan(50_000, memory[1] - memory[0]);
 

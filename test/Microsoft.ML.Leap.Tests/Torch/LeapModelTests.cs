@@ -21,7 +21,7 @@ public class LeapModelTests
     [TestMethod]
     public void ForwardBackward_InAScope_LeavesNoTensorAndNoGlobalStateChanged()
     {
-        // TorchSharp goes on counting the emptied tensor that a Parameter was made of, for ever: one a weight.
+        // TorchSharp goes on counting the emptied tensor that a Parameter was made of, for ever: one per weight.
         long tensors = Tensor.TotalCount;
         int weights;
         byte[] generatorBefore = GlobalGenerator();

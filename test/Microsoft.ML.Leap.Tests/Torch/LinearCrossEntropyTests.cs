@@ -8,7 +8,7 @@ public class LinearCrossEntropyTests
 {
     private const long Ignored = LinearCrossEntropy.IgnoredTarget;
 
-    // Rows, size, vocabulary, bytes of logits a chunk: chunks of one row, of some with and without a rest, and one for all; vocabularies
+    // Rows, size, vocabulary, bytes of logits per chunk: chunks of one row, of some with and without a rest, and one for all; vocabularies
     // that are whole vectors and not.
     public static IEnumerable<object[]> Sizes() =>
         from size in new long[][]

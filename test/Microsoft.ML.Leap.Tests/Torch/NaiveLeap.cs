@@ -17,7 +17,7 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
     /// <summary>What each head of each layer focused on in the last <see cref="Logits"/>, layer after layer.</summary>
     public List<(double[] Weights, double[] Gates)> Heads { get; } = [];
 
-    /// <summary>One head's attention; each array is one vector a token.</summary>
+    /// <summary>One head's attention; each array is one vector per token.</summary>
     public static double[][] Attend(double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale) =>
         Attend(q, f1, f2, u, window, rescale, out _, out _);
 
