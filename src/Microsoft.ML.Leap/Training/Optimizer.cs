@@ -45,7 +45,7 @@ internal sealed class Optimizer : IDisposable
     public void Step(double learningRate, double gradientFactor = 1)
     {
         _adamW.Step(learningRate, gradientFactor);
-        _muon.Step(learningRate, gradientFactor);
+        _muon.Step(StepCount, learningRate, gradientFactor);
     }
 
     public void Dispose()
