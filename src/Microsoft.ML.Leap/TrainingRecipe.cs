@@ -26,14 +26,15 @@ public sealed record TrainingRecipe
     private const int LeastPatience = 3;
     private const int PatienceShare = 8;
 
+    // 256 bytes and the end-of-text token: nothing to learn, where there is little to learn it from.
+    private const int Bytes = 257;
+
     // From sweeps over prose, verse, documentation, code and logs; docs/defaults.md has their figures. The first row whose limit the text does
     // not exceed counts.
     private static readonly Size[] Sizes =
     [
-        new(8_000, VocabularySize: 320, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3),
-        new(20_000, VocabularySize: 512, LayerCount: 2, BatchSize: 1, Epochs: 80, LearningRate: 2e-3),
-        new(300_000, VocabularySize: 1024, LayerCount: 2, BatchSize: 1, Epochs: 15, LearningRate: 2e-3),
-        new(1_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 8, LearningRate: 4e-3),
+        new(20_000, VocabularySize: Bytes, LayerCount: 2, BatchSize: 1, Epochs: 10, LearningRate: 2e-3),
+        new(300_000, VocabularySize: Bytes, LayerCount: 4, BatchSize: 2, Epochs: 6, LearningRate: 4e-3, Dropout: 0.1),
         new(4_000_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3),
         new(12_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 8, Epochs: 3, LearningRate: 4e-3),
         new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 2, LearningRate: 3e-3),
@@ -126,7 +127,7 @@ public sealed record TrainingRecipe
             Optimizer = options.Optimizer ?? TrainingOptimizer.Muon,
             LearningRate = options.LearningRate ?? size.LearningRate,
             WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : DefaultWarmupRatio),
-            Dropout = options.Dropout ?? 0,
+            Dropout = options.Dropout ?? size.Dropout,
             MemoryMegabytes = options.MemoryMegabytes ?? DefaultMemoryMegabytes,
             ValidationFraction = options.ValidationFraction ?? chosenFraction,
             EarlyStoppingPatience = options.EarlyStoppingPatience ?? (chooses ? ChoosePatience(epochs) : null),
@@ -179,5 +180,5 @@ public sealed record TrainingRecipe
     }
 
     private sealed record Size(
-        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate);
+        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate, double Dropout = 0);
 }

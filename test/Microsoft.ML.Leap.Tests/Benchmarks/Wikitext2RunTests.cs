@@ -9,7 +9,7 @@ public class Wikitext2RunTests
 {
     private static readonly string[] Keys =
     [
-        "model", "epochs", "trainBlocks", "validationBlocks", "validationLoss", "tokensPerSecond", "seconds", "parameters", "seed",
+        "model", "recipe", "epochs", "trainBlocks", "validationBlocks", "validationLoss", "tokensPerSecond", "seconds", "parameters", "seed",
         "precision", "device", "threads",
     ];
 
