@@ -60,10 +60,11 @@ internal static class AnomaliesCommand
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         Scored[] scored = [.. context.Data.CreateEnumerable<Scored>(model.Transform(View([.. others, .. alerts])), reuseRowObject: false)];
 
-        var bigram = new NGramModel(2, model.Tokenizer.VocabularySize);
+        LeapTokenizer tokenizer = CountedTokens.Choose(model.Tokenizer, training);
+        var bigram = new NGramModel(2, tokenizer.VocabularySize);
         foreach (string text in training)
-            bigram.Add(model.Tokenizer.Encode(text));
-        double[] losses = [.. others.Concat(alerts).Select(model.Tokenizer.Encode).Select(ids => -bigram.LogLikelihood(ids) / ids.Count)];
+            bigram.Add(tokenizer.Encode(text));
+        double[] losses = [.. others.Concat(alerts).Select(tokenizer.Encode).Select(ids => -bigram.LogLikelihood(ids) / ids.Count)];
         return new AnomaliesReport(
             training.Length, others.Length, alerts.Length,
             AreaUnderCurve([.. scored.Select(row => (double)row.Perplexity)]),
