@@ -135,7 +135,7 @@ internal sealed class InferenceBenchmark : IDisposable
         _settings = settings;
         var texts = new ScoringTexts(settings.VocabularySize);
         _model = ScoringBenchmark.Fit(new MLContext(seed: 1), texts, settings.VocabularySize, settings.ContextLength);
-        _torch = TorchScorer.Create(_model.Config, _model.Model.Network.GetWeights());
+        _torch = TorchScorer.Create(_model.Config, _model.Model.Network.GetWeights(), needsConfidence: false);
         _rows = settings.Lengths.Distinct().ToDictionary(length => length, length => (IReadOnlyList<IReadOnlyList<int>>)
             [.. texts.Rows(_model.Tokenizer, Math.Clamp(settings.TokensPerRound / length, LeastRows, 512), length).Select(_model.Tokenizer.Encode)]);
         _stepConfig = settings.Steps.Leap;

@@ -97,7 +97,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
                 ? MemoryLearning.Learn(training.Documents, ReadHeldOut(validation), engine, tokenizer, (long)(recipe.MemoryMegabytes * BytesPerMegabyte))
                 : null;
             var model = new LeapLanguageModel(engine, tokenizer, counts, memory, settings.Generation);
-            gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch);
+            gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch, memory is not null);
             transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
             if (QualityCheck.FindFault(transformer, validation ?? training, isHeldOut: validation is not null) is string fault)
                 channel.Warning(default, fault);

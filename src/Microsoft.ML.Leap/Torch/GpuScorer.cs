@@ -7,7 +7,8 @@ namespace Microsoft.ML.Leap;
 /// <summary>Predicts by torch on a GPU, in batches of blocks of like length. Thread-safe; owns its network.</summary>
 /// <param name="network">The network, on the GPU, in evaluation.</param>
 /// <param name="tokensPerBatch">Tokens of a batch.</param>
-internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDisposable
+/// <param name="needsConfidence">Whether predictions have a confidence, which a memory asks for; else it is 0.</param>
+internal sealed class GpuScorer(LeapModel network, int tokensPerBatch, bool needsConfidence) : IDisposable
 {
     private readonly UseCount _uses = new(network.Dispose);
 
@@ -38,7 +39,7 @@ internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDispos
         {
             network.SetWeights(parts.Weights);
             network.eval();
-            return new GpuScorer(network, tokensPerBatch);
+            return new GpuScorer(network, tokensPerBatch, parts.Memory is not null);
         }
         catch
         {
@@ -90,7 +91,7 @@ internal sealed class GpuScorer(LeapModel network, int tokensPerBatch) : IDispos
 
         using DisposeScope scope = NewDisposeScope();
         Tensor hidden = network.Hidden(tensor(inputs, [batch.Length, width], device: network.Device)).flatten(0, 1);
-        TokenPrediction[] all = TokenPredictions.Compute(network, hidden, [.. places], [.. targets]);
+        TokenPrediction[] all = TokenPredictions.Compute(network, hidden, [.. places], [.. targets], needsConfidence);
         int next = 0;
         foreach (int b in batch)
         {
@@ -112,7 +113,8 @@ internal static class TokenPredictions
     /// <param name="hidden">What its output layer sees, [R, d].</param>
     /// <param name="places">The row of each target.</param>
     /// <param name="targets">The token ids, as many as <paramref name="places"/>.</param>
-    public static TokenPrediction[] Compute(LanguageModelNetwork model, Tensor hidden, long[] places, long[] targets)
+    /// <param name="needsConfidence">Whether predictions have a confidence; else it is 0.</param>
+    public static TokenPrediction[] Compute(LanguageModelNetwork model, Tensor hidden, long[] places, long[] targets, bool needsConfidence)
     {
         var predictions = new TokenPrediction[targets.Length];
         for (int start = 0; start < targets.Length; start += HeadRows)
@@ -122,9 +124,9 @@ internal static class TokenPredictions
             Tensor rows = hidden.index_select(0, tensor(places[start..end], device: model.Device));
             Tensor logits = MatrixProduct.Multiply(rows, model.HeadWeight, null, usesBFloat16: false);
             double[] losses = SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, tensor(targets[start..end], device: model.Device));
-            double[] least = SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, (logits + model.HeadBias).argmax(1));
+            double[]? least = needsConfidence ? SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, (logits + model.HeadBias).argmax(1)) : null;
             for (int i = start; i < end; i++)
-                predictions[i] = new TokenPrediction(losses[i - start], (float)-least[i - start]);
+                predictions[i] = new TokenPrediction(losses[i - start], (float)-(least?[i - start] ?? 0));
         }
 
         return predictions;

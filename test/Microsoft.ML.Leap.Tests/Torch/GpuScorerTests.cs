@@ -65,6 +65,6 @@ public class GpuScorerTests
         NativeBackend.EnsureLoaded();
         var model = new LeapModel(Config, CPU, seed: 3);
         model.eval();
-        return (new GpuScorer(model, tokensPerBatch), new LeapNetwork(Config, model.GetWeights()));
+        return (new GpuScorer(model, tokensPerBatch, needsConfidence: true), new LeapNetwork(Config, model.GetWeights()));
     }
 }
