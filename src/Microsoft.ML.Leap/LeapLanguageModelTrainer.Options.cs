@@ -66,8 +66,8 @@ public sealed partial class LeapLanguageModelTrainer
         public LeapLanguageModelTransformer? InitialModel;
 
         /// <summary>The tokenizer.</summary>
-        /// <value><see langword="null"/>, the default, for a byte-level BPE that is learned from the training texts, with a vocabulary that
-        /// suits their amount.</value>
+        /// <value><see langword="null"/>, the default, for bytes where there is little text, else for a byte-level BPE that is learned from the
+        /// training texts, with a vocabulary that suits their amount.</value>
         public TokenizerOptions? Tokenizer;
 
         /// <summary>Width of the network.</summary>

@@ -7,7 +7,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>Trains a LEAP language model on a text column.</summary>
 /// <remarks>
 /// <para>Texts are turned into token ids, and each is read by itself, as it is scored later; the network learns to predict each token from
-/// those before it, with AdamW (Loshchilov and Hutter 2017), a learning rate that follows <see cref="TrainingOptions.Schedule"/>, and gradient
+/// those before it, with Muon (Jordan 2024) or AdamW (Loshchilov and Hutter 2017), a learning rate that follows <see cref="TrainingOptions.Schedule"/>, and gradient
 /// clipping. Settings that are left open follow from the amount of text: <see cref="LeapLanguageModelTransformer.Recipe"/> tells
 /// them.</para>
 /// <para>The input is read once, the part held out for validation included: its texts are kept while they are tokenized, in memory up to

@@ -81,11 +81,10 @@ internal sealed class ModelMemory
         NGramMemory.Reader reader = CreateReader();
         foreach (int id in recent)
             reader.Read(id);
-        float max = TensorPrimitives.Max<float>(logits);
+
+        // Of logits that are not numbers nothing here is one, which the sampler refuses.
         TensorPrimitives.SoftMax(logits, logits);
         float confidence = MathF.Log(TensorPrimitives.Max<float>(logits));
-        if (!float.IsFinite(max) || !float.IsFinite(confidence))
-            throw new InvalidOperationException("The model's logits are not numbers: its weights are damaged, or its training diverged.");
         float part = (float)_gate.GetPart(new GateInput(reader.Matched, reader.Left, confidence));
         float[] remembered = new float[_ngrams.VocabularySize];
         reader.WriteProbabilities(remembered);

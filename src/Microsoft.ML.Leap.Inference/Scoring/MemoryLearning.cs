@@ -8,7 +8,7 @@ internal static class MemoryLearning
     private const int OrderOfBytes = 12;
     private const int Order = 5;
 
-    // Counting takes some 150 bytes per token while it lasts.
+    // Bounds the memory that counting takes; later text changes the counts of so many tokens little.
     private const long MostTokens = 8_000_000;
 
     /// <summary>Counts documents, and learns from others how far to trust the counts.</summary>

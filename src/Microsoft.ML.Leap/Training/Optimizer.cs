@@ -9,8 +9,8 @@ public enum TrainingOptimizer
     /// <summary>AdamW for all weights.</summary>
     AdamW,
 
-    /// <summary>Muon for the matrices of the blocks, AdamW for all others. It reaches a loss in fewer steps, for a few percent of a step's
-    /// time, and half of AdamW's memory for these matrices.</summary>
+    /// <summary>Muon for the matrices of the blocks, AdamW for all others. It reaches a loss in fewer steps, each of which takes longer,
+    /// and needs half of AdamW's memory for these matrices.</summary>
     Muon,
 }
 

@@ -43,7 +43,7 @@ public abstract class TrainingOptions
     public TrainingOptimizer? Optimizer;
 
     /// <summary>Highest learning rate: that of the first step after the warmup, from where it follows <see cref="Schedule"/>.</summary>
-    /// <value>Over 0; <see langword="null"/>, the default, for 2e-3.</value>
+    /// <value>Over 0; <see langword="null"/>, the default, chooses by the amount of text.</value>
     public double? LearningRate;
 
     /// <summary>The shape of the learning rate after the warmup.</summary>
