@@ -26,7 +26,7 @@ internal static class RecipesCommand
             if (result.GetValueOrDefault<double?>() is double value && !(value > 0 && double.IsFinite(value)))
                 result.AddError("--seconds must be over 0 and finite.");
         });
-        var leapOnly = new Option<bool>("--leap-only") { Description = "Leave out the two slow contestants, version 0.1 and the original's recipe" };
+        var leapOnly = new Option<bool>("--leap-only") { Description = "Leave out the slow contestants: GPT-2, version 0.1 and the original's recipe" };
         var json = new Option<string?>("--json") { Description = "File for the result" };
         var command = new System.CommandLine.Command("recipes", "Compare the default with n-grams and compressors on a text.")
         {
@@ -92,6 +92,14 @@ internal sealed record RecipesReport
     public required long HeldOutBytes { get; init; }
 
     public required double BitsPerByteLeap { get; init; }
+
+    /// <summary>LEAP's network without its memory.</summary>
+    public required double BitsPerByteLeapAlone { get; init; }
+
+    /// <summary>GPT-2 in LEAP's recipe, with a memory as LEAP has it, trained for as long.</summary>
+    public double? BitsPerByteGpt2 { get; init; }
+
+    public double? BitsPerByteGpt2Alone { get; init; }
     public double? BitsPerByteVersion01 { get; init; }
     public double? BitsPerByteOriginal { get; init; }
 
@@ -113,7 +121,14 @@ internal sealed record RecipesReport
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public required double? BitsPerBytePpmd { get; init; }
 
+    /// <summary>Of the whole <c>Fit</c>; <see cref="SecondsLeapTraining"/> are those of its steps and evaluations.</summary>
     public required double SecondsLeap { get; init; }
+
+    public required double SecondsLeapTraining { get; init; }
+
+    /// <summary>Of GPT-2's steps and evaluations.</summary>
+    public double? SecondsGpt2Training { get; init; }
+
     public double? SecondsVersion01 { get; init; }
     public double? SecondsOriginal { get; init; }
     public required TrainingRecipe Chosen { get; init; }
@@ -121,7 +136,9 @@ internal sealed record RecipesReport
     [JsonIgnore]
     public IEnumerable<(string Name, double? BitsPerByte, double? Seconds)> Rows =>
     [
-        ("LEAP, nothing set", BitsPerByteLeap, SecondsLeap), ("LEAP as version 0.1", BitsPerByteVersion01, SecondsVersion01),
+        ("LEAP, nothing set", BitsPerByteLeap, SecondsLeap), ("LEAP's network alone", BitsPerByteLeapAlone, null),
+        ("GPT-2 in LEAP's recipe, with a memory", BitsPerByteGpt2, SecondsGpt2Training), ("GPT-2 alone", BitsPerByteGpt2Alone, null),
+        ("LEAP as version 0.1", BitsPerByteVersion01, SecondsVersion01),
         ("LEAP, the original's recipe", BitsPerByteOriginal, SecondsOriginal), ("unigram of tokens", BitsPerByteUnigram, null),
         ("bigram of tokens", BitsPerByteBigram, null), ("5-gram of tokens", BitsPerByteNgramOfTokens, null),
         ("8-gram of bytes", BitsPerByteNgramOfBytes, null), ("xz -9e", BitsPerByteXz, null), ("PPMd", BitsPerBytePpmd, null),
@@ -135,6 +152,7 @@ internal static class RecipesBenchmark
     {
         (LeapLanguageModelTransformer leap, double bits, double seconds) = Train(rows, new() { TimeBudget = budget });
         using LeapLanguageModelTransformer model = leap;
+        (double Bits, double Alone, double Seconds)? gpt2 = leapOnly ? null : Gpt2Rival.Measure(rows, model);
         (double Bits, double Seconds)? version01 = leapOnly ? null : Measure(rows, Version01());
         (double Bits, double Seconds)? original = leapOnly ? null : Measure(rows, Original());
         LeapTokenizer tokenizer = CountedTokens.Choose(model.Tokenizer, rows.Training);
@@ -145,7 +163,12 @@ internal static class RecipesBenchmark
             HeldOutRows = rows.HeldOut.Length,
             HeldOutBytes = rows.HeldOutBytes,
             BitsPerByteLeap = bits,
+            BitsPerByteLeapAlone = MeasureAlone(rows, model),
             SecondsLeap = seconds,
+            SecondsLeapTraining = model.History.Records[^1].Elapsed.TotalSeconds,
+            BitsPerByteGpt2 = gpt2?.Bits,
+            BitsPerByteGpt2Alone = gpt2?.Alone,
+            SecondsGpt2Training = gpt2?.Seconds,
             BitsPerByteVersion01 = version01?.Bits,
             SecondsVersion01 = version01?.Seconds,
             BitsPerByteOriginal = original?.Bits,
@@ -217,6 +240,15 @@ internal static class RecipesBenchmark
         return (model, model.Evaluate(View(rows.HeldOut)).BitsPerByte, seconds);
 
         IDataView View(string[] texts) => context.Data.LoadFromEnumerable(texts.Select(text => new Document { Text = text }));
+    }
+
+    private static double MeasureAlone(HeldOutRows rows, LeapLanguageModelTransformer model)
+    {
+        using var stream = new MemoryStream();
+        new MLContext().Model.Save(model, null, stream);
+        stream.Position = 0;
+        using LeapLanguageModel alone = LeapLanguageModel.Load(stream, new LeapLanguageModelOptions { UseMemory = false });
+        return alone.Evaluate(rows.HeldOut).BitsPerByte;
     }
 
     private static double Count(HeldOutRows rows, NGramModel model, Func<string, IReadOnlyList<int>> encode)

@@ -94,7 +94,9 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             ScoringSettings settings = _options.MakeScoringSettings(seed);
             var engine = new LeapNetwork(config, network.GetWeights());
             ModelMemory? memory = recipe.MemoryMegabytes > 0
-                ? MemoryLearning.Learn(training.Documents, ReadHeldOut(validation), engine, tokenizer, (long)(recipe.MemoryMegabytes * BytesPerMegabyte))
+                ? MemoryLearning.Learn(
+                    training.Documents, ReadHeldOut(validation), (blocks, _) => BlockPredictions.Compute(engine, blocks), config.ContextLength, tokenizer,
+                    (long)(recipe.MemoryMegabytes * BytesPerMegabyte))
                 : null;
             var model = new LeapLanguageModel(engine, tokenizer, counts, memory, settings.Generation);
             gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch, memory is not null);
@@ -158,7 +160,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     }
 
     // Enough to learn how far to trust the memory.
-    private static List<int[]> ReadHeldOut(TokenizedCorpus? validation)
+    internal static List<int[]> ReadHeldOut(TokenizedCorpus? validation)
     {
         const long MostTokens = 100_000;
         List<int[]> rows = [];

@@ -14,11 +14,12 @@ internal static class MemoryLearning
     /// <summary>Counts documents, and learns from others how far to trust the counts.</summary>
     /// <param name="documents">The training documents, each with the end-of-text token after it.</param>
     /// <param name="heldOut">Documents that nothing was trained on, without that token; none to let both models count alike.</param>
-    /// <param name="network">The trained network.</param>
+    /// <param name="predict">Predicts by the trained network, with confidences.</param>
+    /// <param name="contextLength">The longest text in tokens that it sees at once.</param>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="maximumBytes">Memory that the n-grams may take.</param>
     public static ModelMemory Learn(
-        IEnumerable<int[]> documents, IReadOnlyList<int[]> heldOut, LeapNetwork network, LeapTokenizer tokenizer, long maximumBytes)
+        IEnumerable<int[]> documents, IReadOnlyList<int[]> heldOut, ComputePredictions predict, int contextLength, LeapTokenizer tokenizer, long maximumBytes)
     {
         var counts = new NGramModel(tokenizer.VocabularySize <= FewTokens ? OrderOfBytes : Order, tokenizer.VocabularySize);
         long tokens = 0;
@@ -31,16 +32,16 @@ internal static class MemoryLearning
         NGramMemory ngrams = NGramMemory.Create(counts, maximumBytes);
         MemoryGate gate = heldOut.Count == 0
             ? MemoryGate.CreateEven(ngrams.Order)
-            : MemoryGate.Learn(ngrams.Order, Predict(ngrams, heldOut, network, tokenizer.EndOfTextId));
+            : MemoryGate.Learn(ngrams.Order, Predict(ngrams, heldOut, predict, contextLength, tokenizer.EndOfTextId));
         return new ModelMemory(ngrams, gate, tokenizer.EndOfTextId);
     }
 
     private static List<(GateInput Input, double Network, double Memory)> Predict(
-        NGramMemory ngrams, IReadOnlyList<int[]> rows, LeapNetwork network, int endOfTextId)
+        NGramMemory ngrams, IReadOnlyList<int[]> rows, ComputePredictions predict, int contextLength, int endOfTextId)
     {
         EvaluationBlock[] blocks =
-            [.. ScoringWindow.Cover(rows, network.Config.ContextLength).Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
-        TokenPrediction[][] predictions = BlockPredictions.Compute(network, blocks);
+            [.. ScoringWindow.Cover(rows, contextLength).Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
+        TokenPrediction[][] predictions = predict(blocks, null);
         var reader = new NGramMemory.Reader(ngrams, endOfTextId);
         List<(GateInput Input, double Network, double Memory)> tokens = [];
         for (int b = 0; b < blocks.Length; b++)

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Leap;
 /// <param name="network">The network, on the GPU, in evaluation.</param>
 /// <param name="tokensPerBatch">Tokens of a batch.</param>
 /// <param name="needsConfidence">Whether predictions have a confidence, which a memory asks for; else it is 0.</param>
-internal sealed class GpuScorer(LeapModel network, int tokensPerBatch, bool needsConfidence) : IDisposable
+internal sealed class GpuScorer(LanguageModelNetwork network, int tokensPerBatch, bool needsConfidence) : IDisposable
 {
     private readonly UseCount _uses = new(network.Dispose);
 

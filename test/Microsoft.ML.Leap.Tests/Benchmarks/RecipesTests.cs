@@ -39,8 +39,24 @@ public class RecipesTests
         string path = Path.Combine(folder.Path, "r.json");
         JsonReport.Write(path, report);
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(path));
-        foreach (string key in new[] { "bitsPerByteLeap", "bitsPerByteUnigram", "bitsPerByteBigram", "bitsPerByteNgram", "secondsLeap", "chosen" })
+        foreach (string key in new[] { "bitsPerByteLeap", "bitsPerByteLeapAlone", "bitsPerByteUnigram", "bitsPerByteBigram", "bitsPerByteNgram", "secondsLeap", "chosen" })
             Assert.IsTrue(json.RootElement.TryGetProperty(key, out _), key);
+    }
+
+    [TestMethod]
+    public void Measure_Gpt2OnRepeatedRows_LearnsThemInNoMoreTimeThanLeap()
+    {
+        string[] lines = [.. Enumerable.Range(0, 60).Select(i => $"the {(i % 2 == 0 ? "cat" : "dog")} sat on mat {i % 5}")];
+        var rows = new HeldOutRows(lines[..50], lines[50..]);
+        var context = new MLContext(seed: 1);
+        using LeapLanguageModelTransformer leap = context.Leap().LanguageModel(new LeapLanguageModelTrainer.Options { Epochs = 30, LayerCount = 1 })
+            .Fit(context.Data.LoadFromEnumerable(rows.Training.Select(text => new { Text = text })));
+
+        (double bits, double alone, double seconds) = Gpt2Rival.Measure(rows, leap);
+
+        Assert.IsTrue(alone is > 0 and < 4, $"{alone}: letters drawn blindly cost more than 4 bits each.");
+        Assert.IsTrue(bits is > 0 and < 1, $"{bits}: the memory has seen each row whole.");
+        Assert.IsTrue(seconds <= leap.History.Records[^1].Elapsed.TotalSeconds + 1);
     }
 
     [TestMethod]

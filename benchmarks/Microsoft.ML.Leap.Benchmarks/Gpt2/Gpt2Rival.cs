@@ -1,0 +1,48 @@
+namespace Microsoft.ML.Leap.Benchmarks;
+
+/// <summary>GPT-2 in the recipe that LEAP was trained by: its tokens, rows, sizes, convolutions, optimizer, schedule, held-out rows and memory; all but
+/// the attention.</summary>
+internal static class Gpt2Rival
+{
+    private const int Seed = 1;
+    private const long BytesPerMegabyte = 1 << 20;
+
+    /// <summary>Trains GPT-2 for as long as LEAP's training took, at most for as many epochs, and scores held-out rows.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="leap">LEAP's model of the same rows.</param>
+    /// <returns>Bits per byte of the held-out rows, with the memory and by the network alone, and the seconds of the training.</returns>
+    public static (double BitsPerByte, double Alone, double Seconds) Measure(HeldOutRows rows, LeapLanguageModelTransformer leap)
+    {
+        TrainingRecipe recipe = leap.Recipe!;
+        LeapTokenizer tokenizer = leap.Tokenizer;
+        LeapLanguageModelTrainer.Options options = recipe.Fill(new LeapLanguageModelTrainer.Options
+        {
+            Seed = Seed,
+            TimeBudget = leap.History.Records[^1].Elapsed,
+            Progress = new ConsoleProgress().Report,
+        });
+        options.Precision = PrecisionSelector.Choose(options.Precision, TorchSharp.torch.CPU, recipe.HiddenSize);
+        DocumentSplit? split = recipe.ValidationFraction > 0 ? new DocumentSplit(rows.Training.Length, recipe.ValidationFraction, Seed) : null;
+        using TokenizedCorpus training = Encode(split?.Select(rows.Training, validation: false) ?? rows.Training);
+        using TokenizedCorpus? validation = split is null ? null : Encode(split.Select(rows.Training, validation: true));
+
+        // The scorer owns the network.
+        var network = new Gpt2Model(options.MakeConfig(tokenizer.VocabularySize), TorchSharp.torch.CPU, Seed);
+        using var scorer = new GpuScorer(network, options.ScoringTokensPerBatch, needsConfidence: true);
+        using var loop = new TrainingLoop(
+            network, new DocumentBlocks(training, recipe.ContextLength), validation is null ? null : new DocumentBlocks(validation, recipe.ContextLength), options);
+        loop.Run();
+        network.eval();
+
+        ModelMemory memory = MemoryLearning.Learn(
+            training.Documents, LeapLanguageModelTrainer.ReadHeldOut(validation), scorer.Predict, recipe.ContextLength, tokenizer,
+            (long)(recipe.MemoryMegabytes * BytesPerMegabyte));
+        return (Score(memory), Score(null), loop.Elapsed.TotalSeconds);
+
+        TokenizedCorpus Encode(IEnumerable<string> texts) =>
+            TokenizedCorpus.Encode(texts.Select(text => text.AsMemory()), tokenizer, options.MaximumCorpusMemory, Path.GetTempPath());
+
+        double Score(ModelMemory? memory) => -new TextScorer(scorer.Predict, memory, recipe.ContextLength, tokenizer.EndOfTextId)
+            .Score([.. rows.HeldOut.Select(tokenizer.Encode)]).Sum(score => score.LogLikelihood) / Math.Log(2) / rows.HeldOutBytes;
+    }
+}
