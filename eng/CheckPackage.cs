@@ -49,7 +49,11 @@ internal sealed class PackageCheck(string path, string id, List<string> faults)
 
     private void CheckFiles(ZipArchive archive)
     {
-        Compare("files", Names(archive), [$"{id}.nuspec", "README.md", "icon.png", $"lib/net10.0/{id}.dll", $"lib/net10.0/{id}.xml"]);
+        string[] files = [$"{id}.nuspec", "README.md", "icon.png", $"lib/net10.0/{id}.dll", $"lib/net10.0/{id}.xml"];
+
+        // Compiled already, for a quick start.
+        string[] compiled = id.EndsWith(".Inference", StringComparison.Ordinal) ? [$"runtimes/linux-x64/lib/net10.0/{id}.dll"] : [];
+        Compare("files", Names(archive), [.. files, .. compiled]);
         foreach (ZipArchiveEntry entry in archive.Entries.Where(entry => entry.Length == 0))
             faults.Add($"{id}: {entry.FullName} is empty");
     }

@@ -72,12 +72,12 @@ internal sealed class ColdStart(string model)
         ModelParts parts;
         if (Directory.Exists(path))
         {
-            parts = ModelFolder.Load(path, ModelParts.Read);
+            parts = ModelFolder.Load(path, source => ModelParts.Read(source));
         }
         else
         {
             using FileStream stream = File.OpenRead(path);
-            parts = ModelZipReader.Read(stream, ModelParts.Read);
+            parts = ModelZipReader.Read(stream, source => ModelParts.Read(source));
         }
 
         NativeBackend.EnsureLoaded();

@@ -60,7 +60,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         if (Directory.Exists(path))
         {
             WarmUp.Start(options);
-            return ModelFolder.Load(path, source => new LeapLanguageModel(ModelParts.Read(source), options ?? new LeapLanguageModelOptions()));
+            return ModelFolder.Load(path, source => Read(source, options ?? new LeapLanguageModelOptions()));
         }
 
         if (!File.Exists(path))
@@ -84,7 +84,23 @@ public sealed partial class LeapLanguageModel : IDisposable
         if (!stream.CanSeek)
             throw new ArgumentException("The stream must be able to seek, as a file or memory can: a zip is read from its end.", nameof(stream));
         WarmUp.Start(options);
-        return ModelZipReader.Read(stream, source => new LeapLanguageModel(ModelParts.Read(source), options ?? new LeapLanguageModelOptions()));
+        return ModelZipReader.Read(stream, source => Read(source, options ?? new LeapLanguageModelOptions()));
+    }
+
+    private static LeapLanguageModel Read(IModelSource source, LeapLanguageModelOptions options)
+    {
+        LeapNetwork? network = null;
+        try
+        {
+            ModelParts parts = ModelParts.Read(
+                source, (config, weights) => network = new LeapNetwork(config, weights, options.WeightFormat, options.ThreadCount ?? 0));
+            return new LeapLanguageModel(network!, parts.Tokenizer, parts.Counts, options.UseMemory ? parts.Memory : null, options.Generation);
+        }
+        catch
+        {
+            network?.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Gets the shape of the network.</summary>

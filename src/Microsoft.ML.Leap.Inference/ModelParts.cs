@@ -23,11 +23,38 @@ internal sealed record ModelParts(
             target.Write(ModelFileNames.Memory, Memory.Write);
     }
 
-    /// <summary>Reads a model's files.</summary>
+    /// <summary>Reads a model's files, the large ones beside the others.</summary>
+    /// <param name="source">The files.</param>
+    /// <param name="useWeights">Takes the network's shape and weights once they are there, on the thread that read them.</param>
     /// <exception cref="FormatException">A file is corrupt, or the files do not fit together.</exception>
-    public static ModelParts Read(IModelSource source)
+    public static ModelParts Read(IModelSource source, Action<LeapConfig, Dictionary<string, float[]>>? useWeights = null)
     {
         LeapConfig config = source.Read(ModelFileNames.Config, stream => ConfigJson.Read(stream));
+        Task<Dictionary<string, float[]>> weights = source.ReadAside(ModelFileNames.Weights, stream =>
+        {
+            Dictionary<string, float[]> read = Checkpoint.Read(stream, stream.Length, config);
+            useWeights?.Invoke(config, read);
+            return read;
+        });
+        Task<Func<LeapTokenizer, ModelMemory>>? memory = null;
+        try
+        {
+            if (source.Contains(ModelFileNames.Memory))
+                memory = source.ReadAside(ModelFileNames.Memory, stream => ModelMemory.Read(stream, stream.Length));
+            LeapTokenizer tokenizer = ReadTokenizer(source, config);
+            BigramCounts? counts = ReadCounts(source, tokenizer);
+            return new ModelParts(
+                config, weights.GetAwaiter().GetResult(), tokenizer, counts, memory?.GetAwaiter().GetResult()(tokenizer));
+        }
+        finally
+        {
+            SpareThread.WaitForEnd(weights);
+            SpareThread.WaitForEnd(memory);
+        }
+    }
+
+    private static LeapTokenizer ReadTokenizer(IModelSource source, LeapConfig config)
+    {
         LeapTokenizer tokenizer = LeapTokenizer.Load(name => source.Contains(name) ? source.Read(name, Copy) : null);
         if (tokenizer.VocabularySize > config.VocabularySize)
         {
@@ -35,6 +62,11 @@ internal sealed record ModelParts(
                 $"{ModelFileNames.Config}: the network knows {config.VocabularySize} token ids, but the tokenizer has {tokenizer.VocabularySize}.");
         }
 
+        return tokenizer;
+    }
+
+    private static BigramCounts? ReadCounts(IModelSource source, LeapTokenizer tokenizer)
+    {
         BigramCounts? counts = source.Contains(BigramCounts.FileName) ? source.Read(BigramCounts.FileName, BigramCounts.Read) : null;
         if (counts is not null && counts.VocabularySize != tokenizer.VocabularySize)
         {
@@ -42,11 +74,7 @@ internal sealed record ModelParts(
                 $"{BigramCounts.FileName}: the counts are of {counts.VocabularySize} token ids, but the tokenizer has {tokenizer.VocabularySize}.");
         }
 
-        ModelMemory? memory = source.Contains(ModelFileNames.Memory)
-            ? source.Read(ModelFileNames.Memory, stream => ModelMemory.Read(stream, stream.Length, tokenizer))
-            : null;
-        return new ModelParts(
-            config, source.Read(ModelFileNames.Weights, stream => Checkpoint.Read(stream, stream.Length, config)), tokenizer, counts, memory);
+        return counts;
     }
 
     // The tokenizer keeps its streams open longer than a source does.

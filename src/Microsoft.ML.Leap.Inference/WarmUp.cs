@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 
 namespace Microsoft.ML.Leap;
 
@@ -6,9 +7,10 @@ namespace Microsoft.ML.Leap;
 /// first score would otherwise wait for: about a quarter of the time from a process's start to it.</summary>
 internal static class WarmUp
 {
-    // Enough that the output layer shares its work out.
+    // A layer of little width, and a vocabulary that the output layer shares out among threads.
+    private const int HeadSize = 32;
     private const int VocabularySize = 2048;
-    private const int TokenCount = 11;
+    private const int TokenCount = 35;
 
     private static int _isStarted;
 
@@ -17,18 +19,27 @@ internal static class WarmUp
     /// <param name="options">How the model is to be held and computed.</param>
     public static void Start(LeapLanguageModelOptions? options)
     {
-        if (Environment.ProcessorCount == 1 || OperatingSystem.IsBrowser() || options?.ThreadCount == 1 || !RuntimeFeature.IsDynamicCodeCompiled)
+        if (!SpareThread.Exists || options?.ThreadCount == 1 || !RuntimeFeature.IsDynamicCodeCompiled)
             return;
         if (Interlocked.Exchange(ref _isStarted, 1) == 0)
-            Task.Run(() => Score(options?.WeightFormat ?? WeightFormat.Float32));
+        {
+            // On a thread of its own: the pool has only so many at the start, and the model's files take those.
+            Task.Factory.StartNew(
+                () => Score(options?.WeightFormat ?? WeightFormat.Float32), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        }
     }
 
     // Kernels depend on the format and on the size of heads: that of the defaults. A windowed and a global layer sum differently.
     private static void Score(WeightFormat format)
     {
-        var config = new LeapConfig(VocabularySize, layerCount: 2, usePositionEmbeddings: false, convolutionSize: 4);
-        Dictionary<string, float[]> zeros = Checkpoint.GetExpectedShapes(config).ToDictionary(
-            shape => shape.Key, shape => new float[shape.Value.Aggregate(1L, (product, size) => product * size)], StringComparer.Ordinal);
+        // Brings in the system's cryptography, which checks the model's files.
+        SHA256.HashData([]);
+
+        var config = new LeapConfig(
+            VocabularySize, HeadSize, layerCount: 2, headCount: 1, usePositionEmbeddings: false, convolutionSize: 4);
+        var zeros = new Dictionary<string, float[]>(StringComparer.Ordinal);
+        foreach ((string name, long[] shape) in Checkpoint.GetExpectedShapes(config))
+            zeros.Add(name, new float[shape.Length == 1 ? shape[0] : shape[0] * shape[1]]);
         using var network = new LeapNetwork(config, zeros, format);
         new TextScorer((blocks, _) => BlockPredictions.Compute(network, blocks), memory: null, config.ContextLength, endOfTextId: 0).Score([new int[TokenCount]]);
     }

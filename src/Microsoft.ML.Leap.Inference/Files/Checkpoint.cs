@@ -103,8 +103,11 @@ internal static class Checkpoint
 
             // After the conversion: a double can be finite and too large for single precision.
             info.Type.ToSingle(bytes, values);
-            if (values.ContainsAnyExceptInRange(float.MinValue, float.MaxValue) || values.Contains(float.NaN))
-                throw reader.CreateNotFiniteException(info);
+            foreach (float value in values)
+            {
+                if (!float.IsFinite(value))
+                    throw reader.CreateNotFiniteException(info);
+            }
         });
 
         foreach (SafeTensorInfo info in reader.Tensors.Where(info => info.Type == SafeTensorsType.Int8))

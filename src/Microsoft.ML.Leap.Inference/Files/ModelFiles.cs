@@ -29,6 +29,10 @@ internal interface IModelSource
     /// <exception cref="FormatException">The file is missing from an archive, or cannot be decompressed.</exception>
     /// <exception cref="FileNotFoundException">The file is missing from a folder.</exception>
     T Read<T>(string name, Func<Stream, T> read);
+
+    /// <summary>Reads a file while the caller reads others: on another thread, where there is one and the place allows it.</summary>
+    /// <remarks>Whatever becomes of the others, the caller waits for the end: until then the place is in use.</remarks>
+    Task<T> ReadAside<T>(string name, Func<Stream, T> read) => Task.FromResult(Read(name, read));
 }
 
 /// <summary>A place that takes a model as named files.</summary>
@@ -122,6 +126,28 @@ internal static class ModelFolder
             using FileStream stream = File.OpenRead(path);
             return read(stream);
         }
+
+        public Task<T> ReadAside<T>(string name, Func<Stream, T> read) => SpareThread.Run(() => Read(name, read));
+    }
+}
+
+/// <summary>Another thread for what takes long, where there is a processor for it.</summary>
+internal static class SpareThread
+{
+    public static bool Exists => Environment.ProcessorCount > 1 && !OperatingSystem.IsBrowser();
+
+    /// <summary>Runs <paramref name="function"/> on another thread; where there is none, at once.</summary>
+    public static Task<T> Run<T>(Func<T> function) => Exists ? Task.Run(function) : Task.FromResult(function());
+
+    /// <summary>Waits until a task has ended, and throws nothing of what went wrong in it.</summary>
+    public static void WaitForEnd(Task? task)
+    {
+        if (task is null)
+            return;
+        Task.WaitAny(task);
+
+        // Otherwise the runtime would report it as an exception that nobody saw.
+        _ = task.Exception;
     }
 }
 

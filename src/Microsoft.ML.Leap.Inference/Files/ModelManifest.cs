@@ -10,7 +10,7 @@ internal sealed class ModelManifest
 {
     private const int MaximumCount = 64;
 
-    private readonly Dictionary<string, (long Length, byte[] Sum)> _files = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, FileFacts> _files = new(StringComparer.Ordinal);
 
     /// <summary>Gets whether a file is listed.</summary>
     public bool Contains(string name) => _files.ContainsKey(name);
@@ -18,7 +18,7 @@ internal sealed class ModelManifest
     /// <summary>Lists a file.</summary>
     /// <param name="name">Its name, not listed yet.</param>
     /// <param name="content">Its content, at the first byte. It is read to the end.</param>
-    public void Add(string name, Stream content) => _files.Add(name, (content.Length, SHA256.HashData(content)));
+    public void Add(string name, Stream content) => _files.Add(name, new FileFacts(content.Length, SHA256.HashData(content)));
 
     /// <summary>Reads a file, and compares it with what is listed on the way.</summary>
     /// <param name="name">Its name, which is listed.</param>
@@ -76,7 +76,7 @@ internal sealed class ModelManifest
             for (int i = 0; i < count; i++)
             {
                 string name = reader.ReadString();
-                if (!manifest._files.TryAdd(name, (reader.ReadInt64(), reader.ReadBytes(SHA256.HashSizeInBytes))))
+                if (!manifest._files.TryAdd(name, new FileFacts(reader.ReadInt64(), reader.ReadBytes(SHA256.HashSizeInBytes))))
                     throw new FormatException($"The model's list of files names '{name}' twice.");
             }
 
@@ -87,6 +87,8 @@ internal sealed class ModelManifest
             throw new FormatException("The model's list of files is truncated.", e);
         }
     }
+
+    private sealed record FileFacts(long Length, byte[] Sum);
 
     // A stream that is read once, in order, up to a length.
     private sealed class HashedStream(Stream inner, long length) : Stream

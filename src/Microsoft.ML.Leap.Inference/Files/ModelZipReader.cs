@@ -25,8 +25,8 @@ internal static class ModelZipReader
     {
         try
         {
-            using var archive = new ZipArchive(stream, ZipArchiveMode.Read, leaveOpen: true);
-            return read(new Source(archive, FindFolder(archive)));
+            using ZipArchive archive = Open(stream);
+            return read(new Source(stream, archive, FindFolder(archive)));
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or NotSupportedException)
         {
@@ -34,17 +34,27 @@ internal static class ModelZipReader
         }
     }
 
+    private static ZipArchive Open(Stream stream) => new(new SharedStream(stream), ZipArchiveMode.Read);
+
     private static string FindFolder(ZipArchive archive)
     {
-        string[] folders = [.. archive.Entries.Select(entry => Normalize(entry.FullName))
-            .Where(name => name == ModelFileNames.Weights || name.EndsWith('/' + ModelFileNames.Weights, StringComparison.Ordinal))
-            .Select(name => name[..^ModelFileNames.Weights.Length]).Distinct()];
-        return folders.Length switch
+        List<string> folders = [];
+        foreach (ZipArchiveEntry entry in archive.Entries)
+        {
+            string name = Normalize(entry.FullName);
+            if (name != ModelFileNames.Weights && !name.EndsWith('/' + ModelFileNames.Weights, StringComparison.Ordinal))
+                continue;
+            string folder = name[..^ModelFileNames.Weights.Length];
+            if (!folders.Contains(folder))
+                folders.Add(folder);
+        }
+
+        return folders.Count switch
         {
             1 => folders[0],
             0 => throw new FormatException($"The zip holds no LEAP language model: it has no entry {ModelFileNames.Weights}."),
             _ => throw new InvalidOperationException(
-                $"The zip holds {folders.Length} LEAP language models, in {string.Join(", ", folders)}: save the one to load by itself."),
+                $"The zip holds {folders.Count} LEAP language models, in {string.Join(", ", folders)}: save the one to load by itself."),
         };
     }
 
@@ -55,9 +65,11 @@ internal static class ModelZipReader
     {
         private readonly Dictionary<string, ZipArchiveEntry> _entries = new(StringComparer.Ordinal);
         private readonly ModelManifest _manifest;
+        private readonly Stream _stream;
 
-        public Source(ZipArchive archive, string folder)
+        public Source(Stream stream, ZipArchive archive, string folder)
         {
+            _stream = stream;
             foreach (ZipArchiveEntry entry in archive.Entries)
             {
                 string name = Normalize(entry.FullName);
@@ -70,11 +82,21 @@ internal static class ModelZipReader
 
         public bool Contains(string name) => _manifest.Contains(name);
 
-        public T Read<T>(string name, Func<Stream, T> read)
-        {
-            if (!_manifest.Contains(name) || !_entries.TryGetValue(name, out ZipArchiveEntry? entry))
-                throw new FormatException($"{name}: the model lacks this entry.");
+        public T Read<T>(string name, Func<Stream, T> read) => Read(Find(name), name, read);
 
+        public Task<T> ReadAside<T>(string name, Func<Stream, T> read) => SpareThread.Run(() =>
+        {
+            // The entries of one archive cannot be read at the same time; those of two can.
+            using ZipArchive archive = Open(_stream);
+            return Read(archive.GetEntry(Find(name).FullName)!, name, read);
+        });
+
+        private ZipArchiveEntry Find(string name) => _manifest.Contains(name) && _entries.TryGetValue(name, out ZipArchiveEntry? entry)
+            ? entry
+            : throw new FormatException($"{name}: the model lacks this entry.");
+
+        private T Read<T>(ZipArchiveEntry entry, string name, Func<Stream, T> read)
+        {
             using Stream content = entry.Open();
             return _manifest.ReadFile(name, content, entry.Length, read);
         }
@@ -91,5 +113,55 @@ internal static class ModelZipReader
             using var reader = new BinaryReader(new MemoryStream(key, (int)start, key.Length - (int)start));
             return ModelManifest.Read(reader);
         }
+    }
+
+    // A stream that several threads read, each by an object of this class with a position of its own.
+    private sealed class SharedStream(Stream inner) : Stream
+    {
+        public override bool CanRead => true;
+
+        public override bool CanSeek => true;
+
+        public override bool CanWrite => false;
+
+        public override long Length { get; } = inner.Length;
+
+        public override long Position { get; set; }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override int Read(Span<byte> buffer)
+        {
+            lock (inner)
+            {
+                inner.Position = Position;
+                int read = inner.Read(buffer);
+                Position += read;
+                return read;
+            }
+        }
+
+        public override long Seek(long offset, SeekOrigin origin)
+        {
+            long start = origin switch
+            {
+                SeekOrigin.Begin => 0,
+                SeekOrigin.Current => Position,
+                _ => Length,
+            };
+
+            // By this exception the archive knows that there is no such place.
+            if (start + offset < 0)
+                throw new IOException($"There is nothing {-(start + offset)} bytes before the start of the zip.");
+            return Position = start + offset;
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Leap;
 /// seekable. Not thread-safe.</remarks>
 internal sealed class SafeTensorsReader
 {
-    private const int ChunkBytes = 1 << 19;
+    private const int ChunkBytes = 1 << 16;
 
     private readonly Stream _stream;
     private readonly string _source;

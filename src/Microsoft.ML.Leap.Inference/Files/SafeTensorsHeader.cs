@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 
 namespace Microsoft.ML.Leap;
@@ -25,7 +26,8 @@ internal static class SafeTensorsHeader
     public static SafeTensorInfo[] Read(Stream stream, long streamLength, string source)
     {
         byte[] json = ReadJson(stream, streamLength, source);
-        SafeTensorInfo[] tensors = [.. Parse(json, source).OrderBy(tensor => tensor.Begin).ThenBy(tensor => tensor.End)];
+        SafeTensorInfo[] tensors = [.. Parse(json, source)];
+        Array.Sort(tensors, (left, right) => left.Begin != right.Begin ? left.Begin.CompareTo(right.Begin) : left.End.CompareTo(right.End));
         RequireContiguous(tensors, streamLength - PrefixLength - json.Length, source);
         return tensors;
     }
@@ -196,14 +198,16 @@ internal sealed class SafeTensorsHeaderParser(string source)
 
         // A dimension of 0 beside huge ones makes an empty tensor, but torch multiplies them all the same, hence the order.
         Int128 bytes = type.GetSize();
+        bool isEmpty = false;
         foreach (long dimension in shape)
         {
+            isEmpty |= dimension == 0;
             bytes *= Math.Max(dimension, 1);
             if (bytes > long.MaxValue)
                 throw new FormatException($"{source}: tensor '{name}' has a shape too large to be held: [{string.Join(", ", shape)}].");
         }
 
-        if (shape.Contains(0))
+        if (isEmpty)
             bytes = 0;
         if (bytes != offsets[1] - offsets[0])
         {
@@ -258,21 +262,21 @@ internal enum SafeTensorsType
 /// <summary>The types' names in the format and their sizes in bytes.</summary>
 internal static class SafeTensorsTypes
 {
-    private static readonly (string Name, int Size)[] _known =
-        [("BOOL", 1), ("U8", 1), ("I8", 1), ("I16", 2), ("F16", 2), ("BF16", 2), ("I32", 4), ("F32", 4), ("I64", 8), ("F64", 8)];
+    private static readonly string[] _names = ["BOOL", "U8", "I8", "I16", "F16", "BF16", "I32", "F32", "I64", "F64"];
+    private static readonly int[] _sizes = [1, 1, 1, 2, 2, 2, 4, 4, 8, 8];
 
-    public static string KnownNames => string.Join(", ", _known.Select(known => known.Name));
+    public static string KnownNames => string.Join(", ", _names);
 
     public static bool TryParse(string name, out SafeTensorsType type)
     {
-        int place = Array.FindIndex(_known, known => known.Name == name);
+        int place = Array.IndexOf(_names, name);
         type = (SafeTensorsType)Math.Max(place, 0);
         return place >= 0;
     }
 
-    public static string GetName(this SafeTensorsType type) => _known[(int)type].Name;
+    public static string GetName(this SafeTensorsType type) => _names[(int)type];
 
-    public static int GetSize(this SafeTensorsType type) => _known[(int)type].Size;
+    public static int GetSize(this SafeTensorsType type) => _sizes[(int)type];
 
     public static bool IsFloat(this SafeTensorsType type) =>
         type is SafeTensorsType.Float16 or SafeTensorsType.BFloat16 or SafeTensorsType.Float32 or SafeTensorsType.Float64;
@@ -280,16 +284,44 @@ internal static class SafeTensorsTypes
     /// <summary>Converts a floating-point type's values, little-endian, to single precision; a double may become infinite.</summary>
     public static void ToSingle(this SafeTensorsType type, ReadOnlySpan<byte> bytes, Span<float> values)
     {
-        for (int i = 0; i < values.Length; i++)
+        switch (type)
         {
-            values[i] = type switch
-            {
-                SafeTensorsType.Float32 => BinaryPrimitives.ReadSingleLittleEndian(bytes[(4 * i)..]),
-                SafeTensorsType.BFloat16 => BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]) << 16),
-                SafeTensorsType.Float16 => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]),
-                SafeTensorsType.Float64 => (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(8 * i)..]),
-                _ => throw new ArgumentOutOfRangeException(nameof(type), type, "The type holds no floating-point numbers."),
-            };
+            case SafeTensorsType.Float32:
+                SafeTensorsType.Int32.ToInt32(bytes, MemoryMarshal.Cast<float, int>(values));
+                break;
+            case SafeTensorsType.BFloat16:
+                for (int i = 0; i < values.Length; i++)
+                    values[i] = BFloat16Bits.Widen(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]));
+                break;
+            case SafeTensorsType.Float16:
+                for (int i = 0; i < values.Length; i++)
+                    values[i] = (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]);
+                break;
+            case SafeTensorsType.Float64:
+                for (int i = 0; i < values.Length; i++)
+                    values[i] = (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(8 * i)..]);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(type), type, "The type holds no floating-point numbers.");
+        }
+    }
+
+    /// <summary>Converts 16-bit or 32-bit whole numbers, little-endian.</summary>
+    public static void ToInt32(this SafeTensorsType type, ReadOnlySpan<byte> bytes, Span<int> values)
+    {
+        switch (type)
+        {
+            case SafeTensorsType.Int16:
+                for (int i = 0; i < values.Length; i++)
+                    values[i] = BinaryPrimitives.ReadInt16LittleEndian(bytes[(2 * i)..]);
+                break;
+            case SafeTensorsType.Int32:
+                MemoryMarshal.Cast<byte, int>(bytes).CopyTo(values);
+                if (!BitConverter.IsLittleEndian)
+                    BinaryPrimitives.ReverseEndianness(values, values);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(type), type, "The type is neither I16 nor I32.");
         }
     }
 }

@@ -38,7 +38,7 @@ internal sealed class ModelMemory
     public int Count => _ngrams.Count;
 
     /// <summary>Gets the bytes that they take.</summary>
-    public long SizeInBytes => (long)_ngrams.Count * NGramMemory.BytesPerNGram;
+    public long SizeInBytes => _ngrams.SizeInBytes;
 
     /// <summary>Gets how many of the last tokens count.</summary>
     public int ContextLength => _ngrams.Order - 1;
@@ -93,16 +93,19 @@ internal sealed class ModelMemory
         TensorPrimitives.Log<float>(logits, logits);
     }
 
-    /// <summary>Writes the memory as a safetensors file.</summary>
+    /// <summary>Writes the memory as a safetensors file; its whole numbers have 16 bits where that is enough.</summary>
     /// <param name="stream">Where to. It stays open.</param>
     public void Write(Stream stream)
     {
         int count = _ngrams.Count;
+        int parentCount = _ngrams.ParentCount;
+        while (parentCount > 0 && _ngrams.GetChildCount(parentCount - 1) == 0)
+            parentCount--;
         SafeTensorsWriter.Write(
             stream,
             [
-                new SafeTensor(IdsName, SafeTensorsType.Int32, [count], target => WriteIntegers(target, count, i => _ngrams.Ids[i])),
-                new SafeTensor(ChildrenName, SafeTensorsType.Int32, [count], target => WriteIntegers(target, count, _ngrams.GetChildCount)),
+                CreateTensor(IdsName, count, i => _ngrams.Ids[i]),
+                CreateTensor(ChildrenName, parentCount, _ngrams.GetChildCount),
                 new SafeTensor(SharesName, SafeTensorsType.BFloat16, [count], WriteShares),
                 new SafeTensor(GateName, SafeTensorsType.Float32, [_gate.Weights.Length], target => target.Write(MemoryMarshal.AsBytes(_gate.Weights))),
             ]);
@@ -111,55 +114,68 @@ internal sealed class ModelMemory
     /// <summary>Reads what <see cref="Write"/> wrote.</summary>
     /// <param name="stream">The file, at its first byte. It stays open.</param>
     /// <param name="length">The file's length in bytes.</param>
-    /// <param name="tokenizer">The model's tokenizer.</param>
-    /// <exception cref="FormatException">The file is damaged, or belongs to another tokenizer.</exception>
-    public static ModelMemory Read(Stream stream, long length, LeapTokenizer tokenizer)
+    /// <returns>Makes the memory for the model's tokenizer; to be called once.</returns>
+    /// <exception cref="FormatException">The file is damaged, or belongs to another tokenizer: thrown here or by what is returned.</exception>
+    public static Func<LeapTokenizer, ModelMemory> Read(Stream stream, long length)
     {
         const string Source = ModelFileNames.Memory;
         var reader = new SafeTensorsReader(stream, length, Source);
-        foreach ((string name, SafeTensorsType type) in ((string, SafeTensorsType)[])
-            [(IdsName, SafeTensorsType.Int32), (ChildrenName, SafeTensorsType.Int32), (SharesName, SafeTensorsType.BFloat16), (GateName, SafeTensorsType.Float32)])
-        {
-            if (!reader.Tensors.Any(info => info.Name == name && info.Type == type && info.Shape.Length == 1 && info.Count <= int.MaxValue / sizeof(int)))
-                throw new FormatException($"{Source}: the tensor '{name}' of {type.GetName()} and one dimension is missing.");
-        }
-
-        int count = (int)reader.Tensors.First(info => info.Name == IdsName).Count;
-        if (reader.Tensors.Any(info => info.Name is ChildrenName or SharesName && info.Count != count))
+        int count = GetLength(IdsName, SafeTensorsType.Int16, SafeTensorsType.Int32);
+        int childrenCount = GetLength(ChildrenName, SafeTensorsType.Int16, SafeTensorsType.Int32);
+        int shareCount = GetLength(SharesName, SafeTensorsType.BFloat16);
+        if (childrenCount > count || shareCount != count)
             throw new FormatException($"{Source}: the tensors '{IdsName}', '{ChildrenName}' and '{SharesName}' differ in length.");
         int[] ids = new int[count];
-        int[] children = new int[count];
-        float[] shares = new float[count];
-        float[] gate = new float[reader.Tensors.First(info => info.Name == GateName).Count];
+        int[] children = new int[childrenCount];
+        ushort[] shares = new ushort[count];
+        float[] gate = new float[GetLength(GateName, SafeTensorsType.Float32)];
         reader.ReadTensors((info, start, bytes) =>
         {
+            int length = bytes.Length / info.Type.GetSize();
             switch (info.Name)
             {
                 case IdsName:
-                    ReadIntegers(bytes, ids.AsSpan((int)start));
+                    info.Type.ToInt32(bytes, ids.AsSpan((int)start, length));
                     break;
                 case ChildrenName:
-                    ReadIntegers(bytes, children.AsSpan((int)start));
+                    info.Type.ToInt32(bytes, children.AsSpan((int)start, length));
                     break;
                 case SharesName:
-                    info.Type.ToSingle(bytes, shares.AsSpan((int)start, bytes.Length / sizeof(ushort)));
+                    ReadShares(bytes, shares.AsSpan((int)start, length));
                     break;
                 case GateName:
-                    info.Type.ToSingle(bytes, gate.AsSpan((int)start, bytes.Length / sizeof(float)));
+                    info.Type.ToSingle(bytes, gate.AsSpan((int)start, length));
                     break;
             }
         });
-        try
+        return Create;
+
+        ModelMemory Create(LeapTokenizer tokenizer)
         {
-            var weights = new MemoryGate(gate);
-            if (weights.Order > NGramMemory.MaximumOrder)
-                throw new FormatException($"The memory's n-grams of {weights.Order} tokens are longer than {NGramMemory.MaximumOrder}.");
-            return new ModelMemory(
-                NGramMemory.Create(weights.Order, tokenizer.VocabularySize, ids, children, shares), weights, tokenizer.EndOfTextId);
+            try
+            {
+                var weights = new MemoryGate(gate);
+                if (weights.Order > NGramMemory.MaximumOrder)
+                    throw new FormatException($"The memory's n-grams of {weights.Order} tokens are longer than {NGramMemory.MaximumOrder}.");
+                return new ModelMemory(
+                    NGramMemory.Create(weights.Order, tokenizer.VocabularySize, ids, children, shares), weights, tokenizer.EndOfTextId);
+            }
+            catch (FormatException e)
+            {
+                throw new FormatException($"{Source}: {e.Message}", e);
+            }
         }
-        catch (FormatException e)
+
+        int GetLength(string name, params SafeTensorsType[] types)
         {
-            throw new FormatException($"{Source}: {e.Message}", e);
+            foreach (SafeTensorInfo info in reader.Tensors)
+            {
+                if (info.Name == name && Array.IndexOf(types, info.Type) >= 0 && info.Shape.Length == 1 && info.Count <= int.MaxValue / sizeof(int))
+                    return (int)info.Count;
+            }
+
+            throw new FormatException(
+                $"{Source}: the tensor '{name}' of {string.Join(" or ", types.Select(type => type.GetName()))} and one dimension is missing.");
         }
     }
 
@@ -172,25 +188,40 @@ internal sealed class ModelMemory
         return new MixedPrediction(-Math.Log(mixed), remembered / mixed);
     }
 
-    private static void WriteIntegers(Stream stream, int count, Func<int, int> get)
+    private static SafeTensor CreateTensor(string name, int count, Func<int, int> get)
     {
-        byte[] bytes = new byte[count * sizeof(int)];
+        bool isShort = true;
         for (int i = 0; i < count; i++)
-            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(i * sizeof(int)), get(i));
-        stream.Write(bytes);
+            isShort &= get(i) is >= short.MinValue and <= short.MaxValue;
+        SafeTensorsType type = isShort ? SafeTensorsType.Int16 : SafeTensorsType.Int32;
+        return new SafeTensor(name, type, [count], stream =>
+        {
+            int size = type.GetSize();
+            byte[] bytes = new byte[(long)count * size];
+            for (int i = 0; i < count; i++)
+            {
+                if (isShort)
+                    BinaryPrimitives.WriteInt16LittleEndian(bytes.AsSpan(i * size), (short)get(i));
+                else
+                    BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(i * size), get(i));
+            }
+
+            stream.Write(bytes);
+        });
+    }
+
+    private static void ReadShares(ReadOnlySpan<byte> bytes, Span<ushort> shares)
+    {
+        MemoryMarshal.Cast<byte, ushort>(bytes).CopyTo(shares);
+        if (!BitConverter.IsLittleEndian)
+            BinaryPrimitives.ReverseEndianness(shares, shares);
     }
 
     private void WriteShares(Stream stream)
     {
         byte[] bytes = new byte[_ngrams.Count * sizeof(ushort)];
         for (int i = 0; i < _ngrams.Count; i++)
-            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)), BFloat16Bits.Round(_ngrams.Shares[i]));
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)), _ngrams.Shares[i]);
         stream.Write(bytes);
-    }
-
-    private static void ReadIntegers(ReadOnlySpan<byte> bytes, Span<int> values)
-    {
-        for (int i = 0; i < bytes.Length / sizeof(int); i++)
-            values[i] = BinaryPrimitives.ReadInt32LittleEndian(bytes[(i * sizeof(int))..]);
     }
 }

@@ -9,11 +9,11 @@ namespace Microsoft.ML.Leap;
 /// <para>A tree of n-grams: a node's children are the tokens that followed it, in the order of their ids. A child holds its share,
 /// the discounted count over the count of all that followed; <c>P(w | c) = share(c w) + left(c) P(w | c without its first token)</c>, where
 /// left(c) is what the shares leave of 1. Shares are rounded down to bfloat16, so that probabilities sum to 1 whatever was left out.</para>
-/// <para>One n-gram takes 16 bytes of memory, and 10 in a file.</para>
+/// <para>One n-gram takes 6 bytes of memory, and 8 more where others go on from it or from a later one; in a file 4 to 10.</para>
 /// </remarks>
 internal sealed class NGramMemory
 {
-    /// <summary>The bytes of an n-gram in memory.</summary>
+    /// <summary>The bytes of an n-gram in memory, at most: by them a limit of memory becomes a limit of n-grams.</summary>
     public const int BytesPerNGram = 16;
 
     /// <summary>The longest n-grams that a memory may have.</summary>
@@ -22,33 +22,26 @@ internal sealed class NGramMemory
     private const int Root = 0;
     private const int Missing = -1;
 
-    // Of each node: its last token, its first child, its share of what followed its context, and what its children's shares leave.
+    // Of each node: its last token, and the bfloat16 of its share of what followed its context. Of each up to the last one with children: where
+    // those begin (they end where those of the next node begin), and what their shares leave.
     private readonly int[] _ids;
     private readonly int[] _firstChild;
-    private readonly float[] _shares;
+    private readonly ushort[] _shares;
     private readonly float[] _left;
     private readonly int _start;
     private readonly float[] _unigram;
 
-    private NGramMemory(int order, int vocabularySize, int[] ids, int[] firstChild, float[] shares)
+    private NGramMemory(int order, int vocabularySize, int[] ids, int[] firstChild, ushort[] shares, float[] left)
     {
         Order = order;
         VocabularySize = vocabularySize;
         _ids = ids;
         _firstChild = firstChild;
         _shares = shares;
-        _left = new float[ids.Length];
-        for (int node = 0; node < ids.Length; node++)
-        {
-            double taken = 0;
-            for (int child = firstChild[node]; child < firstChild[node + 1]; child++)
-                taken += shares[child];
-            _left[node] = (float)Math.Max(0, 1 - taken);
-        }
-
+        _left = left;
         _start = Find(Root, NGramModel.StartId);
         _unigram = new float[vocabularySize];
-        Array.Fill(_unigram, _left[Root] / vocabularySize);
+        Array.Fill(_unigram, GetLeft(Root) / vocabularySize);
         AddChildren(Root, 1, _unigram);
     }
 
@@ -65,11 +58,18 @@ internal sealed class NGramMemory
     /// their ids.</summary>
     public ReadOnlySpan<int> Ids => _ids;
 
-    /// <summary>Gets the shares, [n].</summary>
-    public ReadOnlySpan<float> Shares => _shares;
+    /// <summary>Gets the shares in bfloat16, [n].</summary>
+    public ReadOnlySpan<ushort> Shares => _shares;
+
+    /// <summary>Gets the bytes of memory that it takes.</summary>
+    public long SizeInBytes =>
+        (long)Count * (sizeof(int) + sizeof(ushort)) + (long)ParentCount * (sizeof(int) + sizeof(float)) + (long)VocabularySize * sizeof(float);
+
+    /// <summary>Gets how many n-grams there are up to the last one that has children.</summary>
+    public int ParentCount => _firstChild.Length;
 
     /// <summary>Gives the number of an n-gram's children.</summary>
-    public int GetChildCount(int node) => _firstChild[node + 1] - _firstChild[node];
+    public int GetChildCount(int node) => node < ParentCount ? GetEnd(node) - _firstChild[node] : 0;
 
     /// <summary>Makes a memory of counts, leaving out the rarest of the longest n-grams where they are too many.</summary>
     /// <param name="counts">The counts.</param>
@@ -82,7 +82,7 @@ internal sealed class NGramMemory
         int[] places = new int[all.Length];
         int[] ids = new int[count];
         int[] children = new int[count];
-        float[] shares = new float[count];
+        ushort[] shares = new ushort[count];
         int place = 0;
         foreach (IGrouping<int, int> length in Enumerable.Range(0, all.Length).Where(i => kept[i]).GroupBy(i => all[i].Length).OrderBy(group => group.Key))
         {
@@ -97,25 +97,28 @@ internal sealed class NGramMemory
             }
         }
 
-        return Create(counts.Order, counts.VocabularySize, ids, children, shares);
+        int parents = Array.FindLastIndex(children, children => children > 0) + 1;
+        return Create(counts.Order, counts.VocabularySize, ids, children[..parents], shares);
     }
 
     /// <summary>Makes a memory of its parts, and checks that they fit together.</summary>
     /// <param name="order">Tokens of the longest n-grams.</param>
     /// <param name="vocabularySize">The number of token ids.</param>
-    /// <param name="ids">The last token of each n-gram, the empty one included.</param>
-    /// <param name="children">How many n-grams go on from each.</param>
-    /// <param name="shares">The share of each.</param>
+    /// <param name="ids">The last token of each n-gram, the empty one included. The memory keeps the array.</param>
+    /// <param name="children">How many n-grams go on from each, as far as any do. The memory keeps this array too, and writes over it: for
+    /// millions of n-grams, getting fresh memory takes longer than all else here.</param>
+    /// <param name="shares">The share of each, in bfloat16. The memory keeps the array.</param>
     /// <exception cref="FormatException">They do not make a tree of n-grams.</exception>
-    public static NGramMemory Create(int order, int vocabularySize, int[] ids, int[] children, float[] shares)
+    public static NGramMemory Create(int order, int vocabularySize, int[] ids, int[] children, ushort[] shares)
     {
-        if (ids.Length == 0 || ids.Length != children.Length || ids.Length != shares.Length)
+        if (ids.Length == 0 || ids.Length < children.Length || ids.Length != shares.Length)
             throw new FormatException($"The memory has {ids.Length} ids, {children.Length} numbers of children and {shares.Length} shares.");
-        int[] firstChild = new int[ids.Length + 1];
+        int[] firstChild = children;
+        float[] left = new float[children.Length];
         int next = 1;
         int levelEnd = 1;
         int length = 0;
-        for (int node = 0; node < ids.Length; node++)
+        for (int node = 0; node < children.Length; node++)
         {
             if (node == levelEnd)
             {
@@ -123,36 +126,39 @@ internal sealed class NGramMemory
                 levelEnd = next;
             }
 
-            firstChild[node] = next;
-            if (children[node] < 0 || children[node] > ids.Length - next || (children[node] > 0 && length == order))
-                throw new FormatException($"N-gram {node} of the memory cannot have {children[node]} children.");
-            next += children[node];
+            int first = next;
+            int count = children[node];
+            if (count < 0 || count > ids.Length - first || (count > 0 && length == order))
+                throw new FormatException($"N-gram {node} of the memory cannot have {count} children.");
+            next += count;
+            firstChild[node] = first;
             double taken = 0;
-            for (int child = firstChild[node]; child < next; child++)
+            for (int child = first; child < next; child++)
             {
-                bool isOrdered = child == firstChild[node] ? ids[child] >= (node == Root ? NGramModel.StartId : 0) : ids[child] > ids[child - 1];
-                if (!isOrdered || ids[child] >= vocabularySize || !(shares[child] >= 0))
-                    throw new FormatException($"N-gram {child} of the memory is damaged: token {ids[child]} with a share of {shares[child]}.");
-                taken += shares[child];
+                bool isOrdered = child == first ? ids[child] >= (node == Root ? NGramModel.StartId : 0) : ids[child] > ids[child - 1];
+                float share = BFloat16Bits.Widen(shares[child]);
+                if (!isOrdered || ids[child] >= vocabularySize || !(share >= 0))
+                    throw new FormatException($"N-gram {child} of the memory is damaged: token {ids[child]} with a share of {share}.");
+                taken += share;
             }
 
             if (!(taken <= 1))
                 throw new FormatException($"The shares after n-gram {node} of the memory sum to {taken}, more than 1.");
+            left[node] = (float)(1 - taken);
         }
 
         if (next != ids.Length)
             throw new FormatException($"The memory has {ids.Length} n-grams, of which {next} are named as children.");
-        firstChild[ids.Length] = next;
-        return new NGramMemory(order, vocabularySize, ids, firstChild, shares);
+        return new NGramMemory(order, vocabularySize, ids, firstChild, shares, left);
     }
 
-    /// <summary>Rounds a number from 0 to 1 down to bfloat16.</summary>
-    public static float RoundDown(double value)
+    // A number from 0 to 1 in bfloat16.
+    private static ushort RoundDown(double value)
     {
         float single = (float)value;
         if (single > value)
             single = MathF.BitDecrement(single);
-        return BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(single) & 0xFFFF0000);
+        return (ushort)(BitConverter.SingleToUInt32Bits(single) >> 16);
     }
 
     private static bool[] ChooseKept(CountedNGram[] all, int order, long most)
@@ -183,19 +189,29 @@ internal sealed class NGramMemory
         return kept;
     }
 
+    // Where a node's children end, if it may have some.
+    private int GetEnd(int node) => node + 1 < ParentCount ? _firstChild[node + 1] : Count;
+
+    private float GetShare(int node) => BFloat16Bits.Widen(_shares[node]);
+
+    // What the shares of a node's children leave.
+    private float GetLeft(int node) => node < ParentCount ? _left[node] : 1;
+
     private int Find(int node, int id)
     {
-        int first = _firstChild[node];
-        int place = _ids.AsSpan(first, _firstChild[node + 1] - first).BinarySearch(id);
-        return place < 0 ? Missing : first + place;
+        int place = node < ParentCount ? Array.BinarySearch(_ids, _firstChild[node], GetChildCount(node), id) : Missing;
+        return place < 0 ? Missing : place;
     }
 
     private void AddChildren(int node, float weight, Span<float> probabilities)
     {
-        for (int child = _firstChild[node]; child < _firstChild[node + 1]; child++)
+        if (node >= ParentCount)
+            return;
+        int end = GetEnd(node);
+        for (int child = _firstChild[node]; child < end; child++)
         {
             if (_ids[child] >= 0)
-                probabilities[_ids[child]] += weight * _shares[child];
+                probabilities[_ids[child]] += weight * GetShare(child);
         }
     }
 
@@ -221,7 +237,7 @@ internal sealed class NGramMemory
         }
 
         /// <summary>Gets the probability that what comes next was not seen after the tokens of <see cref="Matched"/>.</summary>
-        public float Left => memory._left[_contexts[Matched]];
+        public float Left => memory.GetLeft(_contexts[Matched]);
 
         /// <summary>Forgets the text, and begins anew with a token.</summary>
         public void Start(int id)
@@ -245,7 +261,7 @@ internal sealed class NGramMemory
                 int context = k == 0 ? Root : previous;
                 previous = k + 1 < _length ? _contexts[k + 1] : Missing;
                 int child = memory.Find(context, id);
-                probability = (child == Missing ? 0 : memory._shares[child]) + memory._left[context] * probability;
+                probability = (child == Missing ? 0 : memory.GetShare(child)) + memory.GetLeft(context) * probability;
                 isKnown &= child != Missing;
                 if (isKnown && k + 1 < memory.Order)
                 {
@@ -266,13 +282,13 @@ internal sealed class NGramMemory
         {
             float left = 1;
             for (int k = 1; k < _length; k++)
-                left *= memory._left[_contexts[k]];
+                left *= memory.GetLeft(_contexts[k]);
             TensorPrimitives.Multiply(memory._unigram, left, probabilities);
             left = 1;
             for (int k = _length - 1; k > 0; k--)
             {
                 memory.AddChildren(_contexts[k], left, probabilities);
-                left *= memory._left[_contexts[k]];
+                left *= memory.GetLeft(_contexts[k]);
             }
         }
 

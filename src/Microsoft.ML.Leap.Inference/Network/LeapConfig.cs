@@ -194,8 +194,10 @@ public sealed class LeapConfig
 
         // Dropout scales what it keeps by 1 / (1 - dropout), and the focus logits with it; past exp(60) single precision ends.
         double bound = MaximumFocusLogit * (1 - dropout);
+        if (rescaleValue <= bound)
+            return;
         RequireRange(
-            rescaleValue <= bound,
+            false,
             nameof(rescaleValue),
             rescaleValue,
             string.Create(CultureInfo.InvariantCulture, $"at most {bound:0.###}, which is 60 x (1 - dropout), with a dropout of {dropout}"));
@@ -207,11 +209,18 @@ public sealed class LeapConfig
         {
             if (windowSizes is not null)
                 throw new ArgumentException("windowSizes were given, but useLocalAttention is false; leave one of them out.", nameof(windowSizes));
-            return [.. Enumerable.Repeat(contextLength, layerCount)];
+            int[] global = new int[layerCount];
+            Array.Fill(global, contextLength);
+            return global;
         }
 
         if (windowSizes is null)
-            return [.. Enumerable.Range(0, layerCount).Select(l => l == layerCount - 1 ? contextLength : DefaultWindow(l, contextLength))];
+        {
+            int[] windows = new int[layerCount];
+            for (int l = 0; l < layerCount; l++)
+                windows[l] = l == layerCount - 1 ? contextLength : DefaultWindow(l, contextLength);
+            return windows;
+        }
 
         if (windowSizes.Count != layerCount)
         {

@@ -68,28 +68,41 @@ internal sealed unsafe partial class LeapNetwork
         {
             carried?.Dispose();
             if (scratch is not null)
-                _idle.Add(scratch);
+                ReturnScratch(scratch);
         }
     }
 
     // Memory on loan for one call. What is too small is not kept.
     private Scratch RentScratch(int tokens)
     {
-        if (_idle.TryTake(out Scratch? idle))
+        Scratch? idle = null;
+        lock (_idle)
         {
-            if (idle.Capacity >= tokens)
-                return idle;
-            idle.Dispose();
+            if (_idle.Count > 0)
+            {
+                idle = _idle[^1];
+                _idle.RemoveAt(_idle.Count - 1);
+            }
         }
 
+        if (idle is not null && idle.Capacity >= tokens)
+            return idle;
+        idle?.Dispose();
         return new Scratch(Config, tokens);
+    }
+
+    private void ReturnScratch(Scratch scratch)
+    {
+        lock (_idle)
+            _idle.Add(scratch);
     }
 
     private void Free()
     {
         _weights.Dispose();
-        while (_idle.TryTake(out Scratch? scratch))
+        foreach (Scratch scratch in _idle)
             scratch.Dispose();
+        _idle.Clear();
     }
 }
 

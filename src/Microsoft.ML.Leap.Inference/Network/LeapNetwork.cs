@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>The network, in evaluation: reads tokens of several sequences, any number of each at a time. Thread-safe; states are not.</summary>
@@ -15,7 +13,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     private readonly OutputLayer _output;
     private readonly WorkSharing _workers;
     private readonly int _chunkLength;
-    private readonly ConcurrentBag<Scratch> _idle = [];
+    private readonly List<Scratch> _idle = [];
     private readonly UseCount _uses;
     private byte[]? _fingerprint;
 

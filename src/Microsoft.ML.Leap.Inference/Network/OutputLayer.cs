@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
@@ -93,6 +92,7 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
         float[] maxima = ArrayPool<float>.Shared.Rent(count * groups);
         float[] chosen = ArrayPool<float>.Shared.Rent(count);
         fixed (int* target = targets)
+        fixed (float* first = maxima)
         {
             int* ids = target;
             workers.For(groups, (long)count * matrix.Rows * matrix.Columns, group =>
@@ -116,13 +116,13 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
 
                 NativeMemory.AlignedFree(tile);
             });
-        }
 
-        for (int i = 0; i < count; i++)
-        {
-            float max = TensorPrimitives.Max(maxima.AsSpan(i * groups, groups));
-            double logSum = LogSumOfExponentials(max, maxima.AsSpan(i * groups, groups), sums.AsSpan(i * groups, groups));
-            predictions[i] = new TokenPrediction(logSum - chosen[i], (float)(max - logSum));
+            for (int i = 0; i < count; i++)
+            {
+                float max = VectorMath.Max(first + i * groups, groups);
+                double logSum = LogSumOfExponentials(max, maxima.AsSpan(i * groups, groups), sums.AsSpan(i * groups, groups));
+                predictions[i] = new TokenPrediction(logSum - chosen[i], (float)(max - logSum));
+            }
         }
 
         ArrayPool<double>.Shared.Return(sums);

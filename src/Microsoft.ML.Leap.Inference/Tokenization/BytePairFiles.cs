@@ -124,7 +124,9 @@ internal static class BytePairFiles
 internal static class ByteLevelAlphabet
 {
     private static readonly char[] Characters = BuildCharacters();
-    private static readonly Dictionary<char, byte> Bytes = Enumerable.Range(0, 256).ToDictionary(b => Characters[b], b => (byte)b);
+
+    // Of each character the byte that it stands for, or -1.
+    private static readonly int[] Bytes = BuildBytes();
 
     public static string Write(ReadOnlySpan<byte> bytes)
     {
@@ -139,8 +141,10 @@ internal static class ByteLevelAlphabet
         bytes = new byte[text.Length];
         for (int i = 0; i < bytes.Length; i++)
         {
-            if (!Bytes.TryGetValue(text[i], out bytes[i]))
+            int value = text[i] < Bytes.Length ? Bytes[text[i]] : -1;
+            if (value < 0)
                 return false;
+            bytes[i] = (byte)value;
         }
 
         return true;
@@ -157,5 +161,13 @@ internal static class ByteLevelAlphabet
         }
 
         return characters;
+    }
+
+    private static int[] BuildBytes()
+    {
+        int[] bytes = new int[2 * Characters.Length];
+        for (int character = 0; character < bytes.Length; character++)
+            bytes[character] = Array.IndexOf(Characters, (char)character);
+        return bytes;
     }
 }

@@ -161,7 +161,9 @@ internal sealed class SpecialLiteralSet
     /// <summary>Adds the ids beyond a vocabulary, which must follow it without a gap.</summary>
     public int ExtendVocabulary(int size)
     {
-        foreach (int id in _texts.Keys.Order())
+        int[] ids = [.. _texts.Keys];
+        Array.Sort(ids);
+        foreach (int id in ids)
         {
             if (id < 0 || id > size)
             {

@@ -169,7 +169,7 @@ public class ModelMemoryTests
             damaged[random.Next(damaged.Length)] ^= (byte)(1 << random.Next(8));
             try
             {
-                ModelMemory.Read(new MemoryStream(damaged), damaged.Length, Model.Tokenizer).CreateReader().Read(3);
+                ModelMemory.Read(new MemoryStream(damaged), damaged.Length)(Model.Tokenizer).CreateReader().Read(3);
             }
             catch (FormatException e)
             {
@@ -179,7 +179,7 @@ public class ModelMemoryTests
         }
 
         Assert.IsGreaterThan(0, refused);
-        Assert.ThrowsExactly<FormatException>(() => ModelMemory.Read(new MemoryStream(file[..^5]), file.Length - 5, Model.Tokenizer));
+        Assert.ThrowsExactly<FormatException>(() => ModelMemory.Read(new MemoryStream(file[..^5]), file.Length - 5));
     }
 
     [TestMethod]

@@ -95,15 +95,15 @@ public class NGramMemoryTests
         int order = 3;
         int[] ids = memory.Ids.ToArray();
         int[] children = Children(memory);
-        float[] shares = memory.Shares.ToArray();
+        ushort[] shares = memory.Shares.ToArray();
         switch (damage)
         {
             case "token beyond the vocabulary": ids[^1] = Vocabulary; break;
             case "token that is negative": ids[^1] = -1; break;
             case "tokens out of order": (ids[2], ids[3]) = (ids[3], ids[2]); break;
-            case "shares over 1": shares[1] = 2; break;
-            case "share that is no number": shares[2] = float.NaN; break;
-            case "negative share": shares[2] = -0.1f; break;
+            case "shares over 1": shares[1] = BFloat16Bits.Round(2); break;
+            case "share that is no number": shares[2] = BFloat16Bits.Round(float.NaN); break;
+            case "negative share": shares[2] = BFloat16Bits.Round(-0.1f); break;
             case "children that are missing": children[0]++; break;
             case "children that nobody names": children[0]--; break;
             case "negative number of children": children[1] = -1; break;
