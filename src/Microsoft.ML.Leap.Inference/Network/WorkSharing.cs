@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>Shares work out among threads. What is computed never depends on how many those are. Thread-safe.</summary>
@@ -6,14 +8,11 @@ internal sealed class WorkSharing
     // Multiplications that are worth waking another thread for.
     private const long LeastShared = 1 << 21;
 
-    private readonly ParallelOptions _options;
-
     /// <param name="threadCount">The threads to use; 0 for as many as there are processors. In a browser there is one.</param>
     public WorkSharing(int threadCount)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(threadCount);
         ThreadCount = OperatingSystem.IsBrowser() ? 1 : threadCount == 0 ? Environment.ProcessorCount : threadCount;
-        _options = new ParallelOptions { MaxDegreeOfParallelism = ThreadCount };
     }
 
     public int ThreadCount { get; }
@@ -26,7 +25,7 @@ internal sealed class WorkSharing
     {
         if (ThreadCount > 1 && count > 1 && multiplications >= LeastShared)
         {
-            Parallel.For(0, count, _options, body);
+            new SharedWork(count, body).Run(Math.Min(ThreadCount, count) - 1);
             return;
         }
 
@@ -47,6 +46,58 @@ internal sealed class WorkSharing
         if (rows * multiplicationsPerRow < LeastShared)
             size = largest;
         For((rows + size - 1) / size, rows * multiplicationsPerRow, block => body(block * size, Math.Min(size, rows - block * size)));
+    }
+}
+
+/// <summary>Pieces of work that the caller takes from the first on, and threads of the pool from the last on: so a processor finds in its cache
+/// what it used the last time.</summary>
+/// <remarks>Threads that come too late find nothing to do, and nobody waits for them.</remarks>
+/// <param name="count">The number of pieces.</param>
+/// <param name="body">Does a piece.</param>
+internal sealed class SharedWork(int count, Action<int> body) : IThreadPoolWorkItem
+{
+    private int _taken;
+    private int _takenByHelpers;
+    private int _done;
+    private ExceptionDispatchInfo? _fault;
+
+    /// <summary>Does all pieces.</summary>
+    /// <param name="helpers">Threads to ask for help.</param>
+    public void Run(int helpers)
+    {
+        for (int i = 0; i < helpers; i++)
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        for (int i = 0; TryTake(); i++)
+            DoPiece(i);
+
+        // What the others have begun ends soon: a piece is short.
+        SpinWait spin = default;
+        while (Volatile.Read(ref _done) < count)
+            spin.SpinOnce(sleep1Threshold: -1);
+        _fault?.Throw();
+    }
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        while (TryTake())
+            DoPiece(count - Interlocked.Increment(ref _takenByHelpers));
+    }
+
+    private bool TryTake() => Interlocked.Increment(ref _taken) <= count;
+
+    private void DoPiece(int i)
+    {
+        try
+        {
+            if (_fault is null)
+                body(i);
+        }
+        catch (Exception e)
+        {
+            Interlocked.CompareExchange(ref _fault, ExceptionDispatchInfo.Capture(e), null);
+        }
+
+        Interlocked.Increment(ref _done);
     }
 }
 

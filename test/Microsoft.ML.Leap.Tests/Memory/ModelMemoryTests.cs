@@ -156,6 +156,50 @@ public class ModelMemoryTests
     }
 
     [TestMethod]
+    public void Read_NumbersOf32BitsForEveryNGram_IsTheSame()
+    {
+        using var stream = new MemoryStream();
+        Model.Memory!.Write(stream);
+        stream.Position = 0;
+        ModelMemory small = ModelMemory.Read(stream, stream.Length)(Model.Tokenizer);
+
+        // So files were written at first: numbers of 32 bits, and a number of children for each n-gram.
+        stream.Position = 0;
+        var reader = new SafeTensorsReader(stream, stream.Length, "memory");
+        Assert.IsTrue(reader.Tensors.All(info => info.Type != SafeTensorsType.Int32));
+        List<SafeTensor> tensors = [];
+        reader.ReadTensors((info, start, bytes) =>
+        {
+            Assert.AreEqual(0, start);
+            byte[] data = bytes.ToArray();
+            if (info.Type == SafeTensorsType.Int16)
+            {
+                int[] numbers = new int[Model.Memory.Count];
+                info.Type.ToInt32(bytes, numbers.AsSpan(0, bytes.Length / sizeof(short)));
+                data = new byte[numbers.Length * sizeof(int)];
+                Buffer.BlockCopy(numbers, 0, data, 0, data.Length);
+                tensors.Add(new SafeTensor(info.Name, SafeTensorsType.Int32, [numbers.Length], target => target.Write(data)));
+                return;
+            }
+
+            tensors.Add(new SafeTensor(info.Name, info.Type, info.Shape, target => target.Write(data)));
+        });
+        using var old = new MemoryStream();
+        SafeTensorsWriter.Write(old, tensors);
+        old.Position = 0;
+        ModelMemory large = ModelMemory.Read(old, old.Length)(Model.Tokenizer);
+
+        NGramMemory.Reader[] readers = [Model.Memory.CreateReader(), small.CreateReader(), large.CreateReader()];
+        foreach (int id in Model.Tokenizer.Encode(Sentence + "zq" + Sentence))
+        {
+            double expected = readers[0].Read(id);
+            Assert.AreEqual(expected, readers[1].Read(id));
+            Assert.AreEqual(expected, readers[2].Read(id));
+            Assert.AreEqual(readers[0].Left, readers[2].Left);
+        }
+    }
+
+    [TestMethod]
     public void Read_AnyByteDamaged_LoadsOrSaysSo()
     {
         using var stream = new MemoryStream();
