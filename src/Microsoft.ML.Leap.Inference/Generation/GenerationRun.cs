@@ -48,7 +48,7 @@ internal sealed class GenerationRun
 
         logits = logits[.._tokenizer.VocabularySize];
         bool mayEnd = _count >= _options.MinimumNewTokens;
-        int id = _sampler.Draw(logits, _recent.Last(_recent.Count), mayEnd ? [] : _enders);
+        int id = _sampler.Draw(logits, _recent.Last(Math.Min(_sampler.RecentCount, _recent.Count)), mayEnd ? [] : _enders);
         _recent.Add([id]);
         _count++;
 
@@ -58,7 +58,7 @@ internal sealed class GenerationRun
         if (IsFinished)
             text += _text.Complete();
 
-        double logSum = _logProbabilities.LogSum(logits);
+        double logSum = _sampler.LogSum ?? _logProbabilities.LogSum(logits);
         return new GeneratedToken(id, text, logits[id] - logSum, Alternatives(logits, logSum), FinishReason);
     }
 

@@ -138,6 +138,12 @@ public sealed class GenerationState : IDisposable
     /// <summary>Reads the appended tokens of several states of one model, and gives what the output layer sees of each.</summary>
     internal static float[][] Advance(IReadOnlyList<GenerationState> states)
     {
+        if (states.Count == 1)
+        {
+            states[0].ReadPending();
+            return [states[0]._hidden];
+        }
+
         GenerationState[] stepping = [.. states.Where(state => state is { _disposed: false, _pending: not null } && state.Fits(1))];
         if (stepping.Length > 1)
         {

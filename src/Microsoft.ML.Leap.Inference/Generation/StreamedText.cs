@@ -50,6 +50,8 @@ internal sealed class StreamedText(LeapTokenizer tokenizer, IReadOnlyList<string
 
     private string Release()
     {
+        if (stopStrings.Count == 0)
+            return ReleaseAll();
         string text = _held.ToString();
         int stop = stopStrings.Select(stop => text.IndexOf(stop, StringComparison.Ordinal)).Where(place => place >= 0).DefaultIfEmpty(-1).Min();
         IsStopped = stop >= 0;

@@ -147,6 +147,12 @@ internal sealed class Continuation(GenerationState state, GenerationRun run, Mod
         float[][] hidden = GenerationState.Advance([.. continuations.Select(continuation => continuation.State)]);
         network.Logits(hidden, [.. continuations.Select(continuation => continuation._logits)]);
         var tokens = new GeneratedToken[continuations.Count];
+        if (tokens.Length == 1)
+        {
+            tokens[0] = continuations[0].Draw();
+            return tokens;
+        }
+
         Parallel.For(0, tokens.Length, new ParallelOptions { MaxDegreeOfParallelism = network.ThreadCount }, i => tokens[i] = continuations[i].Draw());
         return tokens;
     }

@@ -7,7 +7,15 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
 {
     private readonly Random _random = new(seed);
     private readonly Candidates _candidates = new();
+    private readonly bool _penalises = options.RepetitionPenalty != 1 || options.PresencePenalty != 0 || options.FrequencyPenalty != 0;
     private float[] _logits = [];
+
+    /// <summary>Gets how many of the last tokens matter.</summary>
+    public int RecentCount => _penalises ? options.PenaltyWindow : 0;
+
+    /// <summary>Gets the logarithm of the sum of the exponentials of the logits as they came, where the last draw has computed it; otherwise
+    /// <see langword="null"/>.</summary>
+    public double? LogSum { get; private set; }
 
     /// <summary>Draws an id.</summary>
     /// <param name="logits">The model's, [V]. Of equal ones the lower id ranks first.</param>
@@ -28,10 +36,14 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
             _logits[id] = float.NegativeInfinity;
 
         int best = IndexOfMaximum(_logits);
+        LogSum = null;
         if (options.Temperature == 0 || options.TopK == 1)
             return best;
 
-        _candidates.Fill(_logits, _logits[best], (float)(1 / options.Temperature));
+        double sum = _candidates.Fill(_logits, _logits[best], (float)(1 / options.Temperature));
+        bool isAsItCame = !_penalises && options.LogitBias.Count == 0 && options.BannedTokens.Count == 0 && banned.IsEmpty;
+        if (isAsItCame && options.Temperature == 1)
+            LogSum = _logits[best] + Math.Log(sum);
         if (options.TopK > 0)
             _candidates.KeepTopK(options.TopK);
         if (options.TopP < 1)
@@ -58,8 +70,7 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
 
     private void Penalise(ReadOnlySpan<int> recent)
     {
-        bool changesNothing = options.RepetitionPenalty == 1 && options.PresencePenalty == 0 && options.FrequencyPenalty == 0;
-        if (changesNothing)
+        if (!_penalises)
             return;
 
         var counts = new Dictionary<int, int>();

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
@@ -86,10 +87,12 @@ internal sealed class ModelMemory
         TensorPrimitives.SoftMax(logits, logits);
         float confidence = MathF.Log(TensorPrimitives.Max<float>(logits));
         float part = (float)_gate.GetPart(new GateInput(reader.Matched, reader.Left, confidence));
-        float[] remembered = new float[_ngrams.VocabularySize];
+        float[] rented = ArrayPool<float>.Shared.Rent(_ngrams.VocabularySize);
+        Span<float> remembered = rented.AsSpan(0, _ngrams.VocabularySize);
         reader.WriteProbabilities(remembered);
         TensorPrimitives.Multiply(logits, 1 - part, logits);
         TensorPrimitives.MultiplyAdd(remembered, part, logits[..remembered.Length], logits[..remembered.Length]);
+        ArrayPool<float>.Shared.Return(rented);
         TensorPrimitives.Log<float>(logits, logits);
     }
 

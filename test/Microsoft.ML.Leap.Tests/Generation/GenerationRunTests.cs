@@ -56,6 +56,32 @@ public class GenerationRunTests
     }
 
     [TestMethod]
+    [DataRow(0.0, 0, 0.0)]
+    [DataRow(1.0, 0, 0.0)]
+    [DataRow(0.7, 0, 0.0)]
+    [DataRow(1.0, 5, 0.0)]
+    [DataRow(1.0, 0, 0.5)]
+    public void Advance_AnyWayToDraw_TellsTheModelsOwnProbability(double temperature, int minimumNewTokens, double presencePenalty)
+    {
+        var random = new Random(4);
+        float[] logits = [.. Enumerable.Range(0, Bytes.VocabularySize).Select(_ => (float)(4 * random.NextDouble()))];
+        double logSum = Math.Log(logits.Sum(logit => Math.Exp(logit)));
+        var options = new GenerationOptions
+        {
+            Temperature = temperature,
+            MinimumNewTokens = minimumNewTokens,
+            MaximumNewTokens = 20,
+            PresencePenalty = presencePenalty,
+        };
+        var run = new GenerationRun(Bytes, options, 1, [1, 2, 3]);
+        while (!run.IsFinished)
+        {
+            GeneratedToken token = run.Advance(logits);
+            Assert.AreEqual(logits[token.Id] - logSum, token.LogProbability, 1e-5);
+        }
+    }
+
+    [TestMethod]
     public void Advance_BeforeTheMinimum_NothingEndsTheText()
     {
         GenerationOptions options = new() { Temperature = 0, MinimumNewTokens = 3, StopTokens = ['\n'], StopStrings = ["aa"] };
