@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 namespace Microsoft.ML.Leap;
 
 /// <summary>Scores a text with a small network of zeros while a process reads its first model. By then the kernels are compiled, which the
-/// first score would otherwise wait for: about a quarter of the time from a process's start to it.</summary>
+/// first score would otherwise wait for.</summary>
 internal static class WarmUp
 {
     // A layer of little width, and a vocabulary that the output layer shares out among threads.

@@ -84,6 +84,31 @@ public class LeapLanguageModelTests
     }
 
     [TestMethod]
+    public void Load_DamagedZip_LeavesTheStreamAloneOnceItHasThrown()
+    {
+        using var stream = new MemoryStream();
+        TrainedModel.Context.Model.Save(Transformer, null, stream);
+        byte[] zip = stream.ToArray();
+        for (int place = zip.Length / 16; place < zip.Length; place += zip.Length / 16)
+        {
+            byte[] damaged = [.. zip];
+            damaged[place] ^= 4;
+            using var watched = new WatchedStream(damaged);
+            try
+            {
+                LeapLanguageModel.Load(watched).Dispose();
+            }
+            catch (FormatException)
+            {
+            }
+
+            watched.IsClosedToOthers = true;
+            Thread.Sleep(5);
+            Assert.IsFalse(watched.WasReadLate);
+        }
+    }
+
+    [TestMethod]
     public void Load_FlippedBitAnywhereInTheWeights_ThrowsFormatException()
     {
         using var stream = new MemoryStream();
@@ -268,5 +293,18 @@ public class LeapLanguageModelTests
         Assert.AreEqual(Transformer.Generate("the", options), model.Generate("the", options));
         Assert.AreEqual(Transformer.Explain("a dog").ToJson(), model.Explain("a dog").ToJson());
         CollectionAssert.AreEqual(Transformer.Model.Embed(Sentence), model.Embed(Sentence));
+    }
+
+    private sealed class WatchedStream(byte[] content) : MemoryStream(content)
+    {
+        public bool IsClosedToOthers { get; set; }
+
+        public bool WasReadLate { get; private set; }
+
+        public override int Read(Span<byte> buffer)
+        {
+            WasReadLate |= IsClosedToOthers;
+            return base.Read(buffer);
+        }
     }
 }

@@ -147,7 +147,10 @@ internal sealed class JsonFields
             return null;
         if (value.ValueKind != JsonValueKind.Array || value.GetArrayLength() > maximumCount)
             throw Fault(name, $"null or an array of at most {maximumCount} whole numbers", Describe(value));
-        return [.. value.EnumerateArray().Select(item => Integer(name, item, int.MaxValue))];
+        int[] integers = new int[value.GetArrayLength()];
+        for (int i = 0; i < integers.Length; i++)
+            integers[i] = Integer(name, value[i], int.MaxValue);
+        return integers;
     }
 
     public FormatException Fault(string name, string expected, string got) =>

@@ -83,12 +83,16 @@ internal sealed class BytePairVocabulary
 }
 
 /// <summary>Splits words into tokens by applying merges, the lowest rank first, the leftmost of equals first.</summary>
-/// <remarks>A queue of candidates keeps the cost of a word of n bytes at n log n, however long it is. Thread-safe.</remarks>
+/// <remarks>A queue of candidates keeps the cost of a word of n bytes at n log n, however long it is; of a short word all pairs are looked at each time.
+/// Thread-safe.</remarks>
 internal sealed class BytePairEncoder(BytePairVocabulary vocabulary)
 {
     // Real text repeats its words: what was split once is remembered, within bounds.
     private const int CachedWordLength = 48;
     private const int CachedWords = 1 << 16;
+
+    // Words of so many bytes are split without a queue.
+    private const int ShortWordLength = 16;
 
     private readonly ConcurrentDictionary<string, int[]> _cache = new(StringComparer.Ordinal);
     private int _cachedCount;
@@ -101,15 +105,34 @@ internal sealed class BytePairEncoder(BytePairVocabulary vocabulary)
             return;
         }
 
-        int[] tokens = Merge(word);
+        int[] symbols = GetByteIds(word);
+        int[] tokens = symbols.Length <= ShortWordLength ? MergeShort(symbols) : Merge(symbols);
         ids.AddRange(tokens);
         if (word.Length <= CachedWordLength && _cachedCount < CachedWords && _cache.TryAdd(word.ToString(), tokens))
             Interlocked.Increment(ref _cachedCount);
     }
 
-    private int[] Merge(ReadOnlySpan<char> word)
+    private int[] MergeShort(int[] symbols)
     {
-        int[] symbols = GetByteIds(word);
+        for (int count = symbols.Length; ; count--)
+        {
+            int place = -1;
+            (int Rank, int Id) best = (int.MaxValue, 0);
+            for (int i = 0; i + 1 < count; i++)
+            {
+                if (vocabulary.TryGetMerge(symbols[i], symbols[i + 1], out (int Rank, int Id) merge) && merge.Rank < best.Rank)
+                    (place, best) = (i, merge);
+            }
+
+            if (place < 0)
+                return symbols[..count];
+            symbols[place] = best.Id;
+            symbols.AsSpan(place + 2, count - place - 2).CopyTo(symbols.AsSpan(place + 1));
+        }
+    }
+
+    private int[] Merge(int[] symbols)
+    {
         int[] next = new int[symbols.Length];
         int[] previous = new int[symbols.Length];
         var candidates = new PriorityQueue<(int Position, int Left, int Right, int Id), (int Rank, int Position)>();

@@ -16,7 +16,7 @@ internal static class Gpt2PreTokenizer
         Space,
     }
 
-    private static readonly Kind[] AsciiKinds = [.. Enumerable.Range(0, 128).Select(c => Classify(new Rune(c)))];
+    private static readonly Kind[] AsciiKinds = ClassifyAscii();
 
     /// <summary>Gets the length of the first word of a text that is not empty.</summary>
     public static int GetWordLength(ReadOnlySpan<char> text)
@@ -59,6 +59,14 @@ internal static class Gpt2PreTokenizer
             return AsciiKinds[text[0]];
         Rune.DecodeFromUtf16(text, out Rune rune, out length);
         return Classify(rune);
+    }
+
+    private static Kind[] ClassifyAscii()
+    {
+        var kinds = new Kind[128];
+        for (int c = 0; c < kinds.Length; c++)
+            kinds[c] = Classify(new Rune(c));
+        return kinds;
     }
 
     private static Kind Classify(Rune rune)

@@ -121,19 +121,21 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
 internal sealed class SpecialLiteralSet
 {
     private readonly SearchValues<string> _search;
-    private readonly KeyValuePair<string, int>[] _longestFirst;
+    private readonly string[] _longestFirst;
     private readonly Dictionary<int, string> _texts = [];
 
     public SpecialLiteralSet(IReadOnlyDictionary<string, int> ids)
     {
         Ids = ids;
-        _longestFirst = [.. ids.OrderByDescending(p => p.Key.Length).ThenBy(p => p.Key, StringComparer.Ordinal)];
-        _search = SearchValues.Create([.. ids.Keys], StringComparison.Ordinal);
-        foreach ((string text, int id) in _longestFirst)
+        _longestFirst = [.. ids.Keys];
+        _search = SearchValues.Create(_longestFirst, StringComparison.Ordinal);
+        Array.Sort(_longestFirst, (left, right) =>
+            left.Length != right.Length ? right.Length.CompareTo(left.Length) : string.CompareOrdinal(left, right));
+        foreach (string text in _longestFirst)
         {
             if (text.Length == 0)
                 throw new ArgumentException("A special literal must not be empty.", nameof(ids));
-            _texts.TryAdd(id, text);
+            _texts.TryAdd(ids[text], text);
         }
     }
 
@@ -147,11 +149,11 @@ internal sealed class SpecialLiteralSet
         if (_longestFirst.Length == 0 || (position = text.IndexOfAny(_search)) < 0)
             return false;
 
-        foreach ((string literal, int literalId) in _longestFirst)
+        foreach (string literal in _longestFirst)
         {
             if (!text[position..].StartsWith(literal, StringComparison.Ordinal))
                 continue;
-            (length, id) = (literal.Length, literalId);
+            (length, id) = (literal.Length, Ids[literal]);
             return true;
         }
 
