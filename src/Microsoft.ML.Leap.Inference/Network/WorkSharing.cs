@@ -56,9 +56,14 @@ internal sealed class WorkSharing
 /// <param name="body">Does a piece.</param>
 internal sealed class SharedWork(int count, Action<int> body) : IThreadPoolWorkItem
 {
+    // Turns of waiting before the caller lets others have its processor.
+    private const int Spins = 30;
+
+    private readonly object _end = new();
     private int _taken;
     private int _takenByHelpers;
     private int _done;
+    private int _isAwaited;
     private ExceptionDispatchInfo? _fault;
 
     /// <summary>Does all pieces.</summary>
@@ -70,10 +75,11 @@ internal sealed class SharedWork(int count, Action<int> body) : IThreadPoolWorkI
         for (int i = 0; TryTake(); i++)
             DoPiece(i);
 
-        // What the others have begun ends soon: a piece is short.
-        SpinWait spin = default;
-        while (Volatile.Read(ref _done) < count)
+        // What the others have begun ends soon, unless the machine is busy with other work.
+        for (SpinWait spin = default; Volatile.Read(ref _done) < count && spin.Count < Spins;)
             spin.SpinOnce(sleep1Threshold: -1);
+        if (Volatile.Read(ref _done) < count)
+            WaitForEnd();
         _fault?.Throw();
     }
 
@@ -81,6 +87,16 @@ internal sealed class SharedWork(int count, Action<int> body) : IThreadPoolWorkI
     {
         while (TryTake())
             DoPiece(count - Interlocked.Increment(ref _takenByHelpers));
+    }
+
+    private void WaitForEnd()
+    {
+        lock (_end)
+        {
+            Interlocked.Exchange(ref _isAwaited, 1);
+            while (Volatile.Read(ref _done) < count)
+                Monitor.Wait(_end);
+        }
     }
 
     private bool TryTake() => Interlocked.Increment(ref _taken) <= count;
@@ -97,7 +113,10 @@ internal sealed class SharedWork(int count, Action<int> body) : IThreadPoolWorkI
             Interlocked.CompareExchange(ref _fault, ExceptionDispatchInfo.Capture(e), null);
         }
 
-        Interlocked.Increment(ref _done);
+        if (Interlocked.Increment(ref _done) < count || _isAwaited == 0)
+            return;
+        lock (_end)
+            Monitor.PulseAll(_end);
     }
 }
 
