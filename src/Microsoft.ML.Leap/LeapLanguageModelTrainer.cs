@@ -17,7 +17,7 @@ namespace Microsoft.ML.Leap;
 /// </remarks>
 public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageModelTransformer>
 {
-    private const double BytesPerMegabyte = 1 << 20;
+    internal const double BytesPerMegabyte = 1 << 20;
 
     private readonly IHost _host;
     private readonly Options _options;

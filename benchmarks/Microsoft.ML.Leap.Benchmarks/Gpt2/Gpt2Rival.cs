@@ -5,7 +5,6 @@ namespace Microsoft.ML.Leap.Benchmarks;
 internal static class Gpt2Rival
 {
     private const int Seed = 1;
-    private const long BytesPerMegabyte = 1 << 20;
 
     /// <summary>Trains GPT-2 for as long as LEAP's training took, at most for as many epochs, and scores held-out rows.</summary>
     /// <param name="rows">The rows.</param>
@@ -36,7 +35,7 @@ internal static class Gpt2Rival
 
         ModelMemory memory = MemoryLearning.Learn(
             training.Documents, LeapLanguageModelTrainer.ReadHeldOut(validation), scorer.Predict, recipe.ContextLength, tokenizer,
-            (long)(recipe.MemoryMegabytes * BytesPerMegabyte));
+            (long)(recipe.MemoryMegabytes * LeapLanguageModelTrainer.BytesPerMegabyte));
         return (Score(memory), Score(null), loop.Elapsed.TotalSeconds);
 
         TokenizedCorpus Encode(IEnumerable<string> texts) =>
