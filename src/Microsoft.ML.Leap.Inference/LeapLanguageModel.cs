@@ -153,6 +153,40 @@ public sealed partial class LeapLanguageModel : IDisposable
         });
     }
 
+    /// <summary>Makes a memory of the texts that are read from now on, for <see cref="ScoreAll(IEnumerable{string}, RunningMemory)"/>.</summary>
+    /// <param name="maximumMegabytes">Memory that it may take, in MiB, over 0. At the limit it learns no new n-grams.</param>
+    /// <returns>The memory, of this model.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maximumMegabytes"/> is not over 0.</exception>
+    public RunningMemory CreateRunningMemory(int maximumMegabytes = 256)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maximumMegabytes);
+        return new RunningMemory(Memory, Tokenizer, maximumMegabytes);
+    }
+
+    /// <summary>Scores texts one after another, each with what was read before it in mind, and remembers it for those after it.</summary>
+    /// <param name="texts">The texts, in the order of reading; read once, as a stream, some hundred ahead of the scores.</param>
+    /// <param name="memory">What <see cref="CreateRunningMemory"/> of this model made; it goes on from what it has read. A text is remembered when its score
+    /// is handed out.</param>
+    /// <returns>A score for each text, in their order. It depends on the texts before.</returns>
+    /// <exception cref="ArgumentNullException">An argument, or one of the texts, is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException"><paramref name="memory"/> belongs to another model.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "The memory says which is meant.")]
+    public IEnumerable<TextScore> ScoreAll(IEnumerable<string> texts, RunningMemory memory)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ArgumentNullException.ThrowIfNull(texts);
+        ArgumentNullException.ThrowIfNull(memory);
+        if (memory.Tokenizer != Tokenizer)
+            throw new ArgumentException("The running memory was made by another model; make one by this model's CreateRunningMemory.", nameof(memory));
+        return texts.Chunk(ChunkTexts).SelectMany(chunk =>
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            IReadOnlyList<int>[] rows = [.. chunk.Select(text => Tokenizer.Encode(text ?? throw new ArgumentNullException(nameof(texts))))];
+            return _scorer.Score(rows, memory);
+        });
+    }
+
     /// <summary>Gives each token of a text its log-likelihood.</summary>
     /// <param name="text">The text.</param>
     /// <returns>Nats, at most 0, one per token of <see cref="LeapTokenizer.Encode(string)"/>; their sum is the text's.</returns>

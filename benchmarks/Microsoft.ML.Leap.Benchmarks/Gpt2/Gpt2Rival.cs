@@ -5,12 +5,12 @@ namespace Microsoft.ML.Leap.Benchmarks;
 internal static class Gpt2Rival
 {
     private const int Seed = 1;
+    private const int RunningMegabytes = 256;
 
     /// <summary>Trains GPT-2 for as long as LEAP's training took, at most for as many epochs, and scores held-out rows.</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="leap">LEAP's model of the same rows.</param>
-    /// <returns>Bits per byte of the held-out rows, with the memory and by the network alone, and the seconds of the training.</returns>
-    public static (double BitsPerByte, double Alone, double Seconds) Measure(HeldOutRows rows, LeapLanguageModelTransformer leap)
+    public static Gpt2Result Measure(HeldOutRows rows, LeapLanguageModelTransformer leap)
     {
         TrainingRecipe recipe = leap.Recipe!;
         LeapTokenizer tokenizer = leap.Tokenizer;
@@ -36,12 +36,22 @@ internal static class Gpt2Rival
         ModelMemory memory = MemoryLearning.Learn(
             training.Documents, LeapLanguageModelTrainer.ReadHeldOut(validation), scorer.Predict, recipe.ContextLength, tokenizer,
             (long)(recipe.MemoryMegabytes * LeapLanguageModelTrainer.BytesPerMegabyte));
-        return (Score(memory), Score(null), loop.Elapsed.TotalSeconds);
+        TextScorer with = CreateScorer(memory);
+        IReadOnlyList<int>[] heldOut = [.. rows.HeldOut.Select(tokenizer.Encode)];
+        return new Gpt2Result(
+            rows.GetBitsPerByte(with.Score(heldOut)), rows.GetBitsPerByte(with.Score(heldOut, new RunningMemory(memory, tokenizer, RunningMegabytes))),
+            rows.GetBitsPerByte(CreateScorer(null).Score(heldOut)), loop.Elapsed.TotalSeconds);
 
         TokenizedCorpus Encode(IEnumerable<string> texts) =>
             TokenizedCorpus.Encode(texts.Select(text => text.AsMemory()), tokenizer, options.MaximumCorpusMemory, Path.GetTempPath());
 
-        double Score(ModelMemory? memory) => -new TextScorer(scorer.Predict, memory, recipe.ContextLength, tokenizer.EndOfTextId)
-            .Score([.. rows.HeldOut.Select(tokenizer.Encode)]).Sum(score => score.LogLikelihood) / Math.Log(2) / rows.HeldOutBytes;
+        TextScorer CreateScorer(ModelMemory? memory) => new(scorer.Predict, memory, recipe.ContextLength, tokenizer.EndOfTextId);
     }
 }
+
+/// <summary>What GPT-2 came to.</summary>
+/// <param name="BitsPerByte">Of the held-out rows, with the memory.</param>
+/// <param name="Reading">The same with a running memory.</param>
+/// <param name="Alone">By the network alone.</param>
+/// <param name="Seconds">Of the training.</param>
+internal sealed record Gpt2Result(double BitsPerByte, double Reading, double Alone, double Seconds);

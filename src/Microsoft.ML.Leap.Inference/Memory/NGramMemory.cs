@@ -239,6 +239,20 @@ internal sealed class NGramMemory
         /// <summary>Gets the probability that what comes next was not seen after the tokens of <see cref="Matched"/>.</summary>
         public float Left => memory.GetLeft(_contexts[Matched]);
 
+        /// <summary>Gets how many of the last tokens the memory knows together, whether or not it has seen them go on.</summary>
+        public int KnownLength => _length - 1;
+
+        /// <summary>Tells what the memory counted after some of the last tokens.</summary>
+        /// <param name="length">How many of the last tokens, up to <see cref="KnownLength"/>.</param>
+        /// <param name="id">A token that may follow.</param>
+        /// <returns>The token's share of what followed, what the shares of all leave, and how many different tokens followed.</returns>
+        public (float Share, float Left, int Followers) GetFollower(int length, int id)
+        {
+            int node = _contexts[length];
+            int child = memory.Find(node, id);
+            return (child == Missing ? 0 : memory.GetShare(child), memory.GetLeft(node), memory.GetChildCount(node));
+        }
+
         /// <summary>Forgets the text, and begins anew with a token.</summary>
         public void Start(int id)
         {

@@ -11,6 +11,9 @@ internal static class MemoryLearning
     // Bounds the memory that counting takes; later text changes the counts of so many tokens little.
     private const long MostTokens = 8_000_000;
 
+    /// <summary>Gives the tokens of the longest n-grams that are worth counting.</summary>
+    public static int ChooseOrder(int vocabularySize) => vocabularySize <= FewTokens ? OrderOfBytes : Order;
+
     /// <summary>Counts documents, and learns from others how far to trust the counts.</summary>
     /// <param name="documents">The training documents, each with the end-of-text token after it.</param>
     /// <param name="heldOut">Documents that nothing was trained on, without that token; none to let both models count alike.</param>
@@ -21,7 +24,7 @@ internal static class MemoryLearning
     public static ModelMemory Learn(
         IEnumerable<int[]> documents, IReadOnlyList<int[]> heldOut, ComputePredictions predict, int contextLength, LeapTokenizer tokenizer, long maximumBytes)
     {
-        var counts = new NGramModel(tokenizer.VocabularySize <= FewTokens ? OrderOfBytes : Order, tokenizer.VocabularySize);
+        var counts = new NGramModel(ChooseOrder(tokenizer.VocabularySize), tokenizer.VocabularySize);
         long tokens = 0;
         foreach (int[] document in documents.TakeWhile(_ => tokens < MostTokens))
         {

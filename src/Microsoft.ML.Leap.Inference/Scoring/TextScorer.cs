@@ -25,6 +25,23 @@ internal sealed class TextScorer(ComputePredictions predict, ModelMemory? memory
 
         return [.. rows.Select((ids, row) => ids.Count == 0 ? TextScore.Missing : new TextScore(sums[row], ids.Count))];
     }
+
+    /// <summary>Scores rows in their order, each with what was read before in mind.</summary>
+    /// <param name="rows">The rows' token ids.</param>
+    /// <param name="running">Reads a row when its score is asked for.</param>
+    public IEnumerable<TextScore> Score(IReadOnlyList<IReadOnlyList<int>> rows, RunningMemory running)
+    {
+        float[][] likelihoods = [.. rows.Select(ids => new float[ids.Count])];
+        Score(rows, likelihoods);
+        return rows.Zip(likelihoods, (ids, tokens) =>
+        {
+            running.StartText();
+            double sum = 0;
+            for (int i = 0; i < tokens.Length; i++)
+                sum += Math.Log(running.Read(ids[i], Math.Exp(tokens[i])));
+            return tokens.Length == 0 ? TextScore.Missing : new TextScore(sum, tokens.Length);
+        });
+    }
 }
 
 /// <summary>A stretch of a row that is read in one pass: tokens [Start, End) are read after the token before them (or the end-of-text
