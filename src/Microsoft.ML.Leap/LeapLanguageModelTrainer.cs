@@ -93,16 +93,23 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             TrainingHistory history = Train(network, tokenizer, training, validation, recipe, seed, channel);
             ScoringSettings settings = _options.MakeScoringSettings(seed);
             var engine = new LeapNetwork(config, network.GetWeights());
-            ModelMemory? memory = recipe.MemoryMegabytes > 0
-                ? MemoryLearning.Learn(
-                    training.Documents, ReadHeldOut(validation), (blocks, _) => BlockPredictions.Compute(engine, blocks), config.ContextLength, tokenizer,
-                    (long)(recipe.MemoryMegabytes * BytesPerMegabyte))
-                : null;
-            var model = new LeapLanguageModel(engine, tokenizer, counts, memory, settings.Generation);
-            gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch, memory is not null);
-            transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
-            if (QualityCheck.FindFault(transformer, validation ?? training, isHeldOut: validation is not null) is string fault)
+            ComputePredictions predict = (blocks, _) => BlockPredictions.Compute(engine, blocks);
+            MemoryLearning? learning = null;
+            if (recipe.MemoryMegabytes > 0)
+            {
+                learning = new MemoryLearning(training.Documents, tokenizer, (long)(recipe.MemoryMegabytes * BytesPerMegabyte));
+                learning.LearnGate(ReadHeldOut(validation), predict, config.ContextLength);
+            }
+
+            // Before the memory knows the held-out rows.
+            var scorer = new TextScorer(predict, learning?.Memory, config.ContextLength, tokenizer.EndOfTextId);
+            if (QualityCheck.FindFault(scorer, counts, tokenizer, history, recipe, validation ?? training, isHeldOut: validation is not null) is string fault)
                 channel.Warning(default, fault);
+            if (split is not null)
+                learning?.CountHeldOut([.. validation!.Documents]);
+            var model = new LeapLanguageModel(engine, tokenizer, counts, learning?.Memory, settings.Generation);
+            gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch, learning is not null);
+            transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
             return transformer;
         }
         catch
@@ -204,27 +211,33 @@ internal static class QualityCheck
 
     private const long MostTokens = 20_000;
 
-    /// <summary>Compares a trained network with counting, on documents of a corpus.</summary>
-    /// <param name="transformer">The model.</param>
+    /// <summary>Compares a trained model with counting, on documents of a corpus.</summary>
+    /// <param name="scorer">The model's.</param>
+    /// <param name="counts">What was counted in the training texts.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="history">How the training went.</param>
+    /// <param name="recipe">Its settings.</param>
     /// <param name="corpus">The corpus, of which the first documents are scored.</param>
     /// <param name="isHeldOut">Whether the training did not see it; a bigram model knows the pairs of its own training texts too well to
     /// be a measure.</param>
-    /// <returns>What is wrong with the network, and the remedy; null for nothing.</returns>
-    public static string? FindFault(LeapLanguageModelTransformer transformer, TokenizedCorpus corpus, bool isHeldOut)
+    /// <returns>What is wrong with the model, and the remedy; null for nothing.</returns>
+    public static string? FindFault(
+        TextScorer scorer, BigramCounts counts, LeapTokenizer tokenizer, TrainingHistory history, TrainingRecipe recipe, TokenizedCorpus corpus,
+        bool isHeldOut)
     {
-        int endOfTextId = transformer.Tokenizer.EndOfTextId;
+        int endOfTextId = tokenizer.EndOfTextId;
         List<int[]> rows = [];
         for (long tokens = 0; rows.Count < corpus.DocumentCount && tokens < MostTokens; tokens += rows[^1].Length)
             rows.Add(corpus.Read(rows.Count)[..^1]);
         rows.RemoveAll(ids => ids.Contains(endOfTextId) || ids.Length == 0);
-        if (rows.Count == 0 || transformer.History.Records.Count == 0 || transformer.Model.Counts is not BigramCounts counts || transformer.Recipe is not TrainingRecipe recipe)
+        if (rows.Count == 0 || history.Records.Count == 0)
             return null;
 
-        double loss = -transformer.Score(rows).Sum(score => score.LogLikelihood);
+        double loss = -scorer.Score(rows).Sum(score => score.LogLikelihood);
         BaselineScore counted = rows.Aggregate(default(BaselineScore), (sum, ids) => sum + counts.Score(ids, endOfTextId));
         if (!isHeldOut)
             counted = counted with { BigramLogLikelihood = double.NegativeInfinity };
-        return GetWarning(Math.Exp(loss / counted.TokenCount), counted, transformer.History, recipe, transformer.Tokenizer.VocabularySize);
+        return GetWarning(Math.Exp(loss / counted.TokenCount), counted, history, recipe, tokenizer.VocabularySize);
     }
 
     /// <summary>Gives a warning about a network that counting beats; <see langword="null"/> where it does not.</summary>

@@ -33,9 +33,10 @@ internal static class Gpt2Rival
         loop.Run();
         network.eval();
 
-        ModelMemory memory = MemoryLearning.Learn(
-            training.Documents, LeapLanguageModelTrainer.ReadHeldOut(validation), scorer.Predict, recipe.ContextLength, tokenizer,
-            (long)(recipe.MemoryMegabytes * LeapLanguageModelTrainer.BytesPerMegabyte));
+        var learning = new MemoryLearning(training.Documents, tokenizer, (long)(recipe.MemoryMegabytes * LeapLanguageModelTrainer.BytesPerMegabyte));
+        learning.LearnGate(LeapLanguageModelTrainer.ReadHeldOut(validation), scorer.Predict, recipe.ContextLength);
+        learning.CountHeldOut([.. validation?.Documents ?? []]);
+        ModelMemory memory = learning.Memory;
         TextScorer with = CreateScorer(memory);
         IReadOnlyList<int>[] heldOut = [.. rows.HeldOut.Select(tokenizer.Encode)];
         return new Gpt2Result(

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Leap;
 
-/// <summary>Makes the memory of a trained network.</summary>
-internal static class MemoryLearning
+/// <summary>Makes the memory of a trained network: counts documents, and learns from others how far to trust the counts.</summary>
+internal sealed class MemoryLearning
 {
     // A vocabulary of bytes, or little more, needs longer n-grams.
     private const int FewTokens = 320;
@@ -11,32 +11,61 @@ internal static class MemoryLearning
     // Bounds the memory that counting takes; later text changes the counts of so many tokens little.
     private const long MostTokens = 8_000_000;
 
+    private readonly NGramModel _counts;
+    private readonly LeapTokenizer _tokenizer;
+    private readonly long _maximumBytes;
+    private NGramMemory _ngrams;
+    private MemoryGate _gate;
+    private long _tokens;
+
+    /// <summary>Counts documents; no gate is learned yet, so that both models count alike.</summary>
+    /// <param name="documents">The training documents, each with the end-of-text token after it.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="maximumBytes">Memory that the n-grams may take.</param>
+    public MemoryLearning(IEnumerable<int[]> documents, LeapTokenizer tokenizer, long maximumBytes)
+    {
+        _counts = new NGramModel(ChooseOrder(tokenizer.VocabularySize), tokenizer.VocabularySize);
+        _tokenizer = tokenizer;
+        _maximumBytes = maximumBytes;
+        _ngrams = Count(documents);
+        _gate = MemoryGate.CreateEven(_ngrams.Order);
+    }
+
+    /// <summary>Gets the memory, as far as it is learned.</summary>
+    public ModelMemory Memory => new(_ngrams, _gate, _tokenizer.EndOfTextId);
+
     /// <summary>Gives the tokens of the longest n-grams that are worth counting.</summary>
     public static int ChooseOrder(int vocabularySize) => vocabularySize <= FewTokens ? OrderOfBytes : Order;
 
-    /// <summary>Counts documents, and learns from others how far to trust the counts.</summary>
-    /// <param name="documents">The training documents, each with the end-of-text token after it.</param>
-    /// <param name="heldOut">Documents that nothing was trained on, without that token; none to let both models count alike.</param>
+    /// <summary>Learns how far to trust the counts.</summary>
+    /// <param name="heldOut">Documents that nothing was trained on, without the end-of-text token.</param>
     /// <param name="predict">Predicts by the trained network, with confidences.</param>
     /// <param name="contextLength">The longest text in tokens that it sees at once.</param>
-    /// <param name="tokenizer">The tokenizer.</param>
-    /// <param name="maximumBytes">Memory that the n-grams may take.</param>
-    public static ModelMemory Learn(
-        IEnumerable<int[]> documents, IReadOnlyList<int[]> heldOut, ComputePredictions predict, int contextLength, LeapTokenizer tokenizer, long maximumBytes)
+    public void LearnGate(IReadOnlyList<int[]> heldOut, ComputePredictions predict, int contextLength)
     {
-        var counts = new NGramModel(ChooseOrder(tokenizer.VocabularySize), tokenizer.VocabularySize);
-        long tokens = 0;
-        foreach (int[] document in documents.TakeWhile(_ => tokens < MostTokens))
+        if (heldOut.Count > 0)
+            _gate = MemoryGate.Learn(_ngrams.Order, Predict(_ngrams, heldOut, predict, contextLength, _tokenizer.EndOfTextId));
+    }
+
+    /// <summary>Counts the held-out documents too, once nothing more is to be learned from them: of few rows each one tells.</summary>
+    /// <param name="heldOut">The documents, each with the end-of-text token after it.</param>
+    public void CountHeldOut(IReadOnlyList<int[]> heldOut)
+    {
+        // Fewer are not worth making the memory once more.
+        const int LeastPart = 100;
+        if (heldOut.Sum(document => (long)document.Length) >= _tokens / LeastPart)
+            _ngrams = Count(heldOut);
+    }
+
+    private NGramMemory Count(IEnumerable<int[]> documents)
+    {
+        foreach (int[] document in documents.TakeWhile(_ => _tokens < MostTokens))
         {
-            counts.Add(document);
-            tokens += document.Length;
+            _counts.Add(document);
+            _tokens += document.Length;
         }
 
-        NGramMemory ngrams = NGramMemory.Create(counts, maximumBytes);
-        MemoryGate gate = heldOut.Count == 0
-            ? MemoryGate.CreateEven(ngrams.Order)
-            : MemoryGate.Learn(ngrams.Order, Predict(ngrams, heldOut, predict, contextLength, tokenizer.EndOfTextId));
-        return new ModelMemory(ngrams, gate, tokenizer.EndOfTextId);
+        return NGramMemory.Create(_counts, _maximumBytes);
     }
 
     private static List<(GateInput Input, double Network, double Memory)> Predict(
