@@ -21,6 +21,11 @@ internal sealed class ModelMemory
     private const string SharesName = "shares";
     private const string GateName = "gate";
 
+    // A vocabulary of bytes, or little more, needs longer n-grams.
+    private const int FewTokens = 320;
+    private const int OrderOfBytes = 12;
+    private const int Order = 5;
+
     private readonly NGramMemory _ngrams;
     private readonly MemoryGate _gate;
     private readonly int _endOfTextId;
@@ -43,6 +48,9 @@ internal sealed class ModelMemory
 
     /// <summary>Gets how many of the last tokens count.</summary>
     public int ContextLength => _ngrams.Order - 1;
+
+    /// <summary>Gives the tokens of the longest n-grams that are worth counting.</summary>
+    public static int ChooseOrder(int vocabularySize) => vocabularySize <= FewTokens ? OrderOfBytes : Order;
 
     public NGramMemory.Reader CreateReader() => new(_ngrams, _endOfTextId);
 

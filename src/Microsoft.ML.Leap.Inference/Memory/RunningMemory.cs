@@ -39,7 +39,7 @@ public sealed class RunningMemory
     /// <param name="maximumMegabytes">Memory that it may take.</param>
     internal RunningMemory(ModelMemory? memory, LeapTokenizer tokenizer, int maximumMegabytes)
     {
-        int order = MemoryLearning.ChooseOrder(tokenizer.VocabularySize);
+        int order = ModelMemory.ChooseOrder(tokenizer.VocabularySize);
         _counted = memory?.CreateReader();
         Tokenizer = tokenizer;
         _mostNGrams = (long)maximumMegabytes * BytesPerMegabyte / BytesPerNGram;

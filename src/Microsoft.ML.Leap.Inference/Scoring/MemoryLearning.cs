@@ -3,11 +3,6 @@ namespace Microsoft.ML.Leap;
 /// <summary>Makes the memory of a trained network: counts documents, and learns from others how far to trust the counts.</summary>
 internal sealed class MemoryLearning
 {
-    // A vocabulary of bytes, or little more, needs longer n-grams.
-    private const int FewTokens = 320;
-    private const int OrderOfBytes = 12;
-    private const int Order = 5;
-
     // Bounds the memory that counting takes; later text changes the counts of so many tokens little.
     private const long MostTokens = 8_000_000;
 
@@ -24,7 +19,7 @@ internal sealed class MemoryLearning
     /// <param name="maximumBytes">Memory that the n-grams may take.</param>
     public MemoryLearning(IEnumerable<int[]> documents, LeapTokenizer tokenizer, long maximumBytes)
     {
-        _counts = new NGramModel(ChooseOrder(tokenizer.VocabularySize), tokenizer.VocabularySize);
+        _counts = new NGramModel(ModelMemory.ChooseOrder(tokenizer.VocabularySize), tokenizer.VocabularySize);
         _tokenizer = tokenizer;
         _maximumBytes = maximumBytes;
         _ngrams = Count(documents);
@@ -33,9 +28,6 @@ internal sealed class MemoryLearning
 
     /// <summary>Gets the memory, as far as it is learned.</summary>
     public ModelMemory Memory => new(_ngrams, _gate, _tokenizer.EndOfTextId);
-
-    /// <summary>Gives the tokens of the longest n-grams that are worth counting.</summary>
-    public static int ChooseOrder(int vocabularySize) => vocabularySize <= FewTokens ? OrderOfBytes : Order;
 
     /// <summary>Learns how far to trust the counts.</summary>
     /// <param name="heldOut">Documents that nothing was trained on, without the end-of-text token.</param>
