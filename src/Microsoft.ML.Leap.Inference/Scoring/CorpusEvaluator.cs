@@ -98,9 +98,17 @@ internal static class BlockPredictions
     /// <param name="states">What each block goes on from, and leaves behind; <see langword="null"/> where blocks stand for themselves.</param>
     public static TokenPrediction[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, IReadOnlyList<NetworkState>? states = null)
     {
-        TokenPrediction[][] predictions = [.. blocks.Select(block => new TokenPrediction[block.Length - block.FirstScored])];
-        ReadOnlyMemory<int>[] sequences = [.. blocks.Select(block => (ReadOnlyMemory<int>)block.Ids.AsMemory(0, block.Length))];
-        ReadOnlyMemory<int>[] targets = [.. blocks.Select(GetTargets)];
+        var predictions = new TokenPrediction[blocks.Count][];
+        var sequences = new ReadOnlyMemory<int>[blocks.Count];
+        var targets = new ReadOnlyMemory<int>[blocks.Count];
+        for (int i = 0; i < blocks.Count; i++)
+        {
+            EvaluationBlock block = blocks[i];
+            predictions[i] = new TokenPrediction[block.Length - block.FirstScored];
+            sequences[i] = block.Ids.AsMemory(0, block.Length);
+            targets[i] = GetTargets(block);
+        }
+
         network.Predict(sequences, targets, states, (sequence, first, part) =>
         {
             int skipped = Math.Clamp(blocks[sequence].FirstScored - first, 0, part.Length);

@@ -10,20 +10,50 @@ internal sealed class TextScorer(ComputePredictions predict, ModelMemory? memory
     /// <param name="tokens">For each row an array that takes its tokens' log-likelihoods in nats; null where nobody asks for them.</param>
     public TextScore[] Score(IReadOnlyList<IReadOnlyList<int>> rows, float[][]? tokens = null)
     {
+        // Loops and arrays, here and in what this calls: LINQ over structures is compiled only when it is called, and the first score of a process
+        // would wait for it.
         double[] sums = new double[rows.Count];
-        foreach (ScoringWindow[] chunk in ScoringWindow.Cover(rows, contextLength).Chunk(ChunkWindows))
+        var windows = new ScoringWindow[ChunkWindows];
+        int count = 0;
+        for (int row = 0; row < rows.Count; row++)
         {
-            EvaluationBlock[] blocks = [.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
-            double[][] losses = BlockPredictions.GetLosses(blocks, predict(blocks, null), memory);
-            for (int i = 0; i < chunk.Length; i++)
+            foreach (ScoringWindow window in ScoringWindow.Cover(row, rows[row].Count, contextLength))
             {
-                sums[chunk[i].Row] -= losses[i].Sum();
-                for (int t = 0; tokens is not null && t < losses[i].Length; t++)
-                    tokens[chunk[i].Row][chunk[i].FirstScored + t] = (float)-losses[i][t];
+                windows[count++] = window;
+                if (count < ChunkWindows)
+                    continue;
+                Score(rows, windows, count, sums, tokens);
+                count = 0;
             }
         }
 
-        return [.. rows.Select((ids, row) => ids.Count == 0 ? TextScore.Missing : new TextScore(sums[row], ids.Count))];
+        Score(rows, windows, count, sums, tokens);
+        var scores = new TextScore[rows.Count];
+        for (int row = 0; row < scores.Length; row++)
+            scores[row] = rows[row].Count == 0 ? TextScore.Missing : new TextScore(sums[row], rows[row].Count);
+        return scores;
+    }
+
+    private void Score(IReadOnlyList<IReadOnlyList<int>> rows, ScoringWindow[] windows, int count, double[] sums, float[][]? tokens)
+    {
+        if (count == 0)
+            return;
+        var blocks = new EvaluationBlock[count];
+        for (int i = 0; i < count; i++)
+            blocks[i] = windows[i].ToBlock(rows[windows[i].Row], endOfTextId);
+        double[][] losses = BlockPredictions.GetLosses(blocks, predict(blocks, null), memory);
+        for (int i = 0; i < count; i++)
+        {
+            double sum = 0;
+            for (int t = 0; t < losses[i].Length; t++)
+            {
+                sum += losses[i][t];
+                if (tokens is not null)
+                    tokens[windows[i].Row][windows[i].FirstScored + t] = (float)-losses[i][t];
+            }
+
+            sums[windows[i].Row] -= sum;
+        }
     }
 
     /// <summary>Scores rows in their order, each with what was read before in mind.</summary>
