@@ -92,9 +92,10 @@ public sealed partial class LeapLanguageModel : IDisposable
         LeapNetwork? network = null;
         try
         {
-            ModelParts parts = ModelParts.Read(
-                source, (config, weights) => network = new LeapNetwork(config, weights, options.WeightFormat, options.ThreadCount ?? 0));
-            return new LeapLanguageModel(network!, parts.Tokenizer, parts.Counts, options.UseMemory ? parts.Memory : null, options.Generation);
+            var (_, _, tokenizer, counts, memory) = ModelParts.Read(
+                source,
+                (stream, config) => network = Checkpoint.ReadNetwork(stream, stream.Length, config, options.WeightFormat, options.ThreadCount ?? 0));
+            return new LeapLanguageModel(network!, tokenizer, counts, options.UseMemory ? memory : null, options.Generation);
         }
         catch
         {

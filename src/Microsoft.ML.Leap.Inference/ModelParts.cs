@@ -25,30 +25,37 @@ internal sealed record ModelParts(
 
     /// <summary>Reads a model's files, the large ones beside the others.</summary>
     /// <param name="source">The files.</param>
-    /// <param name="useWeights">Takes the network's shape and weights once they are there, on the thread that read them.</param>
     /// <exception cref="FormatException">A file is corrupt, or the files do not fit together.</exception>
-    public static ModelParts Read(IModelSource source, Action<LeapConfig, Dictionary<string, float[]>>? useWeights = null)
+    public static ModelParts Read(IModelSource source)
     {
-        LeapConfig config = source.Read(ModelFileNames.Config, stream => ConfigJson.Read(stream));
-        Task<Dictionary<string, float[]>> weights = source.ReadAside(ModelFileNames.Weights, stream =>
-        {
-            Dictionary<string, float[]> read = Checkpoint.Read(stream, stream.Length, config);
-            useWeights?.Invoke(config, read);
-            return read;
-        });
+        var (config, weights, tokenizer, counts, memory) = Read(source, (stream, config) => Checkpoint.Read(stream, stream.Length, config));
+        return new ModelParts(config, weights, tokenizer, counts, memory);
+    }
+
+    /// <inheritdoc cref="Read(IModelSource)"/>
+    /// <param name="source">The files.</param>
+    /// <param name="readNetwork">Reads the weights of a network of a shape, on another thread where there is one.</param>
+    public static (LeapConfig Config, T Network, LeapTokenizer Tokenizer, BigramCounts? Counts, ModelMemory? Memory) Read<T>(
+        IModelSource source, Func<Stream, LeapConfig, T> readNetwork)
+    {
         Task<Func<LeapTokenizer, ModelMemory>>? memory = null;
+        Task<T>? network = null;
         try
         {
             if (source.Contains(ModelFileNames.Memory))
                 memory = source.ReadAside(ModelFileNames.Memory, stream => ModelMemory.Read(stream, stream.Length));
+            LeapConfig config = source.Read(ModelFileNames.Config, stream => ConfigJson.Read(stream));
+            network = source.ReadAside(ModelFileNames.Weights, stream => readNetwork(stream, config));
             LeapTokenizer tokenizer = ReadTokenizer(source, config);
             BigramCounts? counts = ReadCounts(source, tokenizer);
-            return new ModelParts(
-                config, weights.GetAwaiter().GetResult(), tokenizer, counts, memory?.GetAwaiter().GetResult()(tokenizer));
+
+            // The memory is made while the weights are still being read, which takes longer.
+            ModelMemory? ngrams = memory?.GetAwaiter().GetResult()(tokenizer);
+            return (config, network.GetAwaiter().GetResult(), tokenizer, counts, ngrams);
         }
         finally
         {
-            SpareThread.WaitForEnd(weights);
+            SpareThread.WaitForEnd(network);
             SpareThread.WaitForEnd(memory);
         }
     }

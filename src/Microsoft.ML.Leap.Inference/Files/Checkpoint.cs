@@ -69,7 +69,7 @@ internal static class Checkpoint
             long count = shape.Aggregate(1L, (product, dimension) => product * dimension);
             if (!weights.TryGetValue(name, out float[]? values) || values.Length != count)
                 throw new ArgumentException($"The weights '{name}' must be {count} numbers.", nameof(weights));
-            tensors.AddRange(CreateTensors(name, shape, values, shape.Length == 2 && !IsConvolution(name) ? format : WeightFormat.Float32));
+            tensors.AddRange(CreateTensors(name, shape, values, IsMatrix(name, shape) ? format : WeightFormat.Float32));
         }
 
         SafeTensorsWriter.Write(stream, tensors);
@@ -83,35 +83,57 @@ internal static class Checkpoint
     /// <param name="source">What messages call the file.</param>
     /// <exception cref="FormatException">The file is malformed or truncated, its tensors are not those of such a network, a weight is not finite,
     /// or the tied matrix is stored twice and differently.</exception>
-    public static Dictionary<string, float[]> Read(Stream stream, long length, LeapConfig config, string source = ModelFileNames.Weights)
+    public static Dictionary<string, float[]> Read(Stream stream, long length, LeapConfig config, string source = ModelFileNames.Weights) =>
+        Read(stream, length, config, source, packed: null, WeightFormat.Float32);
+
+    /// <summary>Reads a network, whose matrices are packed as they come: they are in memory once.</summary>
+    /// <param name="stream">The file, at its first byte. It stays open.</param>
+    /// <param name="length">The file's length in bytes.</param>
+    /// <param name="config">The network's shape.</param>
+    /// <param name="format">How weights are to lie in memory.</param>
+    /// <param name="threadCount">Threads to use at most; 0 for as many as there are processors.</param>
+    /// <inheritdoc cref="Read(Stream, long, LeapConfig, string)"/>
+    public static LeapNetwork ReadNetwork(Stream stream, long length, LeapConfig config, WeightFormat format, int threadCount)
+    {
+        var packed = new Dictionary<string, PackedMatrix>(StringComparer.Ordinal);
+        Dictionary<string, float[]> others = Read(stream, length, config, ModelFileNames.Weights, packed, format);
+        return new LeapNetwork(config, others, format, threadCount, LeapNetwork.DefaultChunkLength, packed);
+    }
+
+    // What is packed is not among what is returned.
+    private static Dictionary<string, float[]> Read(
+        Stream stream, long length, LeapConfig config, string source, Dictionary<string, PackedMatrix>? packed, WeightFormat format)
     {
         var reader = new SafeTensorsReader(stream, length, source);
-        RequireExpected(reader.Tensors, config, source);
+        bool isTiedTwice = RequireExpected(reader.Tensors, config, source);
         var weights = new Dictionary<string, float[]>(StringComparer.Ordinal);
+        float[] rows = [];
         reader.ReadTensors((info, start, bytes) =>
         {
-            if (start == 0)
-                weights[info.Name] = new float[info.Count];
-            Span<float> values = weights[info.Name].AsSpan((int)start, bytes.Length / info.Type.GetSize());
-            if (info.Type == SafeTensorsType.Int8)
+            int count = bytes.Length / info.Type.GetSize();
+            if (packed is null || isTiedTwice || !IsMatrix(info.Name, info.Shape) || !info.Type.IsFloat() || !SafeTensorsReader.ComesInRows(info))
             {
-                ReadOnlySpan<sbyte> numbers = MemoryMarshal.Cast<byte, sbyte>(bytes);
-                for (int i = 0; i < values.Length; i++)
-                    values[i] = numbers[i];
+                if (start == 0)
+                    weights[info.Name] = new float[info.Count];
+                ReadValues(reader, info, bytes, weights[info.Name].AsSpan((int)start, count));
                 return;
             }
 
-            // After the conversion: a double can be finite and too large for single precision.
-            info.Type.ToSingle(bytes, values);
-            foreach (float value in values)
-            {
-                if (!float.IsFinite(value))
-                    throw reader.CreateNotFiniteException(info);
-            }
+            int columns = (int)info.Shape[1];
+            if (start == 0)
+                packed[info.Name] = new PackedMatrix((int)info.Shape[0], columns, format, hasBias: info.Name == WordEmbedding);
+            if (rows.Length < count)
+                rows = new float[count];
+            ReadValues(reader, info, bytes, rows.AsSpan(0, count));
+            packed[info.Name].SetRows((int)(start / columns), rows.AsSpan(0, count));
         });
 
-        foreach (SafeTensorInfo info in reader.Tensors.Where(info => info.Type == SafeTensorsType.Int8))
-            Int8Rows.Scale(weights[info.Name], RemoveScales(weights, info.Name));
+        foreach (SafeTensorInfo info in reader.Tensors)
+        {
+            if (info.Type == SafeTensorsType.Int8)
+                Int8Rows.Scale(weights[info.Name], RemoveScales(weights, info.Name));
+        }
+
         if (weights.Remove(TiedOutput, out float[]? tied) && !tied.AsSpan().SequenceEqual(weights[WordEmbedding]))
             throw new FormatException($"{source}: tensor '{TiedOutput}' must equal '{WordEmbedding}', to which it is tied, but differs.");
         return weights;
@@ -138,18 +160,38 @@ internal static class Checkpoint
         return null;
     }
 
-    // They have few weights, and all of a layer's matrices see what they make.
-    private static bool IsConvolution(string name) => name.EndsWith("_convolution.weight", StringComparison.Ordinal);
+    // Convolutions are none: they have few weights, and all of a layer's matrices see what they make.
+    private static bool IsMatrix(string name, long[] shape) => shape.Length == 2 && !name.EndsWith("_convolution.weight", StringComparison.Ordinal);
 
-    private static void RequireExpected(IReadOnlyList<SafeTensorInfo> tensors, LeapConfig config, string source)
+    private static void ReadValues(SafeTensorsReader reader, SafeTensorInfo info, ReadOnlySpan<byte> bytes, Span<float> values)
     {
-        Dictionary<string, long[]> got = tensors.ToDictionary(info => info.Name, info => info.Shape, StringComparer.Ordinal);
+        if (info.Type == SafeTensorsType.Int8)
+        {
+            ReadOnlySpan<sbyte> numbers = MemoryMarshal.Cast<byte, sbyte>(bytes);
+            for (int i = 0; i < values.Length; i++)
+                values[i] = numbers[i];
+            return;
+        }
+
+        // After the conversion: a double can be finite and too large for single precision.
+        info.Type.ToSingle(bytes, values);
+        if (!AreFinite(values))
+            throw reader.CreateNotFiniteException(info);
+    }
+
+    // Returns whether the tied matrix is there twice.
+    private static bool RequireExpected(IReadOnlyList<SafeTensorInfo> tensors, LeapConfig config, string source)
+    {
+        // Without LINQ, here and in what calls this: it is an assembly that a process's start would wait for.
+        var got = new Dictionary<string, long[]>(StringComparer.Ordinal);
+        foreach (SafeTensorInfo info in tensors)
+            got.Add(info.Name, info.Shape);
         Dictionary<string, long[]> expected = GetExpectedShapes(config);
         if (got.ContainsKey(TiedOutput))
             expected[TiedOutput] = expected[WordEmbedding];
-        foreach (SafeTensorInfo info in tensors.Where(info => info.Type == SafeTensorsType.Int8 && info.Shape.Length == 2))
+        foreach (SafeTensorInfo info in tensors)
         {
-            if (expected.TryGetValue(info.Name, out long[]? shape))
+            if (info.Type == SafeTensorsType.Int8 && info.Shape.Length == 2 && expected.TryGetValue(info.Name, out long[]? shape))
                 expected[info.Name + ScaleSuffix] = [shape[0]];
         }
 
@@ -166,6 +208,22 @@ internal static class Checkpoint
             if (info.Count > Array.MaxLength)
                 throw new FormatException($"{source}: tensor '{info.Name}' has {info.Count} values, more than {Array.MaxLength}.");
         }
+
+        return got.ContainsKey(TiedOutput);
+    }
+
+    // By their bits: calls are not inlined across assemblies in code that is compiled ahead of time, and a call per weight takes longer than
+    // all else here.
+    private static bool AreFinite(ReadOnlySpan<float> values)
+    {
+        const int exponent = 0x7F800000;
+        foreach (int bits in MemoryMarshal.Cast<float, int>(values))
+        {
+            if ((bits & exponent) == exponent)
+                return false;
+        }
+
+        return true;
     }
 
     private static float[] RemoveScales(Dictionary<string, float[]> weights, string name)

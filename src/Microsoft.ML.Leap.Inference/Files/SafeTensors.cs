@@ -32,6 +32,10 @@ internal sealed class SafeTensorsReader
     /// <summary>Gets what the file holds, in the order of the data.</summary>
     public IReadOnlyList<SafeTensorInfo> Tensors { get; }
 
+    /// <summary>Gets whether a tensor is a matrix whose pieces are whole rows: any with rows of at most 64 kilobytes.</summary>
+    public static bool ComesInRows(SafeTensorInfo info) =>
+        info.Shape is [_, > 0 and <= ChunkBytes] && info.Shape[1] * info.Type.GetSize() <= ChunkBytes;
+
     /// <summary>Reads every tensor, once, in pieces of whole values.</summary>
     /// <param name="read">Takes the pieces, in their order.</param>
     /// <exception cref="FormatException">The file is truncated.</exception>
@@ -46,6 +50,8 @@ internal sealed class SafeTensorsReader
         {
             int size = info.Type.GetSize();
             long step = ChunkBytes / size;
+            if (ComesInRows(info))
+                step -= step % info.Shape[1];
             for (long start = 0; start < info.Count; start += step)
             {
                 int bytes = (int)Math.Min(step, info.Count - start) * size;

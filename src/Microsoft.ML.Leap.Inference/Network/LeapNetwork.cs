@@ -33,13 +33,15 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// <param name="format">How weights are to lie in memory.</param>
     /// <param name="threadCount">Threads to use at most; 0 for as many as there are processors.</param>
     /// <param name="chunkLength">Tokens to work through at once.</param>
+    /// <param name="packed">Matrices that lie in memory so already, by name; they are not among <paramref name="weights"/>.</param>
     internal LeapNetwork(
-        LeapConfig config, IReadOnlyDictionary<string, float[]> weights, WeightFormat format, int threadCount, int chunkLength)
+        LeapConfig config, IReadOnlyDictionary<string, float[]> weights, WeightFormat format, int threadCount, int chunkLength,
+        IReadOnlyDictionary<string, PackedMatrix>? packed = null)
     {
         Config = config;
         Format = format;
         _workers = new WorkSharing(threadCount);
-        _weights = new NetworkWeights(config, weights, format);
+        _weights = new NetworkWeights(config, weights, format, packed);
         _attention = new LeapAttention(config);
         _output = new OutputLayer(_weights.Output, _workers);
         _chunkLength = chunkLength;

@@ -16,12 +16,14 @@ internal sealed unsafe class NetworkWeights : IDisposable
     /// <param name="config">The network's shape.</param>
     /// <param name="weights">Its tensors by name, row after row.</param>
     /// <param name="format">How matrices are to lie in memory. All else stays as it is.</param>
+    /// <param name="packed">Matrices that lie so already, by name, which this object then owns; that of the output has room for a bias.</param>
     /// <exception cref="ArgumentException">A tensor is missing or of another size.</exception>
-    public NetworkWeights(LeapConfig config, IReadOnlyDictionary<string, float[]> weights, WeightFormat format)
+    public NetworkWeights(
+        LeapConfig config, IReadOnlyDictionary<string, float[]> weights, WeightFormat format, IReadOnlyDictionary<string, PackedMatrix>? packed = null)
     {
         _config = config;
         int d = config.HiddenSize;
-        var source = new Source(weights, format);
+        var source = new Source(weights, format, packed);
         Output = source.Matrix(Embedding, config.VocabularySize, d, OutputBias);
         if (config.UsePositionEmbeddings)
             Positions = source.Matrix(PositionEmbeddings, config.ContextLength, d);
@@ -157,12 +159,19 @@ internal sealed unsafe class NetworkWeights : IDisposable
     }
 
     // Tensors by name, each taken once.
-    private sealed class Source(IReadOnlyDictionary<string, float[]> weights, WeightFormat format)
+    private sealed class Source(
+        IReadOnlyDictionary<string, float[]> weights, WeightFormat format, IReadOnlyDictionary<string, PackedMatrix>? packed)
     {
         private int _taken;
 
-        public PackedMatrix Matrix(string name, int rows, int columns, string? bias = null) =>
-            PackedMatrix.Pack(Take(name, (long)rows * columns), rows, columns, format, bias is null ? [] : Take(bias, rows));
+        public PackedMatrix Matrix(string name, int rows, int columns, string? bias = null)
+        {
+            if (packed is null || !packed.TryGetValue(name, out PackedMatrix? matrix))
+                return PackedMatrix.Pack(Take(name, (long)rows * columns), rows, columns, format, bias is null ? [] : Take(bias, rows));
+            if (bias is not null)
+                matrix.SetBias(Take(bias, rows));
+            return matrix;
+        }
 
         public ShortConvolution? Convolution(string name, LeapConfig config, int index) => config.ConvolutionSize == 0
             ? null

@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>A matrix [rows, columns] and perhaps a bias, laid out once for products with rows of numbers: <c>y = x W^T + b</c>. Immutable, and
-/// therefore thread-safe.</summary>
+/// <summary>A matrix [rows, columns] and perhaps a bias, laid out once for products with rows of numbers: <c>y = x W^T + b</c>. Immutable once it
+/// is filled, and then thread-safe.</summary>
 /// <remarks>
 /// Outputs stand side by side in panels of 32, each [columns][32], the last filled up with zeros. So a product with one vector reads the memory
 /// from beginning to end and needs no sums across a SIMD vector; and one with many finds a panel in the nearest cache.
@@ -25,8 +25,15 @@ internal sealed unsafe class PackedMatrix : IDisposable
     private float* _scales;
     private float* _bias;
 
-    private PackedMatrix(int rows, int columns, WeightFormat format, bool hasBias)
+    /// <summary>Makes a matrix of zeros, to be filled.</summary>
+    /// <param name="rows">At least 1.</param>
+    /// <param name="columns">At least 1.</param>
+    /// <param name="format">How weights are to lie in memory.</param>
+    /// <param name="hasBias">Whether there is something to add to each output.</param>
+    public PackedMatrix(int rows, int columns, WeightFormat format, bool hasBias)
     {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rows);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
         Rows = rows;
         Columns = columns;
         Format = format;
@@ -80,19 +87,37 @@ internal sealed unsafe class PackedMatrix : IDisposable
     public static PackedMatrix Pack(
         ReadOnlySpan<float> matrix, int rows, int columns, WeightFormat format = WeightFormat.Float32, ReadOnlySpan<float> bias = default)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rows);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
         if (matrix.Length != (long)rows * columns)
             throw new ArgumentException($"A matrix of {rows} rows and {columns} columns has no {matrix.Length} values.", nameof(matrix));
-        if (!bias.IsEmpty && bias.Length != rows)
-            throw new ArgumentException($"There must be {rows} biases, but there are {bias.Length}.", nameof(bias));
-
         var packed = new PackedMatrix(rows, columns, format, !bias.IsEmpty);
-        for (int row = 0; row < rows; row++)
-            packed.PackRow(row, matrix.Slice(row * columns, columns));
+        packed.SetRows(0, matrix);
         if (!bias.IsEmpty)
-            bias.CopyTo(new Span<float>(packed._bias, rows));
+            packed.SetBias(bias);
         return packed;
+    }
+
+    /// <summary>Packs some rows.</summary>
+    /// <param name="first">The first of them.</param>
+    /// <param name="values">[count, columns].</param>
+    public void SetRows(int first, ReadOnlySpan<float> values)
+    {
+        RequireMemory();
+        int count = values.Length / Columns;
+        ArgumentOutOfRangeException.ThrowIfNegative(first);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first, Rows - count);
+        for (int row = 0; row < count; row++)
+            PackRow(first + row, values.Slice(row * Columns, Columns));
+        GC.KeepAlive(this);
+    }
+
+    /// <summary>Sets what is added to each output, of a matrix that was made for a bias.</summary>
+    public void SetBias(ReadOnlySpan<float> bias)
+    {
+        RequireMemory();
+        if (bias.Length != Rows)
+            throw new ArgumentException($"There must be {Rows} biases, but there are {bias.Length}.", nameof(bias));
+        bias.CopyTo(new Span<float>(_bias, Rows));
+        GC.KeepAlive(this);
     }
 
     /// <summary>Writes the matrix, [rows, columns]: for <see cref="WeightFormat.Float32"/> what was packed, bit for bit.</summary>

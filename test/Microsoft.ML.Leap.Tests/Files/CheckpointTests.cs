@@ -180,6 +180,51 @@ public class CheckpointTests
             Assert.ThrowsExactly<FormatException>(() => Checkpoint.Read(new MemoryStream(file[..length]), file.Length, _small));
     }
 
+    [TestMethod]
+    [DataRow(WeightFormat.Float32)]
+    [DataRow(WeightFormat.BFloat16)]
+    [DataRow(WeightFormat.Int8)]
+    public void ReadNetwork_AnyFormat_HoldsWhatReadReturns(WeightFormat stored)
+    {
+        // The word vectors come in several pieces, and no power of 2 is a whole number of their rows.
+        var config = new LeapConfig(3000, 12, 6, 2, 2, convolutionSize: 2);
+        using var stream = new MemoryStream();
+        Checkpoint.Write(stream, config, Weights(config), stored);
+        AssertSameNetworks(stream.ToArray(), config);
+    }
+
+    [TestMethod]
+    public void ReadNetwork_TiedMatrixStoredTwice_HoldsWhatReadReturns()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Tensor> parameters = Parameters(_small);
+        parameters["proj_logits.weight"] = parameters["word_embedding.weight"].clone();
+        AssertSameNetworks(WriteUnchecked(parameters), _small);
+    }
+
+    [TestMethod]
+    public void ReadNetwork_NonFiniteMatrix_ThrowsFormatException()
+    {
+        Dictionary<string, float[]> weights = Weights(_small);
+        weights["word_embedding.weight"][7] = float.NaN;
+        byte[] file = Write(weights);
+        var e = Assert.ThrowsExactly<FormatException>(() => Checkpoint.ReadNetwork(new MemoryStream(file), file.Length, _small, WeightFormat.Float32, 1));
+        StringAssert.Contains(e.Message, "'word_embedding.weight' holds values that are not finite");
+    }
+
+    private static void AssertSameNetworks(byte[] file, LeapConfig config)
+    {
+        Dictionary<string, float[]> weights = Checkpoint.Read(new MemoryStream(file), file.Length, config);
+        foreach (WeightFormat held in Enum.GetValues<WeightFormat>())
+        {
+            using var expected = new LeapNetwork(config, weights, held);
+            using LeapNetwork network = Checkpoint.ReadNetwork(new ForwardOnlyStream(file), file.Length, config, held, threadCount: 1);
+            Dictionary<string, float[]> actual = network.GetWeights();
+            foreach ((string name, float[] values) in expected.GetWeights())
+                CollectionAssert.AreEqual(values, actual[name], $"{name}, {held}");
+        }
+    }
+
     private static void AssertRefused(string words, Action<Dictionary<string, Tensor>> spoil)
     {
         using DisposeScope scope = NewDisposeScope();
