@@ -290,8 +290,9 @@ internal static class SafeTensorsTypes
                 SafeTensorsType.Int32.ToInt32(bytes, MemoryMarshal.Cast<float, int>(values));
                 break;
             case SafeTensorsType.BFloat16:
+                ReadOnlySpan<ushort> halves = MemoryMarshal.Cast<byte, ushort>(bytes);
                 for (int i = 0; i < values.Length; i++)
-                    values[i] = BFloat16Bits.Widen(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]));
+                    values[i] = BFloat16Bits.Widen(BitConverter.IsLittleEndian ? halves[i] : BinaryPrimitives.ReverseEndianness(halves[i]));
                 break;
             case SafeTensorsType.Float16:
                 for (int i = 0; i < values.Length; i++)
@@ -306,14 +307,25 @@ internal static class SafeTensorsTypes
         }
     }
 
+    /// <summary>Copies 16-bit whole numbers, little-endian.</summary>
+    public static void ToInt16(this SafeTensorsType type, ReadOnlySpan<byte> bytes, Span<short> values)
+    {
+        if (type != SafeTensorsType.Int16)
+            throw new ArgumentOutOfRangeException(nameof(type), type, "The type is not I16.");
+        MemoryMarshal.Cast<byte, short>(bytes).CopyTo(values);
+        if (!BitConverter.IsLittleEndian)
+            BinaryPrimitives.ReverseEndianness(values, values);
+    }
+
     /// <summary>Converts 16-bit or 32-bit whole numbers, little-endian.</summary>
     public static void ToInt32(this SafeTensorsType type, ReadOnlySpan<byte> bytes, Span<int> values)
     {
         switch (type)
         {
             case SafeTensorsType.Int16:
+                ReadOnlySpan<short> numbers = MemoryMarshal.Cast<byte, short>(bytes);
                 for (int i = 0; i < values.Length; i++)
-                    values[i] = BinaryPrimitives.ReadInt16LittleEndian(bytes[(2 * i)..]);
+                    values[i] = BitConverter.IsLittleEndian ? numbers[i] : BinaryPrimitives.ReverseEndianness(numbers[i]);
                 break;
             case SafeTensorsType.Int32:
                 MemoryMarshal.Cast<byte, int>(bytes).CopyTo(values);

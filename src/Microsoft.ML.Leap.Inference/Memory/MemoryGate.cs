@@ -24,7 +24,7 @@ internal sealed class MemoryGate
     /// <exception cref="FormatException">They are too few, or not finite.</exception>
     public MemoryGate(float[] weights)
     {
-        if (weights.Length <= ValuesBesideOrder || !weights.All(float.IsFinite))
+        if (weights.Length <= ValuesBesideOrder || !Array.TrueForAll(weights, float.IsFinite))
             throw new FormatException($"The memory's gate needs more than {ValuesBesideOrder} weights, all finite, but has {weights.Length}.");
         _weights = weights;
     }

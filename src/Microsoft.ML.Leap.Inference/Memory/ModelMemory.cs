@@ -131,22 +131,22 @@ internal sealed class ModelMemory
     {
         const string Source = ModelFileNames.Memory;
         var reader = new SafeTensorsReader(stream, length, Source);
-        int count = GetLength(IdsName, SafeTensorsType.Int16, SafeTensorsType.Int32);
-        int childrenCount = GetLength(ChildrenName, SafeTensorsType.Int16, SafeTensorsType.Int32);
-        int shareCount = GetLength(SharesName, SafeTensorsType.BFloat16);
-        if (childrenCount > count || shareCount != count)
+        SafeTensorInfo idsInfo = Find(IdsName, SafeTensorsType.Int16, SafeTensorsType.Int32);
+        int count = (int)idsInfo.Count;
+        int childrenCount = (int)Find(ChildrenName, SafeTensorsType.Int16, SafeTensorsType.Int32).Count;
+        if (childrenCount > count || Find(SharesName, SafeTensorsType.BFloat16).Count != count)
             throw new FormatException($"{Source}: the tensors '{IdsName}', '{ChildrenName}' and '{SharesName}' differ in length.");
-        int[] ids = new int[count];
+        var ids = new TokenIds(count, isNarrow: idsInfo.Type == SafeTensorsType.Int16);
         int[] children = new int[childrenCount];
         ushort[] shares = new ushort[count];
-        float[] gate = new float[GetLength(GateName, SafeTensorsType.Float32)];
+        float[] gate = new float[Find(GateName, SafeTensorsType.Float32).Count];
         reader.ReadTensors((info, start, bytes) =>
         {
             int length = bytes.Length / info.Type.GetSize();
             switch (info.Name)
             {
                 case IdsName:
-                    info.Type.ToInt32(bytes, ids.AsSpan((int)start, length));
+                    ids.Read((int)start, info.Type, bytes);
                     break;
                 case ChildrenName:
                     info.Type.ToInt32(bytes, children.AsSpan((int)start, length));
@@ -177,12 +177,12 @@ internal sealed class ModelMemory
             }
         }
 
-        int GetLength(string name, params SafeTensorsType[] types)
+        SafeTensorInfo Find(string name, params SafeTensorsType[] types)
         {
             foreach (SafeTensorInfo info in reader.Tensors)
             {
                 if (info.Name == name && Array.IndexOf(types, info.Type) >= 0 && info.Shape.Length == 1 && info.Count <= int.MaxValue / sizeof(int))
-                    return (int)info.Count;
+                    return info;
             }
 
             throw new FormatException(

@@ -9,7 +9,8 @@ namespace Microsoft.ML.Leap;
 /// <para>A tree of n-grams: a node's children are the tokens that followed it, in the order of their ids. A child holds its share,
 /// the discounted count over the count of all that followed; <c>P(w | c) = share(c w) + left(c) P(w | c without its first token)</c>, where
 /// left(c) is what the shares leave of 1. Shares are rounded down to bfloat16, so that probabilities sum to 1 whatever was left out.</para>
-/// <para>One n-gram takes 6 bytes of memory, and 8 more where others go on from it or from a later one; in a file 4 to 10.</para>
+/// <para>One n-gram takes 4 bytes of memory, 6 with more than 32,768 token ids, and 4 more where others go on from it or from a later one; in a
+/// file 4 to 10.</para>
 /// </remarks>
 internal sealed class NGramMemory
 {
@@ -23,15 +24,15 @@ internal sealed class NGramMemory
     private const int Missing = -1;
 
     // Of each node: its last token, and the bfloat16 of its share of what followed its context. Of each up to the last one with children: where
-    // those begin (they end where those of the next node begin), and what their shares leave.
-    private readonly int[] _ids;
+    // those begin (they end where those of the next node begin). Of the empty n-gram and of single tokens, which have many: what their shares leave.
+    private readonly TokenIds _ids;
     private readonly int[] _firstChild;
     private readonly ushort[] _shares;
     private readonly float[] _left;
     private readonly int _start;
     private readonly float[] _unigram;
 
-    private NGramMemory(int order, int vocabularySize, int[] ids, int[] firstChild, ushort[] shares, float[] left)
+    private NGramMemory(int order, int vocabularySize, TokenIds ids, int[] firstChild, ushort[] shares, float[] left)
     {
         Order = order;
         VocabularySize = vocabularySize;
@@ -56,14 +57,14 @@ internal sealed class NGramMemory
 
     /// <summary>Gets the tokens, [n]: the last one of each n-gram. N-grams are in the order of their lengths, then of their contexts, then of
     /// their ids.</summary>
-    public ReadOnlySpan<int> Ids => _ids;
+    public TokenIds Ids => _ids;
 
     /// <summary>Gets the shares in bfloat16, [n].</summary>
     public ReadOnlySpan<ushort> Shares => _shares;
 
     /// <summary>Gets the bytes of memory that it takes.</summary>
     public long SizeInBytes =>
-        (long)Count * (sizeof(int) + sizeof(ushort)) + (long)ParentCount * (sizeof(int) + sizeof(float)) + (long)VocabularySize * sizeof(float);
+        _ids.SizeInBytes + (long)Count * sizeof(ushort) + (long)ParentCount * sizeof(int) + ((long)_left.Length + VocabularySize) * sizeof(float);
 
     /// <summary>Gets how many n-grams there are up to the last one that has children.</summary>
     public int ParentCount => _firstChild.Length;
@@ -98,23 +99,23 @@ internal sealed class NGramMemory
         }
 
         int parents = Array.FindLastIndex(children, children => children > 0) + 1;
-        return Create(counts.Order, counts.VocabularySize, ids, children[..parents], shares);
+        return Create(counts.Order, counts.VocabularySize, new TokenIds(ids), children[..parents], shares);
     }
 
     /// <summary>Makes a memory of its parts, and checks that they fit together.</summary>
     /// <param name="order">Tokens of the longest n-grams.</param>
     /// <param name="vocabularySize">The number of token ids.</param>
-    /// <param name="ids">The last token of each n-gram, the empty one included. The memory keeps the array.</param>
+    /// <param name="ids">The last token of each n-gram, the empty one included. The memory keeps them.</param>
     /// <param name="children">How many n-grams go on from each, as far as any do. The memory keeps this array too, and writes over it: for
     /// millions of n-grams, getting fresh memory takes longer than all else here.</param>
     /// <param name="shares">The share of each, in bfloat16. The memory keeps the array.</param>
     /// <exception cref="FormatException">They do not make a tree of n-grams.</exception>
-    public static NGramMemory Create(int order, int vocabularySize, int[] ids, int[] children, ushort[] shares)
+    public static NGramMemory Create(int order, int vocabularySize, TokenIds ids, int[] children, ushort[] shares)
     {
         if (ids.Length == 0 || ids.Length < children.Length || ids.Length != shares.Length)
             throw new FormatException($"The memory has {ids.Length} ids, {children.Length} numbers of children and {shares.Length} shares.");
         int[] firstChild = children;
-        float[] left = new float[children.Length];
+        float[] left = new float[children.Length == 0 ? 0 : Math.Clamp(children[0] + 1L, 0, children.Length)];
         int next = 1;
         int levelEnd = 1;
         int length = 0;
@@ -144,7 +145,8 @@ internal sealed class NGramMemory
 
             if (!(taken <= 1))
                 throw new FormatException($"The shares after n-gram {node} of the memory sum to {taken}, more than 1.");
-            left[node] = (float)(1 - taken);
+            if (node < left.Length)
+                left[node] = (float)(1 - taken);
         }
 
         if (next != ids.Length)
@@ -195,12 +197,40 @@ internal sealed class NGramMemory
     private float GetShare(int node) => BFloat16Bits.Widen(_shares[node]);
 
     // What the shares of a node's children leave.
-    private float GetLeft(int node) => node < ParentCount ? _left[node] : 1;
+    private float GetLeft(int node)
+    {
+        if (node < _left.Length)
+            return _left[node];
+        double taken = 0;
+        if (node < ParentCount)
+        {
+            int end = GetEnd(node);
+            for (int child = _firstChild[node]; child < end; child++)
+                taken += GetShare(child);
+        }
+
+        return (float)(1 - taken);
+    }
 
     private int Find(int node, int id)
     {
-        int place = node < ParentCount ? Array.BinarySearch(_ids, _firstChild[node], GetChildCount(node), id) : Missing;
-        return place < 0 ? Missing : place;
+        if (node >= ParentCount)
+            return Missing;
+        int low = _firstChild[node];
+        int high = GetEnd(node) - 1;
+        while (low <= high)
+        {
+            int middle = (low + high) >>> 1;
+            int found = _ids[middle];
+            if (found == id)
+                return middle;
+            if (found < id)
+                low = middle + 1;
+            else
+                high = middle - 1;
+        }
+
+        return Missing;
     }
 
     private void AddChildren(int node, float weight, Span<float> probabilities)
@@ -314,6 +344,70 @@ internal sealed class NGramMemory
             _contexts[1] = memory._start;
             _length = 2;
         }
+    }
+}
+
+/// <summary>Token ids, in 16 bits each where that is enough. Immutable once they are filled, and then thread-safe.</summary>
+internal readonly struct TokenIds
+{
+    private readonly short[]? _narrow;
+    private readonly int[]? _wide;
+
+    /// <summary>Makes room for ids.</summary>
+    /// <param name="count">How many there will be.</param>
+    /// <param name="isNarrow">Whether 16 bits are enough for each.</param>
+    public TokenIds(int count, bool isNarrow)
+    {
+        _narrow = isNarrow ? new short[count] : null;
+        _wide = isNarrow ? null : new int[count];
+    }
+
+    /// <summary>Copies ids.</summary>
+    public TokenIds(ReadOnlySpan<int> ids)
+        : this(ids.Length, AreNarrow(ids))
+    {
+        for (int i = 0; i < ids.Length; i++)
+            this[i] = ids[i];
+    }
+
+    /// <summary>Gets how many there are.</summary>
+    public int Length => _narrow is null ? _wide!.Length : _narrow.Length;
+
+    /// <summary>Gets the bytes of memory that they take.</summary>
+    public long SizeInBytes => _narrow is null ? (long)Length * sizeof(int) : (long)Length * sizeof(short);
+
+    /// <summary>Gets or sets an id.</summary>
+    public int this[int i]
+    {
+        get => _narrow is null ? _wide![i] : _narrow[i];
+        set
+        {
+            if (_narrow is null)
+                _wide![i] = value;
+            else
+                _narrow[i] = (short)value;
+        }
+    }
+
+    /// <summary>Reads some ids from a tensor, of 16 bits where there is no room for more.</summary>
+    /// <param name="start">The place of the first.</param>
+    /// <param name="type">The tensor's type.</param>
+    /// <param name="bytes">The ids in the tensor.</param>
+    public void Read(int start, SafeTensorsType type, ReadOnlySpan<byte> bytes)
+    {
+        int count = bytes.Length / type.GetSize();
+        if (_narrow is null)
+            type.ToInt32(bytes, _wide.AsSpan(start, count));
+        else
+            type.ToInt16(bytes, _narrow.AsSpan(start, count));
+    }
+
+    private static bool AreNarrow(ReadOnlySpan<int> ids)
+    {
+        bool areNarrow = true;
+        foreach (int id in ids)
+            areNarrow &= id is >= short.MinValue and <= short.MaxValue;
+        return areNarrow;
     }
 }
 

@@ -72,7 +72,7 @@ public class NGramMemoryTests
     public void Create_OfItsOwnParts_IsTheSame()
     {
         NGramMemory memory = NGramMemory.Create(Count(3), Unlimited);
-        NGramMemory again = NGramMemory.Create(3, Vocabulary, memory.Ids.ToArray(), Children(memory), memory.Shares.ToArray());
+        NGramMemory again = NGramMemory.Create(3, Vocabulary, new TokenIds(Ids(memory)), Children(memory), memory.Shares.ToArray());
         int[] text = [End, 0, 1, 2, 3, 3, End, 1];
         for (int length = 1; length < text.Length; length++)
             Assert.AreEqual(ReadAll(memory, text[..length]).Read(text[length]), ReadAll(again, text[..length]).Read(text[length]));
@@ -93,7 +93,7 @@ public class NGramMemoryTests
     {
         NGramMemory memory = NGramMemory.Create(Count(3), Unlimited);
         int order = 3;
-        int[] ids = memory.Ids.ToArray();
+        int[] ids = Ids(memory);
         int[] children = Children(memory);
         ushort[] shares = memory.Shares.ToArray();
         switch (damage)
@@ -111,7 +111,31 @@ public class NGramMemoryTests
             default: throw new ArgumentOutOfRangeException(nameof(damage));
         }
 
-        Assert.ThrowsExactly<FormatException>(() => NGramMemory.Create(order, Vocabulary, ids, children, shares));
+        Assert.ThrowsExactly<FormatException>(() => NGramMemory.Create(order, Vocabulary, new TokenIds(ids), children, shares));
+    }
+
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(40_000)]
+    public void Create_IdsOfAnySize_KeepsThemInWhatTheyNeed(int shift)
+    {
+        NGramMemory small = NGramMemory.Create(Count(3), Unlimited);
+        int[] ids = [.. Ids(small).Select(id => id < 0 ? id : id + shift)];
+        NGramMemory memory = NGramMemory.Create(3, Vocabulary + shift, new TokenIds(ids), Children(small), small.Shares.ToArray());
+
+        CollectionAssert.AreEqual(ids, Ids(memory));
+        Assert.AreEqual(small.Count * (shift == 0 ? sizeof(short) : sizeof(int)), memory.Ids.SizeInBytes);
+        var reader = new NGramMemory.Reader(memory, End + shift);
+        reader.Start(End + shift);
+        NGramMemory.Reader expected = ReadAll(small, [End]);
+        foreach (int id in (int[])[0, 3, 2, 1, 0, 0, 4])
+        {
+            Assert.AreEqual(expected.Left, reader.Left);
+            Assert.AreEqual(expected.Matched, reader.Matched);
+
+            // Of the larger vocabulary each token has less of what no context knows.
+            Assert.AreEqual(expected.Read(id), reader.Read(id + shift), shift == 0 ? 0 : 0.1);
+        }
     }
 
     private static NGramModel Count(int order)
@@ -130,6 +154,8 @@ public class NGramMemoryTests
             reader.Read(id);
         return reader;
     }
+
+    private static int[] Ids(NGramMemory memory) => [.. Enumerable.Range(0, memory.Count).Select(i => memory.Ids[i])];
 
     private static int[] Children(NGramMemory memory) => [.. Enumerable.Range(0, memory.Count).Select(memory.GetChildCount)];
 }
