@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>The files of a model, the same in a folder and in ML.NET's zip; the tokenizer names its own.</summary>
@@ -177,23 +179,34 @@ internal static class BoundedReader
     /// <exception cref="FormatException">The stream is longer than <paramref name="maximum"/>, or cannot be decompressed.</exception>
     public static byte[] ReadAll(Stream stream, int maximum, string source)
     {
-        using var buffer = new MemoryStream();
-        byte[] chunk = new byte[Math.Min(maximum, FirstBuffer)];
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
+        int filled = 0;
         try
         {
-            for (int read = stream.Read(chunk); read > 0; read = stream.Read(chunk))
+            int read;
+            while ((read = stream.Read(buffer, filled, Math.Min(buffer.Length - filled, FirstBuffer))) > 0)
             {
-                if (buffer.Length + read > maximum)
+                filled += read;
+                if (filled > maximum)
                     throw new FormatException($"{source}: the file must have at most {maximum} bytes, but has more.");
-                buffer.Write(chunk, 0, read);
+                if (filled < buffer.Length)
+                    continue;
+                byte[] larger = ArrayPool<byte>.Shared.Rent(2 * filled);
+                buffer.CopyTo(larger, 0);
+                ArrayPool<byte>.Shared.Return(buffer);
+                buffer = larger;
             }
+
+            return buffer.AsSpan(0, filled).ToArray();
         }
         catch (InvalidDataException e)
         {
             throw Corrupt(source, e);
         }
-
-        return buffer.ToArray();
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     /// <summary>Fills <paramref name="destination"/>.</summary>

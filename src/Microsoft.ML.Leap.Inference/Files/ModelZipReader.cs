@@ -12,6 +12,7 @@ internal static class ModelZipReader
     private const string KeyName = "Model.key";
     private const int PlaceOfContentOffset = 16;
     private const int MaximumKeyLength = 1 << 20;
+    private const int ReadAtOnce = 1 << 15;
 
     // The signature that ModelZip gives; ML.NET writes a zero for a space.
     private static readonly byte[] Mark = "LEAP\0LM\0"u8.ToArray();
@@ -34,7 +35,8 @@ internal static class ModelZipReader
         }
     }
 
-    private static ZipArchive Open(Stream stream) => new(new SharedStream(stream), ZipArchiveMode.Read);
+    // The archive itself asks for a few kilobytes at a time.
+    private static ZipArchive Open(Stream stream) => new(new BufferedStream(new SharedStream(stream), ReadAtOnce), ZipArchiveMode.Read);
 
     private static string FindFolder(ZipArchive archive)
     {

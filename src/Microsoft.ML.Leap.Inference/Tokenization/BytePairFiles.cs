@@ -11,7 +11,9 @@ internal static class BytePairFiles
     public const string MergesName = "merges.txt";
 
     private const string VersionLine = "#version: 0.2";
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    // Made anew each time: who only reads does not bring in the encoder's assembly.
+    private static JsonWriterOptions WriterOptions => new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static BytePairVocabulary Read(byte[] vocabularyFile, byte[] mergesFile, int? endOfTextId)
     {
@@ -48,7 +50,7 @@ internal static class BytePairFiles
             using JsonDocument document = JsonDocument.Parse(file);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new FormatException("The vocabulary file is no JSON object of tokens and ids.");
-            var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+            var ids = new Dictionary<string, int>(document.RootElement.GetPropertyCount(), StringComparer.Ordinal);
             foreach (JsonProperty token in document.RootElement.EnumerateObject())
             {
                 ids[token.Name] = token.Value.ValueKind == JsonValueKind.Number && token.Value.TryGetInt32(out int id)

@@ -17,7 +17,11 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
     public const string Bytes = "bytes";
 
     private const string Section = "leap";
-    private static readonly JsonWriterOptions WriterOptions = new()
+
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
+    // Made anew each time: who only reads does not bring in the encoder's assembly.
+    private static JsonWriterOptions WriterOptions => new()
     {
         Indented = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
@@ -68,31 +72,37 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
     {
         try
         {
-            return JsonNode.Parse(file)?[Section] is JsonObject section ? ReadSection(section) : null;
+            using JsonDocument document = JsonDocument.Parse(file, Strict);
+            return document.RootElement.TryGetProperty(Section, out JsonElement section) && section.ValueKind == JsonValueKind.Object
+                ? ReadSection(section)
+                : null;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new FormatException($"{FileName} is damaged: {e.Message}", e);
         }
     }
 
-    private static TokenizerSettings ReadSection(JsonObject section)
+    private static TokenizerSettings ReadSection(JsonElement section)
     {
         var literals = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach ((string text, JsonNode? id) in Require(section, "special_literals").AsObject())
-            literals.Add(text, id?.GetValue<int>() ?? throw new FormatException($"{FileName}: the special literal '{text}' has no id."));
+        foreach (JsonProperty literal in Require(section, "special_literals").EnumerateObject())
+            literals.Add(literal.Name, literal.Value.GetInt32());
 
-        return new TokenizerSettings(Require(section, "kind").GetValue<string>(), Require(section, "end_of_text_id").GetValue<int>())
+        return new TokenizerSettings(Require(section, "kind").GetString()!, Require(section, "end_of_text_id").GetInt32())
         {
-            EndTokenAfterEachLine = Require(section, "end_token_after_each_line").GetValue<bool>(),
-            SentinelCount = Require(section, "sentinel_count").GetValue<int>(),
-            EncodingName = section["encoding_name"]?.GetValue<string>(),
+            EndTokenAfterEachLine = Require(section, "end_token_after_each_line").GetBoolean(),
+            SentinelCount = Require(section, "sentinel_count").GetInt32(),
+            EncodingName = section.TryGetProperty("encoding_name", out JsonElement name) ? name.GetString() : null,
             SpecialLiterals = literals,
         };
     }
 
-    private static JsonNode Require(JsonObject section, string name) =>
-        section[name] ?? throw new FormatException($"{FileName} is damaged: its section '{Section}' lacks '{name}'.");
+    // A null counts as missing.
+    private static JsonElement Require(JsonElement section, string name) =>
+        section.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null
+            ? value
+            : throw new FormatException($"{FileName} is damaged: its section '{Section}' lacks '{name}'.");
 
     private IEnumerable<KeyValuePair<string, int>> SortedLiterals() =>
         SpecialLiterals.OrderBy(p => p.Value).ThenBy(p => p.Key, StringComparer.Ordinal);
@@ -127,7 +137,10 @@ internal sealed class SpecialLiteralSet
     public SpecialLiteralSet(IReadOnlyDictionary<string, int> ids)
     {
         Ids = ids;
-        _longestFirst = [.. ids.Keys];
+        _longestFirst = new string[ids.Count];
+        int count = 0;
+        foreach ((string text, _) in ids)
+            _longestFirst[count++] = text;
         _search = SearchValues.Create(_longestFirst, StringComparison.Ordinal);
         Array.Sort(_longestFirst, (left, right) =>
             left.Length != right.Length ? right.Length.CompareTo(left.Length) : string.CompareOrdinal(left, right));
@@ -163,7 +176,8 @@ internal sealed class SpecialLiteralSet
     /// <summary>Adds the ids beyond a vocabulary, which must follow it without a gap.</summary>
     public int ExtendVocabulary(int size)
     {
-        int[] ids = [.. _texts.Keys];
+        int[] ids = new int[_texts.Count];
+        _texts.Keys.CopyTo(ids, 0);
         Array.Sort(ids);
         foreach (int id in ids)
         {
