@@ -39,12 +39,13 @@ internal static class ResumeCommand
             string parts = Path.Combine(root, "parts");
             Run(whole, steps, killAt: null);
             Run(parts, steps, killAt);
-            IReadOnlyList<long> checkpoints = new CheckpointFolder(parts).Steps;
-            Console.WriteLine($"killed after step {killAt}; latest checkpoint: {(checkpoints.Count > 0 ? checkpoints[^1] : "none")}");
+            using (var folder = new CheckpointFolder(parts))
+                Console.WriteLine($"killed after step {killAt}; latest checkpoint: {(folder.Steps.Count > 0 ? folder.Steps[^1] : "none")}");
             Run(parts, steps, killAt: null);
 
-            string? difference = CheckpointComparison.FirstDifference(
-                new CheckpointFolder(whole).GetPath(steps), new CheckpointFolder(parts).GetPath(steps));
+            using var wholeFolder = new CheckpointFolder(whole);
+            using var partsFolder = new CheckpointFolder(parts);
+            string? difference = CheckpointComparison.FirstDifference(wholeFolder.GetPath(steps), partsFolder.GetPath(steps));
             Console.WriteLine(difference ?? "bit-identical");
             return difference is null ? 0 : 1;
         }

@@ -56,6 +56,8 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         if (validationData is not null)
             TextColumn.Check(validationData.Schema, _options.TextColumnName, nameof(validationData));
 
+        if (_options.CheckpointFolder is string folder)
+            CheckpointFolder.RequireUsable(folder);
         using IChannel channel = _host.Start("Training");
         Device device = SelectDevice(channel);
         int seed = _options.Seed ?? _host.Rand.Next();

@@ -258,9 +258,10 @@ public class LeapLanguageModelTrainerTests
             var context = new MLContext(1) { TempFilePath = folder.Path };
             LeapLanguageModelTrainer.Options options = TinyModel.Options();
             options.MaximumCorpusMemory = memory;
-            options.Progress = _ => Assert.HasCount(files, folder.Files);
+            options.Progress = _ => Assert.AreEqual(files, folder.OpenFileCount);
             IDataView data = TinyModel.View(context, TinyModel.Texts);
             using LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(data, TinyModel.View(context, "a cat"));
+            Assert.AreEqual(0, folder.OpenFileCount);
             Assert.HasCount(0, folder.Files);
             return [.. TinyModel.Rows(context, model.Transform(data)).Select(row => row.LogLikelihood)];
         }

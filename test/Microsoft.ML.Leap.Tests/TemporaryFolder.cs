@@ -7,6 +7,12 @@ internal sealed class TemporaryFolder : IDisposable
 
     public string[] Files => Directory.GetFiles(Path, "*", SearchOption.AllDirectories);
 
+    /// <summary>Gets how many files of the folder this process has open; on Linux also those that have no name any more.</summary>
+    public int OpenFileCount => !OperatingSystem.IsLinux()
+        ? Files.Length
+        : Directory.GetFiles("/proc/self/fd").Select(link => new FileInfo(link).LinkTarget)
+            .Where(target => target?.StartsWith(Path, StringComparison.Ordinal) == true).Distinct().Count();
+
     /// <summary>Reads the files of the folder itself, by name.</summary>
     public Dictionary<string, byte[]> ReadFiles() =>
         Directory.GetFiles(Path).ToDictionary(path => System.IO.Path.GetFileName(path), File.ReadAllBytes);

@@ -59,8 +59,9 @@ internal static class ConfigJson
             using JsonDocument document = JsonDocument.Parse(bytes, _strict);
             return Parse(new JsonFields(document.RootElement, source));
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // A name that is no valid Unicode is reported as an invalid operation.
             throw new FormatException($"{source}: the file is not well-formed JSON: {e.Message}", e);
         }
         catch (ArgumentException e)

@@ -17,6 +17,9 @@ internal static class ModelFileNames
     /// <summary>How the model was trained.</summary>
     public const string Recipe = "recipe.json";
 
+    /// <summary>Lengths and sums of a folder's files, to tell those of one model from those of two.</summary>
+    public const string Manifest = "leap.manifest";
+
     /// <summary>Settings of this package that are not the network's shape.</summary>
     public const string Settings = "leap.json";
 }
@@ -47,13 +50,20 @@ internal interface IModelTarget
 /// <summary>A model in a folder, in the layout of Hugging Face.</summary>
 internal static class ModelFolder
 {
-    /// <summary>Saves a model: all files under temporary names first, then all renamed. Whatever interrupts the writing, the model
-    /// that was in the folder before is still there, whole, and no file with a final name is ever half-written.</summary>
+    private const string TemporarySuffix = ".tmp";
+
+    // Who still writes such a file, has written to it since.
+    private static readonly TimeSpan _leftoverAge = TimeSpan.FromHours(1);
+
+    /// <summary>Saves a model: all files under temporary names first, then all renamed, the list of their sums before the others. Whatever interrupts the
+    /// writing, the model that was in the folder before is still there, whole; where the renaming is interrupted, <see cref="Load"/> says so. No file with
+    /// a final name is ever half-written.</summary>
     /// <param name="folder">Created where it is missing. Files of other names are left alone.</param>
     /// <param name="save">Writes the files.</param>
     public static void Save(string folder, Action<IModelTarget> save)
     {
         Directory.CreateDirectory(folder);
+        DeleteLeftovers(folder);
         var target = new Target(folder);
         try
         {
@@ -77,6 +87,17 @@ internal static class ModelFolder
         return load(new Source(folder));
     }
 
+    // Temporary files of processes that were killed.
+    private static void DeleteLeftovers(string folder)
+    {
+        foreach (FileInfo file in new DirectoryInfo(folder).EnumerateFiles($"*{TemporarySuffix}"))
+        {
+            string[] parts = file.Name.Split('.');
+            if (parts.Length > 2 && Guid.TryParseExact(parts[^2], "N", out _) && DateTime.UtcNow - file.LastWriteTimeUtc > _leftoverAge)
+                file.Delete();
+        }
+    }
+
     private static string GetPath(string folder, string name)
     {
         if (name.Length == 0 || name != Path.GetFileName(name))
@@ -87,26 +108,35 @@ internal static class ModelFolder
     private sealed class Target(string folder) : IModelTarget
     {
         private readonly Dictionary<string, string> _temporaries = new(StringComparer.Ordinal);
+        private readonly ModelManifest _manifest = new();
 
         public void Write(string name, Action<Stream> write)
         {
-            string path = GetPath(folder, name);
-            string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-            _temporaries.Add(path, temporary);
-            using FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write);
+            using FileStream stream = Create(name);
             write(stream);
             stream.Flush(flushToDisk: true);
+            stream.Position = 0;
+            _manifest.Add(name, stream);
         }
 
         public void Commit()
         {
-            foreach ((string path, string temporary) in _temporaries)
-                File.Move(temporary, path, overwrite: true);
+            using (FileStream stream = Create(ModelFileNames.Manifest))
+            using (var writer = new BinaryWriter(stream))
+            {
+                _manifest.Write(writer);
+                writer.Flush();
+                stream.Flush(flushToDisk: true);
+            }
+
+            // First: from here on, a file of the old model does not match.
+            Move(ModelFileNames.Manifest);
+            foreach (string name in _temporaries.Keys.Where(name => name != ModelFileNames.Manifest))
+                Move(name);
 
             // A model without a memory must not take over that of the model before it.
-            if (!_temporaries.ContainsKey(GetPath(folder, ModelFileNames.Memory)))
+            if (!_temporaries.ContainsKey(ModelFileNames.Memory))
                 File.Delete(GetPath(folder, ModelFileNames.Memory));
-            _temporaries.Clear();
         }
 
         public void DeleteTemporaries()
@@ -114,19 +144,44 @@ internal static class ModelFolder
             foreach (string temporary in _temporaries.Values)
                 File.Delete(temporary);
         }
+
+        private FileStream Create(string name)
+        {
+            string temporary = $"{GetPath(folder, name)}.{Guid.NewGuid():N}{TemporarySuffix}";
+            _temporaries.Add(name, temporary);
+            return new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite);
+        }
+
+        private void Move(string name) => File.Move(_temporaries[name], GetPath(folder, name), overwrite: true);
     }
 
-    private sealed class Source(string folder) : IModelSource
+    private sealed class Source : IModelSource
     {
-        public bool Contains(string name) => File.Exists(GetPath(folder, name));
+        private const string Remedy =
+            $" It was edited, or the saving was interrupted: save the model again, or delete '{ModelFileNames.Manifest}' to load the files as they are.";
+
+        private readonly string _folder;
+        private readonly ModelManifest? _manifest;
+
+        public Source(string folder)
+        {
+            _folder = folder;
+            if (!File.Exists(GetPath(folder, ModelFileNames.Manifest)))
+                return;
+            using FileStream stream = File.OpenRead(GetPath(folder, ModelFileNames.Manifest));
+            using var reader = new BinaryReader(stream);
+            _manifest = ModelManifest.Read(reader);
+        }
+
+        public bool Contains(string name) => _manifest?.Contains(name) ?? File.Exists(GetPath(_folder, name));
 
         public T Read<T>(string name, Func<Stream, T> read)
         {
-            string path = GetPath(folder, name);
+            string path = GetPath(_folder, name);
             if (!File.Exists(path))
-                throw new FileNotFoundException($"The model in folder '{folder}' lacks the file '{name}'.", path);
+                throw new FileNotFoundException($"The model in folder '{_folder}' lacks the file '{name}'.", path);
             using FileStream stream = File.OpenRead(path);
-            return read(stream);
+            return _manifest?.Contains(name) == true ? _manifest.ReadFile(name, stream, stream.Length, read, Remedy) : read(stream);
         }
 
         public Task<T> ReadAside<T>(string name, Func<Stream, T> read) => SpareThread.Run(() => Read(name, read));

@@ -25,13 +25,14 @@ internal sealed class ModelManifest
     /// <param name="content">Its content, at the first byte.</param>
     /// <param name="length">The length that is claimed for it.</param>
     /// <param name="read">Reads it, in order. The stream knows its length, and ends there.</param>
+    /// <param name="remedy">What to say to who has a file that differs; empty, or a sentence after a space.</param>
     /// <returns>What <paramref name="read"/> returned, of a file that is as it was saved.</returns>
     /// <exception cref="FormatException">The file differs from what is listed, or <paramref name="read"/> found fault with it.</exception>
-    public T ReadFile<T>(string name, Stream content, long length, Func<Stream, T> read)
+    public T ReadFile<T>(string name, Stream content, long length, Func<Stream, T> read, string remedy = "")
     {
         (long expected, byte[] sum) = _files[name];
         if (length != expected)
-            throw new FormatException($"{name}: the entry must have {expected} bytes, but has {length}.");
+            throw new FormatException($"{name}: the entry must have {expected} bytes, but has {length}.{remedy}");
         using var hashed = new HashedStream(content, length);
         T? result = default;
         ExceptionDispatchInfo? fault = null;
@@ -46,7 +47,7 @@ internal sealed class ModelManifest
 
         // Where the file is damaged, what its reader complains of is only a consequence.
         if (!hashed.ReadToEnd().AsSpan().SequenceEqual(sum))
-            throw new FormatException($"{name}: the entry is damaged: its content does not match the sum that was saved with it.");
+            throw new FormatException($"{name}: the entry is damaged: its content does not match the sum that was saved with it.{remedy}");
         fault?.Throw();
         return result!;
     }

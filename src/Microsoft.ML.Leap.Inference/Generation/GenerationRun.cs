@@ -95,24 +95,31 @@ internal sealed class GenerationRun
 /// <summary>The last ids of a text, as many as there is room for.</summary>
 internal sealed class RecentTokens(int capacity)
 {
-    private readonly int[] _ids = new int[capacity];
+    private const int FirstLength = 4096;
+
+    // Grows with the ids up to the capacity: that of an option may be far more than any text has.
+    private int[] _ids = new int[Math.Min(capacity, FirstLength)];
     private long _added;
 
     public int Count => (int)Math.Min(_added, capacity);
 
-    public int SizeInBytes => capacity * sizeof(int);
+    public long SizeInBytes => (long)_ids.Length * sizeof(int);
 
     public void Add(ReadOnlySpan<int> ids)
     {
         foreach (int id in ids)
-            _ids[_added++ % capacity] = id;
+        {
+            if (_added == _ids.Length && _ids.Length < capacity)
+                Array.Resize(ref _ids, (int)Math.Min(capacity, 2L * _ids.Length));
+            _ids[_added++ % _ids.Length] = id;
+        }
     }
 
     public void Clear() => _added = 0;
 
     public void CopyFrom(RecentTokens other)
     {
-        other._ids.CopyTo(_ids, 0);
+        _ids = [.. other._ids];
         _added = other._added;
     }
 
@@ -121,7 +128,7 @@ internal sealed class RecentTokens(int capacity)
     {
         int[] ids = new int[count];
         for (int i = 0; i < count; i++)
-            ids[i] = _ids[(_added - count + i) % capacity];
+            ids[i] = _ids[(_added - count + i) % _ids.Length];
         return ids;
     }
 }

@@ -10,6 +10,9 @@ namespace Microsoft.ML.Leap;
 /// </remarks>
 public sealed class GenerationState : IDisposable
 {
+    // Nobody reads more, and sums of positions stay far from overflowing.
+    private const long MostTokens = 1L << 48;
+
     private readonly LeapNetwork _network;
     private readonly LeapTokenizer _tokenizer;
     private readonly NetworkState _state;
@@ -240,16 +243,23 @@ public sealed class GenerationState : IDisposable
     private void ReadFields(BinaryReader reader)
     {
         TokenCount = reader.ReadInt64();
+        if (TokenCount is < 1 or > MostTokens)
+            throw new FormatException($"The state must have read from 1 to {MostTokens} tokens, but names {TokenCount}.");
         int pending = reader.ReadInt32();
         _pending = pending < 0 ? null : Checked(pending);
         int count = reader.ReadInt32();
-        if (count < 0 || count > _network.Config.ContextLength || TokenCount < count)
-            throw new FormatException($"The state names {count} recent tokens of {TokenCount}, but has room for {_network.Config.ContextLength}.");
+        long expected = Math.Min(TokenCount, _network.Config.ContextLength);
+        if (count != expected)
+            throw new FormatException($"The state must name its last {expected} tokens of {TokenCount}, but names {count}.");
         for (int i = 0; i < count; i++)
             _recent.Add([Checked(reader.ReadInt32())]);
         for (int k = 0; k < _hidden.Length; k++)
             _hidden[k] = reader.ReadSingle();
         _state.Read(reader);
+        bool isBounded = _network.Config.UsePositionEmbeddings && PositionPolicy != PositionPolicy.Clamp;
+        long mostPositions = isBounded ? expected : TokenCount;
+        if (_state.Position > mostPositions)
+            throw new FormatException($"The state's position must be at most {mostPositions}, but it is {_state.Position}.");
     }
 
     private int Checked(int id) => (uint)id < (uint)_tokenizer.VocabularySize

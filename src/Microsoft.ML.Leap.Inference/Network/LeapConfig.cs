@@ -20,6 +20,9 @@ public sealed class LeapConfig
     internal const double MaximumRescaleValue = 30;
     internal const double MaximumFocusLogit = 60;
 
+    // What a text's state keeps, in MiB: the rows of all windows.
+    internal const int MaximumWindowMegabytes = 256;
+
     // Each text's state keeps the rows that they see; attention reaches further at no cost.
     internal const int MaximumConvolutionSize = 16;
 
@@ -31,7 +34,8 @@ public sealed class LeapConfig
     /// <param name="headCount">Number of attention heads, H. At least 1.</param>
     /// <param name="useLocalAttention">Whether layers attend within windows; otherwise every layer attends to all that came before.</param>
     /// <param name="windowSizes">One window per layer, in tokens, each at least 1; <see langword="null"/> for 4, 8, 16, ... with the last
-    /// layer global. Only with <paramref name="useLocalAttention"/>.</param>
+    /// layer global. Only with <paramref name="useLocalAttention"/>. A state keeps a row of d numbers per token of each window that is not global: 256 MiB at
+    /// most.</param>
     /// <param name="rescaleValue">Bound of the focus logits before dropout: over 0, at most 30, and at most 60 x (1 - dropout).</param>
     /// <param name="dropout">Probability of dropping a value while training: at least 0, below 1.</param>
     /// <param name="initializerRange">Standard deviation of initial weights: over 0, finite.</param>
@@ -75,6 +79,7 @@ public sealed class LeapConfig
         HeadCount = headCount;
         UseLocalAttention = useLocalAttention;
         WindowSizes = Array.AsReadOnly(ResolveWindows(windowSizes, useLocalAttention, layerCount, contextLength));
+        RequireWindowsFit(WindowSizes, contextLength, hiddenSize);
         RescaleValue = rescaleValue;
         Dropout = dropout;
         InitializerRange = initializerRange;
@@ -231,6 +236,19 @@ public sealed class LeapConfig
         foreach (int window in windowSizes)
             RequireRange(window >= 1, nameof(windowSizes), window, "at least 1 each");
         return [.. windowSizes];
+    }
+
+    private static void RequireWindowsFit(IReadOnlyList<int> windowSizes, int contextLength, int hiddenSize)
+    {
+        double rows = windowSizes.Where(window => window < contextLength).Sum(window => (double)window);
+        double megabytes = rows * hiddenSize * sizeof(float) / (1 << 20);
+        if (megabytes > MaximumWindowMegabytes)
+        {
+            throw new ArgumentException(
+                string.Create(CultureInfo.InvariantCulture, $"windowSizes ask for {megabytes:0} MiB per text, a row of {hiddenSize} numbers per token of each window; ") +
+                $"at most {MaximumWindowMegabytes} are possible. Windows of the whole context need none.",
+                nameof(windowSizes));
+        }
     }
 
     private static int DefaultWindow(int layer, int contextLength) =>

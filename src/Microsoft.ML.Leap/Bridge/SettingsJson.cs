@@ -45,7 +45,7 @@ internal static class SettingsJson
             Envelope<T> envelope = JsonSerializer.Deserialize<Envelope<T>>(bytes, _options)!;
             return envelope.Settings ?? throw new JsonException("The settings are null.");
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or NotSupportedException)
         {
             throw new FormatException($"{source}: the settings cannot be read: {e.Message}", e);
         }

@@ -131,16 +131,23 @@ internal sealed class ByteStoreBuilder : IDisposable
     private void Spill()
     {
         Directory.CreateDirectory(_folder);
-        _file = new FileStream(
-            Path.Combine(_folder, $"leap-corpus-{Guid.NewGuid():N}.bin"),
-            new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.None,
-                BufferSize = 0,
-                Options = FileOptions.DeleteOnClose,
-            });
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.None,
+            BufferSize = 0,
+            Options = FileOptions.DeleteOnClose,
+        };
+
+        // The texts are for nobody else to read.
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        _file = new FileStream(Path.Combine(_folder, $"leap-corpus-{Guid.NewGuid():N}.bin"), options);
+
+        // Without a name the file lives as long as it is open, so that a process that is killed leaves none.
+        if (!OperatingSystem.IsWindows())
+            File.Delete(_file.Name);
         foreach (byte[] chunk in _chunks.SkipLast(1))
             _file.Write(chunk);
         _chunks.RemoveRange(0, _chunks.Count - 1);

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Leap;
 
 /// <summary>Writes all that a run needs to go on, and reads it back to the bit.</summary>
-internal sealed class TrainingCheckpoints
+internal sealed class TrainingCheckpoints : IDisposable
 {
     private const string OptimizerFile = "optimizer.safetensors";
     private const string StateFile = "training.json";
@@ -21,7 +21,7 @@ internal sealed class TrainingCheckpoints
     private readonly Dictionary<string, string> _fingerprint;
     private readonly Stopwatch _sinceLast = Stopwatch.StartNew();
 
-    /// <exception cref="InvalidOperationException">The folder holds checkpoints, and the run is not to go on from them.</exception>
+    /// <exception cref="InvalidOperationException">The folder holds checkpoints, and the run is not to go on from them; or it cannot be used.</exception>
     public TrainingCheckpoints(TrainingOptions options, Dictionary<string, string> fingerprint)
     {
         _options = options;
@@ -29,10 +29,13 @@ internal sealed class TrainingCheckpoints
         _fingerprint = fingerprint;
         if (!options.Resume && _folder.Steps.Count > 0)
         {
+            _folder.Dispose();
             throw new InvalidOperationException(
                 $"The folder '{options.CheckpointFolder}' already holds checkpoints. Set Resume to go on from them, or name another CheckpointFolder.");
         }
     }
+
+    public void Dispose() => _folder.Dispose();
 
     /// <summary>Reads where the latest checkpoint stands; <see langword="null"/> where there is none.</summary>
     /// <exception cref="InvalidOperationException">It belongs to another run.</exception>
@@ -109,18 +112,37 @@ internal sealed class TrainingCheckpoints
 }
 
 /// <summary>A folder of checkpoints, each a subfolder that is named by its step. A checkpoint is written under a temporary name and renamed, so
-/// that one with a final name is whole.</summary>
-internal sealed class CheckpointFolder(string folder)
+/// that one with a final name is whole. As long as this object lives, no other run uses the folder.</summary>
+internal sealed class CheckpointFolder : IDisposable
 {
     private const string Prefix = "step-";
     private const string TemporarySuffix = ".tmp";
+    private const string LockFile = "leap.lock";
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    private readonly string _folder;
+    private readonly FileStream _lock;
+
+    /// <summary>Opens the folder, and makes it where it is absent.</summary>
+    /// <exception cref="InvalidOperationException">It is a file, cannot be written, or another run uses it.</exception>
+    public CheckpointFolder(string folder)
+    {
+        _folder = folder;
+        _lock = Lock(folder);
+    }
+
+    /// <summary>Finds out whether a run could use a folder, before it spends time.</summary>
+    /// <inheritdoc cref="CheckpointFolder(string)"/>
+    public static void RequireUsable(string folder) => Lock(folder).Dispose();
+
+    public void Dispose() => _lock.Dispose();
 
     /// <summary>Gets the steps of the checkpoints, least first.</summary>
-    public IReadOnlyList<long> Steps => !Directory.Exists(folder)
+    public IReadOnlyList<long> Steps => !Directory.Exists(_folder)
         ? []
-        : [.. Directory.EnumerateDirectories(folder, Prefix + "*").Select(ParseStep).OfType<long>().Order()];
+        : [.. Directory.EnumerateDirectories(_folder, Prefix + "*").Select(ParseStep).OfType<long>().Order()];
 
-    public string GetPath(long step) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D10}"));
+    public string GetPath(long step) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{step:D10}"));
 
     /// <summary>Writes the checkpoint of a step, if there is none.</summary>
     public void Write(long step, Action<IModelTarget> write)
@@ -130,6 +152,7 @@ internal sealed class CheckpointFolder(string folder)
             return;
         string temporary = path + TemporarySuffix;
         DeleteIfExists(temporary);
+        CreateForOwner(temporary);
         ModelFolder.Save(temporary, write);
         Directory.Move(temporary, path);
     }
@@ -145,8 +168,38 @@ internal sealed class CheckpointFolder(string folder)
             Directory.Move(GetPath(step), temporary);
         }
 
-        foreach (string temporary in Directory.EnumerateDirectories(folder, $"{Prefix}*{TemporarySuffix}").ToArray())
+        foreach (string temporary in Directory.EnumerateDirectories(_folder, $"{Prefix}*{TemporarySuffix}").ToArray())
             Directory.Delete(temporary, recursive: true);
+    }
+
+    private static FileStream Lock(string folder)
+    {
+        if (File.Exists(folder))
+            throw new InvalidOperationException($"The CheckpointFolder '{folder}' is a file. Name a folder.");
+        try
+        {
+            if (!Directory.Exists(folder))
+                CreateForOwner(folder);
+            return new FileStream(Path.Combine(folder, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new InvalidOperationException($"The CheckpointFolder '{folder}' cannot be written: {e.Message}", e);
+        }
+        catch (IOException e)
+        {
+            throw new InvalidOperationException(
+                $"The CheckpointFolder '{folder}' cannot be used: {e.Message} If another training uses it, wait for its end, or name another folder.", e);
+        }
+    }
+
+    // Weights tell of the texts that they were trained on.
+    private static void CreateForOwner(string path)
+    {
+        if (OperatingSystem.IsWindows())
+            Directory.CreateDirectory(path);
+        else
+            Directory.CreateDirectory(path, OwnerOnly);
     }
 
     private static void DeleteIfExists(string path)

@@ -46,7 +46,7 @@ internal sealed class TrainingLoop : IDisposable
         _checkpoints = options.CheckpointFolder is null
             ? null
             : new TrainingCheckpoints(options, RunFingerprint.Compute(model.Config, training, validation, options));
-        _state = _checkpoints?.ReadState() ?? new TrainingState();
+        _state = ReadState(_checkpoints);
         _stepper = new TrainingStep(model, training, options);
         _best = new BestWeights(model.Weights);
         _stepsPerEpoch = (training.BatchCount(_batchSize) + options.GradientAccumulation - 1) / options.GradientAccumulation;
@@ -120,8 +120,22 @@ internal sealed class TrainingLoop : IDisposable
 
     public void Dispose()
     {
+        _checkpoints?.Dispose();
         _stepper.Dispose();
         _best.Dispose();
+    }
+
+    private static TrainingState ReadState(TrainingCheckpoints? checkpoints)
+    {
+        try
+        {
+            return checkpoints?.ReadState() ?? new TrainingState();
+        }
+        catch
+        {
+            checkpoints?.Dispose();
+            throw;
+        }
     }
 
     private void ThrowIfCancelled()

@@ -22,7 +22,7 @@ public partial class TroubleshootingTests
     [
         "The text has ended.", "Expected a contiguous", "Expected ids of shape", "A matrix of", " sequences, but ", " has no tokens.",
         "is of a network of another shape.", "A network of this shape has", "of … values is missing.", " must have … values, but has ",
-        "The type holds no floating-point numbers.", "The type is neither I16 nor I32.", "bytes before the start of the zip.",
+        "The type holds no floating-point numbers.", "The type is neither I16 nor I32.", "The type is not I16.", "bytes before the start of the zip.",
         "Expected the name of a file", "The tensors of a stream can be read only once.", "The destination of tensor",
         "A safetensors file holds tensors of", "A tensor cannot be named", "Two tensors are named", "The settings are null.",
         "A search for special literals found none", "computes no packed documents.", "Packed documents are for the fused",

@@ -164,7 +164,7 @@ public class CheckpointTests
     public void Read_HugeConfigWithASmallFile_IsRefusedWithoutTakingMemory()
     {
         byte[] file = Write(Weights(_small));
-        var huge = new LeapConfig(int.MaxValue, 1 << 20, int.MaxValue, 6, 4);
+        var huge = new LeapConfig(int.MaxValue, 1 << 20, int.MaxValue, 6, 4, useLocalAttention: false);
         long before = GC.GetAllocatedBytesForCurrentThread();
 
         Assert.ThrowsExactly<FormatException>(() => Checkpoint.Read(new MemoryStream(file), file.Length, huge));

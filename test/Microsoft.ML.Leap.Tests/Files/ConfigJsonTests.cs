@@ -114,6 +114,8 @@ public class ConfigJsonTests
     [DataRow("{\"convolution_size\": 17}", "convolutionSize")]
     [DataRow("{\"convolution_size\": \"4\"}", "convolution_size")]
     [DataRow("{\"model_type\": \"\\ud800\"}", "model_type")]
+    [DataRow("{\"\\ud800\": 1, \"vocab_size\": 50}", "JSON")]
+    [DataRow("{\"window_sizes\": [4, 200000000, 4, 4, 4, 4], \"n_positions\": 2000000000}", "windowSizes")]
     public void Read_Wrong_ThrowsFormatExceptionSayingWhat(string json, string words)
     {
         var e = Assert.ThrowsExactly<FormatException>(() => Read(json));

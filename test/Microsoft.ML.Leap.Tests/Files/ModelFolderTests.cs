@@ -5,7 +5,7 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class ModelFolderTests
 {
-    private static readonly string[] _xAndY = ["x.txt", "y.txt"];
+    private static readonly string[] _xAndY = ["x.txt", "y.txt", "leap.manifest"];
 
     private string _folder = "";
 
@@ -39,7 +39,48 @@ public class ModelFolderTests
         ModelFolder.Save(_folder, target => Write(target, ("x.txt", "a long old text"), ("y.txt", "old")));
         ModelFolder.Save(_folder, target => Write(target, ("x.txt", "new"), ("y.txt", "new")));
         Assert.AreEqual("new", ModelFolder.Load(_folder, source => Read(source, "x.txt")));
-        Assert.HasCount(2, Names(_folder));
+        Assert.HasCount(3, Names(_folder));
+    }
+
+    // What a kill leaves behind while files are renamed: some of them, and the list of sums of either model.
+    [TestMethod]
+    [DataRow("x.txt", "leap.manifest")]
+    [DataRow("y.txt", "leap.manifest")]
+    [DataRow("x.txt", "x.txt")]
+    [DataRow("leap.manifest", "leap.manifest")]
+    public void Load_FilesOfTwoModels_IsRefused(string taken, string andTaken)
+    {
+        ModelFolder.Save(_folder, target => Write(target, ("x.txt", "old"), ("y.txt", "old")));
+        string other = Path.Combine(_folder, "other");
+        ModelFolder.Save(other, target => Write(target, ("x.txt", "new"), ("y.txt", "new")));
+        foreach (string name in (string[])[taken, andTaken])
+            File.Copy(Path.Combine(other, name), Path.Combine(_folder, name), overwrite: true);
+
+        var e = Assert.ThrowsExactly<FormatException>(
+            () => ModelFolder.Load(_folder, source => Read(source, "x.txt") + Read(source, "y.txt")));
+
+        StringAssert.Contains(e.Message, "leap.manifest");
+        File.Delete(Path.Combine(_folder, "leap.manifest"));
+        Assert.AreEqual(6, ModelFolder.Load(_folder, source => Read(source, "x.txt") + Read(source, "y.txt")).Length);
+    }
+
+    [TestMethod]
+    public void Save_LeftoversOfAKilledProcess_AreDeleted()
+    {
+        Directory.CreateDirectory(_folder);
+        string leftover = Path.Combine(_folder, $"x.txt.{Guid.NewGuid():N}.tmp");
+        string young = Path.Combine(_folder, $"x.txt.{Guid.NewGuid():N}.tmp");
+        string mine = Path.Combine(_folder, "mine.tmp");
+        foreach (string path in (string[])[leftover, young, mine])
+            File.WriteAllText(path, "");
+        File.SetLastWriteTimeUtc(leftover, DateTime.UtcNow.AddHours(-2));
+        File.SetLastWriteTimeUtc(mine, DateTime.UtcNow.AddHours(-2));
+
+        ModelFolder.Save(_folder, target => Write(target, ("x.txt", "new")));
+
+        Assert.IsFalse(File.Exists(leftover));
+        Assert.IsTrue(File.Exists(young));
+        Assert.IsTrue(File.Exists(mine));
     }
 
     [TestMethod]

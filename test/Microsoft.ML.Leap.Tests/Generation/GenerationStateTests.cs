@@ -88,6 +88,38 @@ public class GenerationStateTests
         StringAssert.Contains(e.Message, "another model");
     }
 
+    // A position that overflows a sum would read learned positions out of bounds.
+    [TestMethod]
+    [DataRow(PositionPolicy.Throw)]
+    [DataRow(PositionPolicy.Restart)]
+    [DataRow(PositionPolicy.Clamp)]
+    public void Load_ForgedCounts_IsRefused(PositionPolicy policy)
+    {
+        using GenerationState state = Model.CreateGenerationState("the c", policy);
+        using var stream = new MemoryStream();
+        state.Save(stream);
+        byte[] bytes = stream.ToArray();
+        int count = Array.IndexOf(bytes, (byte)state.TokenCount, 9 + sizeof(int) + 32);
+        int position = count + sizeof(long) + 2 * sizeof(int) + sizeof(int) * (int)state.TokenCount + sizeof(float) * Model.Config.HiddenSize;
+        Assert.AreEqual(state.TokenCount, BitConverter.ToInt64(bytes, position));
+        foreach (long forged in (long[])[long.MaxValue, long.MaxValue - 1, long.MinValue, -1, state.TokenCount + 1, 1L << 32])
+        {
+            foreach (int place in (int[])[count, position])
+            {
+                byte[] copy = [.. bytes];
+                BitConverter.TryWriteBytes(copy.AsSpan(place), forged);
+                Assert.ThrowsExactly<FormatException>(() => Model.LoadGenerationState(new MemoryStream(copy)), $"{forged} at {place}");
+            }
+        }
+
+        foreach (int forged in (int[])[-1, 0, 1, int.MaxValue])
+        {
+            byte[] copy = [.. bytes];
+            BitConverter.TryWriteBytes(copy.AsSpan(count + sizeof(long) + sizeof(int)), forged);
+            Assert.ThrowsExactly<FormatException>(() => Model.LoadGenerationState(new MemoryStream(copy)), $"{forged} recent tokens");
+        }
+    }
+
     [TestMethod]
     public void Read_PastTheContext_FollowsThePolicy()
     {

@@ -25,6 +25,37 @@ public class TextGeneratorTests
         Assert.AreNotEqual("", text);
     }
 
+    // Buffers grow with the tokens that there are, not with those that there might be.
+    [TestMethod]
+    public void Generate_HugePenaltyWindow_TakesLittleMemory()
+    {
+        var options = new GenerationOptions { RepetitionPenalty = 1.2, PenaltyWindow = int.MaxValue, MaximumNewTokens = 4, Seed = 1 };
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        string text = TrainedModel.Transformer.Generate("the c", options);
+        Assert.IsLessThan(1 << 20, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.AreEqual(TrainedModel.Transformer.Generate("the c", options with { PenaltyWindow = 100 }), text);
+    }
+
+    [TestMethod]
+    public void Generate_ConfigOfAContextBeyondReason_TakesLittleMemory()
+    {
+        using LeapLanguageModelTransformer model = TinyModel.Fit(new MLContext(1), options => options.UsePositionEmbeddings = false);
+        using var folder = new TemporaryFolder();
+        model.Model.Save(folder.Path);
+        File.Delete(Path.Combine(folder.Path, "leap.manifest"));
+        string config = Path.Combine(folder.Path, "config.json");
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"n_positions\": 16", "\"n_positions\": 2147483647", StringComparison.Ordinal));
+
+        using LeapLanguageModel loaded = LeapLanguageModel.Load(folder.Path);
+        Assert.AreEqual(int.MaxValue, loaded.Config.ContextLength);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        using GenerationState state = loaded.CreateGenerationState("the c");
+        Assert.HasCount(4, loaded.Continue(state, new GenerationOptions { MaximumNewTokens = 4, MinimumNewTokens = 4, Seed = 1 }).Tokens);
+        Assert.IsLessThan(1 << 20, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.IsLessThan(1 << 20, state.SizeInBytes);
+        Assert.IsLessThan(0, loaded.Score("the cat").LogLikelihood);
+    }
+
     [TestMethod]
     public void Generate_PastTheContext_GoesOnFromItsLastHalf()
     {

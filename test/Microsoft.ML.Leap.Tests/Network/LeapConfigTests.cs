@@ -25,6 +25,8 @@ public class LeapConfigTests
         Misfit("hiddenSize", "100 is not a multiple of 3", () => new LeapConfig(10, hiddenSize: 100, headCount: 3)),
         Misfit("headCount", "at least 2 values", () => new LeapConfig(10, hiddenSize: 4, headCount: 4)),
         Misfit("windowSizes", "3 in all, but 2", () => new LeapConfig(10, layerCount: 3, windowSizes: [4, 8])),
+        Misfit("windowSizes", "at most 256", () => new LeapConfig(10, 1024, 1_000_000, 2, windowSizes: [32_769, 32_768])),
+        Misfit("windowSizes", "at most 256", () => new LeapConfig(10, int.MaxValue - 7, int.MaxValue, 2, windowSizes: [int.MaxValue - 1, int.MaxValue - 1], headCount: 1)),
         Misfit("windowSizes", "useLocalAttention is false", () => new LeapConfig(10, layerCount: 1, useLocalAttention: false, windowSizes: [4])),
     ];
 

@@ -59,7 +59,7 @@ public class StreamBlocksTests
         using var builder = new TokenStoreBuilder(997, maximumMemory: 100, folder.Path);
         builder.Append(ids);
         using TokenStore store = builder.Build();
-        Assert.HasCount(1, folder.Files);
+        Assert.AreEqual(1, folder.OpenFileCount);
         var spilled = new StreamBlocks(store, 16);
         var inMemory = new StreamBlocks(ids, 16);
         TokenBlock[] all = [.. Enumerable.Range(0, inMemory.Count).Select(index => inMemory[index])];

@@ -25,12 +25,13 @@ public class TokenizedCorpusTests
         IEnumerable<ReadOnlyMemory<char>> Texts()
         {
             yield return "ab".AsMemory();
-            Assert.HasCount(1, folder.Files);
+            Assert.AreEqual(1, folder.OpenFileCount);
             throw new NotSupportedException();
         }
 
         Assert.ThrowsExactly<NotSupportedException>(() => TokenizedCorpus.Encode(Texts(), tokenizer, 0, folder.Path));
 
+        Assert.AreEqual(0, folder.OpenFileCount);
         Assert.HasCount(0, folder.Files);
     }
 

@@ -40,7 +40,7 @@ public class TrainingCheckpointsTests
         CollectionAssert.AreEqual(whole, resumed);
         Assert.AreEqual(12, records[^1].Step);
         CollectionAssert.AreEqual(records.Select(Timeless).ToArray(), resumedRecords.Select(Timeless).ToArray());
-        string last = new CheckpointFolder(Path.Combine(_folder, "whole")).GetPath(12);
+        string last = Path.Combine(_folder, "whole", "step-0000000012");
         foreach (string name in new[] { "model.safetensors", "optimizer.safetensors" })
             CollectionAssert.AreEqual(Sum(Path.Combine(last, name)), Sum(Path.Combine(last.Replace("whole", "parts"), name)), name);
     }
@@ -86,11 +86,12 @@ public class TrainingCheckpointsTests
         Run("run", options, resume: false);
 
         long best = reports.MinBy(report => report.ValidationLoss)!.Step;
-        IReadOnlyList<long> steps = new CheckpointFolder(Path.Combine(_folder, "run")).Steps;
+        using var folder = new CheckpointFolder(Path.Combine(_folder, "run"));
+        IReadOnlyList<long> steps = folder.Steps;
         CollectionAssert.Contains(steps.ToArray(), best);
         CollectionAssert.Contains(steps.ToArray(), 16L);
         Assert.IsLessThanOrEqualTo(3, steps.Count);
-        Assert.HasCount(steps.Count, Directory.GetFileSystemEntries(Path.Combine(_folder, "run")));
+        Assert.HasCount(steps.Count, Directory.GetDirectories(Path.Combine(_folder, "run")));
     }
 
     [TestMethod]
@@ -115,7 +116,7 @@ public class TrainingCheckpointsTests
     {
         LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 4);
         Run("run", options, resume: false);
-        string file = Path.Combine(new CheckpointFolder(Path.Combine(_folder, "run")).GetPath(2), "optimizer.safetensors");
+        string file = Path.Combine(_folder, "run", "step-0000000002", "optimizer.safetensors");
         File.WriteAllBytes(file, File.ReadAllBytes(file)[..^9]);
 
         Assert.ThrowsExactly<FormatException>(() => Run("run", options, resume: true));
