@@ -31,7 +31,7 @@ internal static class ChatModel
             }).Fit(data);
         });
         if (savePath is not null)
-            context.Model.Save(model, data.Schema, savePath);
+            context.Leap().Save(model, data.Schema, savePath);
         return model.Model;
     }
 

@@ -118,6 +118,6 @@ display(metrics);
 // to do with it.
 
 // %%
-mlContext.Model.Save(model, data.Schema, modelFile);
+mlContext.Leap().Save(model, data.Schema, modelFile);
 Console.WriteLine($"saved: {modelFile}, {new FileInfo(modelFile).Length / 1e6:0.0} MB");
 Console.WriteLine("Gets the number of" + model.Generate("Gets the number of", new GenerationOptions { MaximumNewTokens = 12, Temperature = 0 }));

@@ -88,7 +88,7 @@ foreach (string prompt in prompts)
 }
 
 string path = Path.Combine(Path.GetTempPath(), "quickstart.leap.zip");
-mlContext.Model.Save(model, validationData.Schema, path);
+mlContext.Leap().Save(model, validationData.Schema, path);
 var freshContext = new MLContext();
 ITransformer reloaded = freshContext.Model.Load(path, out _);
 bool agrees = Scores(mlContext, scored).SequenceEqual(Scores(freshContext, reloaded.Transform(Rows(freshContext, validation))));

@@ -45,10 +45,7 @@ internal static partial class ModelFile
             },
         }).Fit(data);
 
-        // Renamed when it is complete: a start that was interrupted leaves no damaged model to the next.
-        string unfinished = path + ".new";
-        context.Model.Save(model, data.Schema, unfinished);
-        File.Move(unfinished, path, overwrite: true);
+        context.Leap().Save(model, data.Schema, path);
     }
 
     [LoggerMessage(LogLevel.Information, "Loading {Path}")]

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Leap;
@@ -74,6 +75,37 @@ public sealed class LeapCatalog
         return ScoredViewEvaluator.Evaluate(data, logLikelihoodColumnName, tokenCountColumnName, textColumnName);
     }
 
+    /// <summary>Saves a model as <c>mlContext.Model.Save</c> does, and harms no file that is there: it writes beside it, reads what it wrote, and renames
+    /// it then. On a full disk, or where the process is killed, the file of before stays whole.</summary>
+    /// <param name="model">A language model, or a pipeline.</param>
+    /// <param name="inputSchema">The schema of the model's input; <see langword="null"/> to save none.</param>
+    /// <param name="path">The zip to write; replaced where it exists.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="model"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is <see langword="null"/> or empty.</exception>
+    /// <exception cref="IOException">The file cannot be written; what was there is as it was.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public void Save(ITransformer model, DataViewSchema? inputSchema, string path)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite))
+            {
+                _context.Model.Save(model, inputSchema, stream);
+                stream.Flush(flushToDisk: true);
+                RequireReadable(stream);
+            }
+
+            File.Move(temporary, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
     /// <summary>Loads a model from a folder in the layout of Hugging Face, as <see cref="LeapLanguageModelTransformer.SavePretrained"/> and
     /// the original Python project write it.</summary>
     /// <param name="folder">The folder with <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's files.</param>
@@ -118,6 +150,24 @@ public sealed class LeapCatalog
         options.Validate();
         return ModelFolder.Load(
             folder, source => LeapLanguageModelTransformer.Load(_context, source, options.MakeScoringSettings(generationSeed: 0), device));
+    }
+
+    // A disk may take bytes and not keep them.
+    private static void RequireReadable(FileStream stream)
+    {
+        try
+        {
+            using var zip = new ZipArchive(stream, ZipArchiveMode.Read, leaveOpen: true);
+            foreach (ZipArchiveEntry entry in zip.Entries)
+            {
+                using Stream content = entry.Open();
+                content.CopyTo(Stream.Null);
+            }
+        }
+        catch (InvalidDataException e)
+        {
+            throw new IOException($"The model was written, but cannot be read again; nothing was replaced. {e.Message}", e);
+        }
     }
 
     private static void RequireColumn(DataViewSchema schema, string name, DataViewType type, string parameter)

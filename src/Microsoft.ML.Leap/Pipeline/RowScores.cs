@@ -135,54 +135,23 @@ internal sealed class SingleRowScores(
     }
 }
 
-/// <summary>Scores the rows of a cursor in chunks: a second cursor over the text column alone reads ahead, so that rows share a batch. Rows
-/// belong to a chunk by their position, and a chunk is read when one of its values is.</summary>
-internal sealed class LookaheadRowScores(
-    TextEvaluator evaluator,
-    bool scoresTokens,
-    DataViewRowCursor cursor,
-    Func<DataViewRowCursor> openTextCursor,
-    DataViewSchema.Column textColumn,
-    Action warnOfEmptyText)
-    : RowScores(evaluator, scoresTokens), IDisposable
+/// <summary>Scores the rows that are at hand together, when one of their values is read.</summary>
+internal sealed class BufferedRowScores(
+    TextEvaluator evaluator, bool scoresTokens, BufferedRows rows, DataViewSchema.Column textColumn, Action warnOfEmptyText)
+    : RowScores(evaluator, scoresTokens)
 {
-    private const int ChunkRows = 512;
-
-    private DataViewRowCursor? _ahead;
-    private ValueGetter<ReadOnlyMemory<char>>? _getText;
-    private long _chunk = -1;
-
-    public void Dispose() => _ahead?.Dispose();
+    private int _chunk;
 
     protected override int MoveToRow()
     {
-        long position = cursor.Position;
-        if (position < 0)
-            throw new InvalidOperationException("A value was read before MoveNext, or after it returned false.");
-        if (position / ChunkRows != _chunk)
-            ReadChunk(position / ChunkRows);
-        return (int)(position % ChunkRows);
-    }
-
-    private void ReadChunk(long chunk)
-    {
-        if (_ahead is null)
-        {
-            _ahead = openTextCursor();
-            _getText = _ahead.GetGetter<ReadOnlyMemory<char>>(textColumn);
-        }
-
+        int row = rows.Row;
+        if (rows.Chunk == _chunk)
+            return row;
         Clear();
-        while (Ids.Count < ChunkRows && _ahead.MoveNext())
-        {
-            if (_ahead.Position / ChunkRows != chunk)
-                continue;
-            ReadOnlyMemory<char> text = default;
-            _getText!(ref text);
+        foreach (ReadOnlyMemory<char> text in rows.GetValues<ReadOnlyMemory<char>>(textColumn))
             Add(text, warnOfEmptyText);
-        }
-
-        _chunk = chunk;
+        _chunk = rows.Chunk;
+        return row;
     }
 }
 

@@ -33,6 +33,8 @@ internal sealed class ScoredColumns
         _tokenScores = settings.TokenLogLikelihoodsColumnName;
     }
 
+    public int Count => _columns.Length;
+
     public IEnumerable<(string Name, DataViewType Type)> NamesAndTypes => _columns.Select(column => (column.Name, column.Type));
 
     /// <summary>Tells whether the tokens' log-likelihoods are among the columns that are read.</summary>

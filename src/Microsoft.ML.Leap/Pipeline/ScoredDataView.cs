@@ -22,38 +22,35 @@ internal sealed class ScoredDataView(
         foreach (DataViewSchema.Column column in columnsNeeded)
             active[column.Index] = true;
 
-        // The cursor that reads ahead must see the rows in the same shuffled order.
-        int? seed = rand?.Next();
-        Random? Shuffle() => seed is int value ? new Random(value) : null;
-
         DataViewSchema.Column textColumn = source.Schema[textColumnName];
-        DataViewRowCursor input = source.GetRowCursor(source.Schema.Where(column => active[column.Index]), Shuffle());
-        var scores = new LookaheadRowScores(
-            evaluator, columns.ReadsTokenScores(active), input, () => source.GetRowCursor([textColumn], Shuffle()), textColumn, warnOfEmptyText);
-        return new ScoredRowCursor(Schema, input, active, columns, scores);
+        bool isScored = active.AsSpan(source.Schema.Count).Contains(true);
+        DataViewSchema.Column[] needed = [.. source.Schema.Where(column => active[column.Index] || (isScored && column.Index == textColumn.Index))];
+        var rows = new BufferedRows(source.GetRowCursor(needed, rand), needed);
+        var scores = new BufferedRowScores(evaluator, columns.ReadsTokenScores(active), rows, textColumn, warnOfEmptyText);
+        return new ScoredRowCursor(Schema, rows, active, columns, scores);
     }
 
     public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
         [GetRowCursor(columnsNeeded, rand)];
 }
 
-/// <summary>Walks the rows of a scored view: the input's own columns come from the input cursor, the added ones from the scores.</summary>
+/// <summary>Walks the rows of a scored view: the input's own columns come from the buffered rows, the added ones from their scores.</summary>
 internal sealed class ScoredRowCursor(
-    DataViewSchema schema, DataViewRowCursor input, bool[] active, ScoredColumns columns, LookaheadRowScores scores)
+    DataViewSchema schema, BufferedRows rows, bool[] active, ScoredColumns columns, BufferedRowScores scores)
     : DataViewRowCursor
 {
     public override DataViewSchema Schema => schema;
 
-    public override long Position => input.Position;
+    public override long Position => rows.Position;
 
-    public override long Batch => input.Batch;
+    public override long Batch => rows.Batch;
 
     /// <summary>Gets what the counted models make of the row's text; null where there are none.</summary>
     public BaselineScore? CountedScore => scores.CountedScore;
 
-    public override bool MoveNext() => input.MoveNext();
+    public override bool MoveNext() => rows.MoveNext();
 
-    public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();
+    public override ValueGetter<DataViewRowId> GetIdGetter() => rows.GetIdGetter();
 
     public override bool IsColumnActive(DataViewSchema.Column column) => active[Checked(column).Index];
 
@@ -61,18 +58,14 @@ internal sealed class ScoredRowCursor(
     {
         if (!IsColumnActive(column))
             throw new InvalidOperationException($"Column '{column.Name}' was not asked for when the cursor was opened.");
-        int added = column.Index - input.Schema.Count;
-        return added < 0 ? input.GetGetter<TValue>(input.Schema[column.Index]) : columns.GetGetter<TValue>(added, scores);
+        int added = column.Index - (schema.Count - columns.Count);
+        return added < 0 ? rows.GetGetter<TValue>(column) : columns.GetGetter<TValue>(added, scores);
     }
 
     protected override void Dispose(bool disposing)
     {
         if (disposing)
-        {
-            scores.Dispose();
-            input.Dispose();
-        }
-
+            rows.Dispose();
         base.Dispose(disposing);
     }
 

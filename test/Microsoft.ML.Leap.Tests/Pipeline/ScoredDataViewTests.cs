@@ -129,15 +129,25 @@ public class ScoredDataViewTests
                 Assert.IsFalse(cursor.IsColumnActive(scored.Schema["Perplexity"]));
         }
 
+        Assert.AreEqual(0, reads);
+
+        // Where a scored column is active, each text is read once, and nothing is computed: a model that is gone could not.
+        LeapLanguageModelTransformer gone = TinyModel.Fit(TrainedModel.Context);
+        scored = gone.Transform(counted);
+        gone.Dispose();
         using (DataViewRowCursor cursor = scored.GetRowCursor([scored.Schema["Perplexity"]]))
         {
-            _ = cursor.GetGetter<float>(scored.Schema["Perplexity"]);
-            while (cursor.MoveNext())
+            ValueGetter<float> getPerplexity = cursor.GetGetter<float>(scored.Schema["Perplexity"]);
+            Assert.IsTrue(cursor.MoveNext() && cursor.MoveNext());
+            Assert.ThrowsExactly<ObjectDisposedException>(() =>
             {
-            }
+                float value = 0;
+                getPerplexity(ref value);
+            });
+            Assert.IsFalse(cursor.MoveNext());
         }
 
-        Assert.AreEqual(0, reads);
+        Assert.AreEqual(2, reads);
     }
 
     [TestMethod]
@@ -188,6 +198,50 @@ public class ScoredDataViewTests
         CollectionAssert.AreNotEqual(texts, rows.Select(row => row.Text).ToArray());
         foreach (ScoredRowView row in rows)
             Assert.AreEqual(expected[row.Text], row.LogLikelihood, 1e-5 * Math.Abs(expected[row.Text]));
+    }
+
+    // File.ReadLines is such a source: two readers of it share its lines.
+    [TestMethod]
+    public void GetRowCursor_SourceThatIsReadOnce_GivesEachRowItsOwnScores()
+    {
+        string[] texts = [.. Enumerable.Range(0, 1100).Select(i => $"{TinyModel.Texts[i % 7]} {i}")];
+        var lines = new Queue<string>(texts);
+        IDataView scored = TrainedModel.Transformer.Transform(TrainedModel.Context.Data.LoadFromEnumerable(ReadOnce(lines)));
+        float[] expected = [.. TrainedModel.Score(texts).Select(row => row.LogLikelihood)];
+
+        using DataViewRowCursor cursor = scored.GetRowCursor(scored.Schema);
+        ValueGetter<ReadOnlyMemory<char>> getText = cursor.GetGetter<ReadOnlyMemory<char>>(scored.Schema["Text"]);
+        ValueGetter<VBuffer<float>> getNumbers = cursor.GetGetter<VBuffer<float>>(scored.Schema["Numbers"]);
+        ValueGetter<float> getScore = cursor.GetGetter<float>(scored.Schema["LogLikelihood"]);
+        ReadOnlyMemory<char> text = default;
+        VBuffer<float> numbers = default;
+        for (int i = 0; i < texts.Length; i++)
+        {
+            Assert.IsTrue(cursor.MoveNext());
+            Assert.AreEqual(i, cursor.Position);
+            float score = 0;
+            getScore(ref score);
+            getText(ref text);
+            Assert.AreEqual(texts[i], text.ToString());
+            Assert.AreEqual(expected[i], score);
+
+            // A reader may write over what it was given.
+            for (int reading = 0; reading < 2; reading++)
+            {
+                getNumbers(ref numbers);
+                CollectionAssert.AreEqual(new[] { texts[i].Length, 1f }, numbers.DenseValues().ToArray());
+                VBufferEditor.CreateFromBuffer(ref numbers).Values.Clear();
+            }
+        }
+
+        Assert.IsFalse(cursor.MoveNext());
+        Assert.AreEqual(-1, cursor.Position);
+
+        static IEnumerable<NumberedText> ReadOnce(Queue<string> lines)
+        {
+            while (lines.TryDequeue(out string? line))
+                yield return new NumberedText { Text = line, Numbers = [line.Length, 1] };
+        }
     }
 
     [TestMethod]
@@ -242,5 +296,13 @@ public class ScoredDataViewTests
         private protected override void SaveVocabulary(Action<string, Action<Stream>> write)
         {
         }
+    }
+
+    private sealed class NumberedText
+    {
+        public string Text { get; set; } = "";
+
+        [VectorType(2)]
+        public float[] Numbers { get; set; } = [];
     }
 }
