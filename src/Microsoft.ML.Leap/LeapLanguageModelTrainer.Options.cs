@@ -161,18 +161,9 @@ public sealed partial class LeapLanguageModelTrainer
 
         internal override void Validate()
         {
-            RequireName(TextColumnName, nameof(TextColumnName));
-            RequireName(LogLikelihoodColumnName, nameof(LogLikelihoodColumnName));
-            RequireName(TokenCountColumnName, nameof(TokenCountColumnName));
-            RequireName(PerplexityColumnName, nameof(PerplexityColumnName));
-            RequireOptionalName(GeneratedTextColumnName, nameof(GeneratedTextColumnName));
-            RequireOptionalName(TokensColumnName, nameof(TokensColumnName));
-            RequireOptionalName(FocusWeightsColumnName, nameof(FocusWeightsColumnName));
-            RequireOptionalName(TokenLogLikelihoodsColumnName, nameof(TokenLogLikelihoodsColumnName));
-            RequireOptionalName(EmbeddingColumnName, nameof(EmbeddingColumnName));
-            Require(Enum.IsDefined(Embedding), nameof(Embedding), Embedding, "a value of EmbeddingPooling");
-            RequireDistinctNames();
             ArgumentNullException.ThrowIfNull(Generation, nameof(Generation));
+            Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
+            MakeScoringSettings(generationSeed: 0).RequireValid();
             base.Validate();
             Require(Enum.IsDefined(Layout), nameof(Layout), Layout, "a value of TrainingLayout");
             Require(ValidationFraction is null or (>= 0 and < 1), nameof(ValidationFraction), ValidationFraction ?? 0, "at least 0 and below 1");
@@ -180,7 +171,6 @@ public sealed partial class LeapLanguageModelTrainer
                 MemoryMegabytes is null || (MemoryMegabytes >= 0 && double.IsFinite(MemoryMegabytes.Value)),
                 nameof(MemoryMegabytes), MemoryMegabytes ?? 0, "at least 0 and finite");
             Require(MaximumCorpusMemory >= 0, nameof(MaximumCorpusMemory), MaximumCorpusMemory, "at least 0");
-            Require(ScoringTokensPerBatch >= 1, nameof(ScoringTokensPerBatch), ScoringTokensPerBatch, "at least 1");
 
             // The rest is the network's to judge; its vocabulary is known only when the tokenizer is.
             MakeScoringSettings(generationSeed: 0).RequireFits(InitialModel?.Config ?? TrainingRecipe.Choose(this, 0, 0, false).Fill(this).MakeConfig(vocabularySize: 1));
@@ -207,29 +197,5 @@ public sealed partial class LeapLanguageModelTrainer
             Generation = Generation,
             GenerationSeed = generationSeed,
         };
-
-        private static void RequireName(string? name, string field)
-        {
-            if (string.IsNullOrWhiteSpace(name))
-                throw new ArgumentException($"{field} must be the name of a column, but it is empty.", field);
-        }
-
-        private static void RequireOptionalName(string? name, string field)
-        {
-            if (name is not null)
-                RequireName(name, field);
-        }
-
-        private void RequireDistinctNames()
-        {
-            string?[] all =
-            [
-                LogLikelihoodColumnName, TokenCountColumnName, PerplexityColumnName,
-                GeneratedTextColumnName, TokensColumnName, FocusWeightsColumnName, TokenLogLikelihoodsColumnName, EmbeddingColumnName,
-            ];
-            IEnumerable<string> names = all.OfType<string>();
-            foreach (IGrouping<string, string> name in names.GroupBy(name => name).Where(group => group.Count() > 1))
-                throw new ArgumentException($"Two added columns share the name '{name.Key}'; each needs its own.", nameof(LogLikelihoodColumnName));
-        }
     }
 }

@@ -48,7 +48,21 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
 
     /// <summary>Loads what <see cref="ICanSaveModel.Save"/> wrote.</summary>
     internal static LeapLanguageModelTransformer Load(IHostEnvironment environment, IModelSource source) => Load(
-        environment, source, source.Read(ModelFileNames.Settings, stream => SettingsJson.Read<ScoringSettings>(stream, SettingsVersion)), null);
+        environment, source, source.Read(ModelFileNames.Settings, ReadSettings), null);
+
+    private static ScoringSettings ReadSettings(Stream stream)
+    {
+        ScoringSettings settings = SettingsJson.Read<ScoringSettings>(stream, SettingsVersion);
+        try
+        {
+            settings.RequireValid();
+            return settings;
+        }
+        catch (ArgumentException e)
+        {
+            throw new FormatException($"{ModelFileNames.Settings}: {e.Message}", e);
+        }
+    }
 
     internal static LeapLanguageModelTransformer Load(
         IHostEnvironment environment, IModelSource source, ScoringSettings settings, string? device)

@@ -105,13 +105,13 @@ internal static class Checkpoint
         Stream stream, long length, LeapConfig config, string source, Dictionary<string, PackedMatrix>? packed, WeightFormat format)
     {
         var reader = new SafeTensorsReader(stream, length, source);
-        bool isTiedTwice = RequireExpected(reader.Tensors, config, source);
+        bool hasTiedOutput = RequireExpected(reader.Tensors, config, source);
         var weights = new Dictionary<string, float[]>(StringComparer.Ordinal);
         float[] rows = [];
         reader.ReadTensors((info, start, bytes) =>
         {
             int count = bytes.Length / info.Type.GetSize();
-            if (packed is null || isTiedTwice || !IsMatrix(info.Name, info.Shape) || !info.Type.IsFloat() || !SafeTensorsReader.ComesInRows(info))
+            if (packed is null || hasTiedOutput || !IsMatrix(info.Name, info.Shape) || !info.Type.IsFloat() || !SafeTensorsReader.ComesInRows(info))
             {
                 if (start == 0)
                     weights[info.Name] = new float[info.Count];
@@ -134,7 +134,7 @@ internal static class Checkpoint
                 Int8Rows.Scale(weights[info.Name], RemoveScales(weights, info.Name));
         }
 
-        if (weights.Remove(TiedOutput, out float[]? tied) && !tied.AsSpan().SequenceEqual(weights[WordEmbedding]))
+        if (weights.Remove(TiedOutput, out float[]? tied) && !weights.TryAdd(WordEmbedding, tied) && !tied.AsSpan().SequenceEqual(weights[WordEmbedding]))
             throw new FormatException($"{source}: tensor '{TiedOutput}' must equal '{WordEmbedding}', to which it is tied, but differs.");
         return weights;
     }
@@ -179,7 +179,7 @@ internal static class Checkpoint
             throw reader.CreateNotFiniteException(info);
     }
 
-    // Returns whether the tied matrix is there twice.
+    // Returns whether the tied matrix is there under the output's name, alone or besides its own.
     private static bool RequireExpected(IReadOnlyList<SafeTensorInfo> tensors, LeapConfig config, string source)
     {
         // Without LINQ, here and in what calls this: it is an assembly that a process's start would wait for.
@@ -188,7 +188,13 @@ internal static class Checkpoint
             got.Add(info.Name, info.Shape);
         Dictionary<string, long[]> expected = GetExpectedShapes(config);
         if (got.ContainsKey(TiedOutput))
+        {
+            // Of two names of one tensor, safetensors' save_model keeps either.
             expected[TiedOutput] = expected[WordEmbedding];
+            if (!got.ContainsKey(WordEmbedding))
+                expected.Remove(WordEmbedding);
+        }
+
         foreach (SafeTensorInfo info in tensors)
         {
             if (info.Type == SafeTensorsType.Int8 && info.Shape.Length == 2 && expected.TryGetValue(info.Name, out long[]? shape))

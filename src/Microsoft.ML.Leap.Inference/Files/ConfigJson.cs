@@ -15,6 +15,11 @@ internal static class ConfigJson
     private const int MaximumHiddenSize = 1 << 20;
     private const int MaximumLayerCount = 1 << 12;
 
+    // The original's defaults, for keys that are absent.
+    private const int AbsentHiddenSize = 256;
+    private const int AbsentContextLength = 1024;
+    private const int AbsentLayerCount = 4;
+
     private static readonly JsonWriterOptions _indented = new() { Indented = true, NewLine = "\n" };
 
     private static readonly JsonDocumentOptions _strict = new() { AllowDuplicateProperties = false };
@@ -31,10 +36,15 @@ internal static class ConfigJson
         json.WriteNumber("n_heads", config.HeadCount);
         json.WriteNumber("n_layer", config.LayerCount);
         json.WriteBoolean("use_local_att", config.UseLocalAttention);
-        json.WriteStartArray("window_sizes");
-        foreach (int window in config.WindowSizes)
-            json.WriteNumberValue(window);
-        json.WriteEndArray();
+        if (config.UseLocalAttention)
+        {
+            // The original refuses windows where it is told to use none.
+            json.WriteStartArray("window_sizes");
+            foreach (int window in config.WindowSizes)
+                json.WriteNumberValue(window);
+            json.WriteEndArray();
+        }
+
         json.WriteNumber("rescale_value", config.RescaleValue);
         json.WriteNumber("hidden_dropout_prob", config.Dropout);
         json.WriteNumber("initializer_range", config.InitializerRange);
@@ -76,7 +86,7 @@ internal static class ConfigJson
         if (modelType != ModelType)
             throw json.Fault("model_type", $"\"{ModelType}\"", $"\"{modelType}\"");
 
-        int contextLength = json.Integer("n_positions", LeapConfig.DefaultContextLength);
+        int contextLength = json.Integer("n_positions", AbsentContextLength);
         bool useLocalAttention = json.Boolean("use_local_att", true);
         int[]? windows = json.IntegersOrNull("window_sizes", MaximumLayerCount);
 
@@ -85,10 +95,10 @@ internal static class ConfigJson
             windows = null;
         return new LeapConfig(
             json.Integer("vocab_size", LeapConfig.DefaultVocabularySize),
-            json.Integer("hidden_size", LeapConfig.DefaultHiddenSize, MaximumHiddenSize),
+            json.Integer("hidden_size", AbsentHiddenSize, MaximumHiddenSize),
             contextLength,
-            json.Integer("n_layer", LeapConfig.DefaultLayerCount, MaximumLayerCount),
-            json.Integer("n_heads", LeapConfig.DefaultHeadCount),
+            json.Integer("n_layer", AbsentLayerCount, MaximumLayerCount),
+            json.Integer("n_heads", json.Integer("n_head", LeapConfig.DefaultHeadCount)),
             useLocalAttention,
             windows,
             json.Number("rescale_value", LeapConfig.DefaultRescaleValue),

@@ -94,6 +94,34 @@ internal sealed record ScoringSettings
     /// <summary>Stands in where <see cref="GenerationOptions.Seed"/> is null, so that a column's values repeat.</summary>
     public required int GenerationSeed { get; init; }
 
+    /// <summary>Refuses settings that no data view could have.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
+    /// <exception cref="ArgumentException">A name is empty, or two columns share one.</exception>
+    public void RequireValid()
+    {
+        RequireName(TextColumnName, nameof(TextColumnName));
+        (string? Name, string Field)[] added =
+        [
+            (LogLikelihoodColumnName, nameof(LogLikelihoodColumnName)), (TokenCountColumnName, nameof(TokenCountColumnName)),
+            (PerplexityColumnName, nameof(PerplexityColumnName)), (GeneratedTextColumnName, nameof(GeneratedTextColumnName)),
+            (TokensColumnName, nameof(TokensColumnName)), (FocusWeightsColumnName, nameof(FocusWeightsColumnName)),
+            (TokenLogLikelihoodsColumnName, nameof(TokenLogLikelihoodsColumnName)), (EmbeddingColumnName, nameof(EmbeddingColumnName)),
+        ];
+        const int AlwaysThere = 3;
+        for (int i = 0; i < added.Length; i++)
+        {
+            if (i < AlwaysThere || added[i].Name is not null)
+                RequireName(added[i].Name, added[i].Field);
+        }
+
+        foreach (IGrouping<string, string> name in added.Select(column => column.Name).OfType<string>().GroupBy(name => name).Where(group => group.Count() > 1))
+            throw new ArgumentException($"Two added columns share the name '{name.Key}'; each needs its own.", nameof(LogLikelihoodColumnName));
+        if (!Enum.IsDefined(Embedding))
+            throw new ArgumentOutOfRangeException(nameof(Embedding), Embedding, "Embedding must be a value of EmbeddingPooling.");
+        if (TokensPerBatch < 1)
+            throw new ArgumentOutOfRangeException(nameof(TokensPerBatch), TokensPerBatch, "TokensPerBatch must be at least 1.");
+    }
+
     /// <summary>Refuses columns that a network cannot fill.</summary>
     /// <exception cref="ArgumentException">The network reads too little at once.</exception>
     public void RequireFits(LeapConfig config)
@@ -104,6 +132,12 @@ internal sealed record ScoringSettings
                 $"{nameof(FocusWeightsColumnName)} needs a ContextLength of at least 2, but it is {config.ContextLength}.",
                 nameof(config));
         }
+    }
+
+    private static void RequireName(string? name, string field)
+    {
+        if (string.IsNullOrWhiteSpace(name))
+            throw new ArgumentException($"{field} must be the name of a column, but it is empty.", field);
     }
 }
 

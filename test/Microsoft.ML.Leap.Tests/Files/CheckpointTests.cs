@@ -160,6 +160,22 @@ public class CheckpointTests
         AssertRefused("'proj_logits.weight' must have the shape", p => p["proj_logits.weight"] = ones(5, 5));
     }
 
+    // safetensors' save_model keeps one name of a tied tensor, and not always the same.
+    [TestMethod]
+    public void Read_TiedMatrixUnderTheOutputsName_IsTheEmbedding()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Tensor> parameters = Parameters(_small);
+        parameters.Remove("word_embedding.weight", out Tensor? embedding);
+        parameters["proj_logits.weight"] = embedding!;
+        byte[] file = WriteUnchecked(parameters);
+        Dictionary<string, float[]> loaded = Checkpoint.Read(new MemoryStream(file), file.Length, _small);
+        CollectionAssert.AreEqual(embedding!.data<float>().ToArray(), loaded["word_embedding.weight"]);
+        Assert.IsFalse(loaded.ContainsKey("proj_logits.weight"));
+        AssertSameNetworks(file, _small);
+        AssertRefused("'word_embedding.weight' of shape", p => p.Remove("word_embedding.weight"));
+    }
+
     [TestMethod]
     public void Read_HugeConfigWithASmallFile_IsRefusedWithoutTakingMemory()
     {

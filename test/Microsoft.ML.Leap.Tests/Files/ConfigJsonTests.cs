@@ -7,7 +7,7 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class ConfigJsonTests
 {
-    private static readonly int[] _defaultWindows = [4, 8, 16, 32, 64, 2048];
+    private static readonly int[] _defaultWindows = [4, 8, 16, 1024];
 
     [TestMethod]
     public void WriteThenRead_EveryField_RoundTrips()
@@ -47,8 +47,15 @@ public class ConfigJsonTests
     public void Read_EmptyObject_GivesTheOriginalsDefaults()
     {
         LeapConfig config = Read("{}");
-        AssertEqual(new LeapConfig(32_100, 128, 2048, 6, 4, true, _defaultWindows, 8, 0.1, 0.02), config);
+        AssertEqual(new LeapConfig(32_100, 256, 1024, 4, 4, true, [4, 8, 16, 1024], 8, 0.1, 0.02), config);
     }
+
+    [TestMethod]
+    public void Write_GlobalAttention_NamesNoWindowsWhichTheOriginalRefuses() =>
+        Assert.DoesNotContain("window_sizes", Write(new LeapConfig(97, 48, 77, 3, 6, useLocalAttention: false)));
+
+    [TestMethod]
+    public void Read_NHead_IsTheNumberOfHeads() => Assert.AreEqual(8, Read("""{"n_head": 8}""").HeadCount);
 
     [TestMethod]
     public void Read_WhatHuggingFaceAdds_IsIgnored()
@@ -115,7 +122,7 @@ public class ConfigJsonTests
     [DataRow("{\"convolution_size\": \"4\"}", "convolution_size")]
     [DataRow("{\"model_type\": \"\\ud800\"}", "model_type")]
     [DataRow("{\"\\ud800\": 1, \"vocab_size\": 50}", "JSON")]
-    [DataRow("{\"window_sizes\": [4, 200000000, 4, 4, 4, 4], \"n_positions\": 2000000000}", "windowSizes")]
+    [DataRow("{\"window_sizes\": [4, 200000000, 4, 4], \"n_positions\": 2000000000}", "windowSizes ask for")]
     public void Read_Wrong_ThrowsFormatExceptionSayingWhat(string json, string words)
     {
         var e = Assert.ThrowsExactly<FormatException>(() => Read(json));

@@ -136,6 +136,27 @@ public class CorruptModelTests
         }
     }
 
+    [TestMethod]
+    [DataRow("text_column_name", "\"\"", "TextColumnName")]
+    [DataRow("log_likelihood_column_name", "\" \"", "LogLikelihoodColumnName")]
+    [DataRow("token_count_column_name", "\"Perplexity\"", "share the name")]
+    [DataRow("tokens_column_name", "\"\"", "TokensColumnName")]
+    [DataRow("tokens_per_batch", "0", "TokensPerBatch")]
+    [DataRow("tokens_per_batch", "-2147483648", "TokensPerBatch")]
+    [DataRow("embedding", "77", "leap.json")]
+    public void Load_SettingsThatNoViewCanHave_ThrowsFormatException(string key, string value, string word)
+    {
+        Dictionary<string, byte[]> files = With("leap.json", content =>
+        {
+            JsonNode json = JsonNode.Parse(content)!;
+            Assert.IsNotNull(json["settings"]!["text_column_name"], json.ToJsonString());
+            json["settings"]![key] = JsonNode.Parse(value);
+            return Encoding.UTF8.GetBytes(json.ToJsonString());
+        });
+        RefuseZip(SavedModel.MakeZip(Context, files), word);
+        RefuseZip(SavedModel.MakeZip(Context, files), "leap.json");
+    }
+
     private static IEnumerable<object[]> FileNames =>
         [["config.json"], ["model.safetensors"], ["tokenizer_config.json"], ["vocab.json"], ["merges.txt"], ["leap.json"]];
 
