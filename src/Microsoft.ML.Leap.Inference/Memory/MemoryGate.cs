@@ -80,5 +80,5 @@ internal sealed class MemoryGate
 
     private static int Place(GateInput input, int order) => Math.Min(input.Matched, order - 1);
 
-    private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
+    public static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 }

@@ -119,23 +119,25 @@ public sealed class RunningMemory
         return mixture with { Part = part, Remembered = remembered, Mixed = (1 - part) * probability + part * remembered };
     }
 
-    // From the longest context to the shortest, as far as the token is new.
+    // From the longest context to the shortest: it counts as far as the token is new, and all go on by it.
     private void Count(int id)
     {
+        bool isNew = true;
         for (int k = _contexts.Length - 1; k >= 0; k--)
         {
-            int node = _contexts[k] == Missing ? Missing : GetOrAdd(_contexts[k], id);
-            if (node == Missing)
-                continue;
-            Span<Node> nodes = CollectionsMarshal.AsSpan(_nodes);
-            nodes[_contexts[k]].Total++;
-            if (nodes[node].Count++ > 0)
-                break;
-            nodes[_contexts[k]].Followers++;
-        }
+            int context = _contexts[k];
+            int node = context == Missing ? Missing : GetOrAdd(context, id);
+            if (isNew && node != Missing)
+            {
+                Span<Node> nodes = CollectionsMarshal.AsSpan(_nodes);
+                nodes[context].Total++;
+                isNew = nodes[node].Count++ == 0;
+                nodes[context].Followers += isNew ? 1 : 0;
+            }
 
-        for (int k = _contexts.Length - 1; k > 0; k--)
-            _contexts[k] = _contexts[k - 1] == Missing ? Missing : GetOrAdd(_contexts[k - 1], id);
+            if (k + 1 < _contexts.Length)
+                _contexts[k + 1] = node;
+        }
     }
 
     private int Find(int context, int id) => _children.GetValueOrDefault((context, id), Missing);
@@ -168,7 +170,7 @@ public sealed class RunningMemory
         // Short n-grams know less than the model.
         public static GateWeights Create(int matched) => new(matched < FewTokens ? -1 : 0, 0);
 
-        public readonly double GetPart(double left) => 1 / (1 + Math.Exp(-(Bias + Slope * left)));
+        public readonly double GetPart(double left) => MemoryGate.Sigmoid(Bias + Slope * left);
 
         public void Learn(Mixture mixture, double rate)
         {

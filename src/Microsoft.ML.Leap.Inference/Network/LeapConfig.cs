@@ -7,7 +7,7 @@ namespace Microsoft.ML.Leap;
 /// <see cref="ParameterCount"/>.</remarks>
 public sealed class LeapConfig
 {
-    // The original's defaults: of the constructor, of keys that a config.json leaves out, and of training where no other suits it better.
+    // The original's notebook: defaults of the constructor, and of training where no other suits it better.
     internal const int DefaultVocabularySize = 32_100;
     internal const int DefaultHiddenSize = 128;
     internal const int DefaultContextLength = 2048;
