@@ -48,6 +48,7 @@ function Test {
 function Pack {
     $package = Join-Path $PSScriptRoot 'artifacts/package'
     if (Test-Path $package) { Remove-Item -Recurse -Force $package }
+    Invoke-DotNet pack src/Microsoft.ML.Leap.Inference --configuration Release --output $package --verbosity quiet @args
     Invoke-DotNet pack src/Microsoft.ML.Leap --configuration Release --output $package --verbosity quiet @args
     Invoke-DotNet pack src/Microsoft.ML.Leap.Extensions.AI --configuration Release --output $package --verbosity quiet @args
     Invoke-DotNet run eng/CheckPackage.cs '--' $package

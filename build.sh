@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-source eng/native-library.sh
 source eng/verbs.sh
 
 usage() {
@@ -31,5 +30,4 @@ case $verb in
 esac
 
 require_sdk
-case $verb in test | quickstart | bench | notebooks) require_native_library ;; esac
 "verb_$verb" "$@" </dev/null

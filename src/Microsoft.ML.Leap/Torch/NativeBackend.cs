@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using TorchSharp;
 
 namespace Microsoft.ML.Leap;
@@ -39,11 +40,30 @@ internal static class NativeBackend
         if (failure is not null)
         {
             NativeBackendFacts facts = NativeBackendFacts.Collect(failure.Message);
-            if (facts.IsCppLibraryTooOld || !facts.IsInPackageFolder)
+            if (OperatingSystem.IsLinux() && facts.NeedsCopy)
+                LoadCopy(facts.LibTorchPath!);
+            else if (facts.IsCppLibraryTooOld || !facts.IsInPackageFolder)
                 throw new InvalidOperationException(facts.Describe(), failure);
         }
 
         InitializeTorchSharp();
+    }
+
+    [SupportedOSPlatform("linux")]
+    private static void LoadCopy(string libTorchPath)
+    {
+        try
+        {
+            NativeLibraryCopy.Load(Path.GetDirectoryName(libTorchPath)!, NativeBackendFacts.SearchFolders(), CppLibrary.NeededVersionName);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or DllNotFoundException or BadImageFormatException)
+        {
+            throw new InvalidOperationException(
+                $"TorchSharp's native library cannot be loaded: the C++ standard library of this system lacks {CppLibrary.NeededVersionName}, and "
+                + $"the copy in {NativeLibraryCopy.CacheFolder()} that does without it cannot be used: {exception.Message} The environment variable "
+                + "XDG_CACHE_HOME names another cache folder.",
+                exception);
+        }
     }
 
     /// <summary>Loads by name as TorchSharp does, so that its own attempt finds the library in the process.</summary>
@@ -100,6 +120,10 @@ internal sealed record NativeBackendFacts(
     private static readonly string LibTorchVersion = BuildFact("LibTorchVersion");
 
     internal bool IsCppLibraryTooOld => CppLibrary is { IsTooOld: true };
+
+    /// <summary>Gets whether all is there but the newest symbol version of the C++ library, which a copy of TorchSharp's library does
+    /// without.</summary>
+    internal bool NeedsCopy => Platform == "linux-x64" && LibTorchPath is not null && CppLibrary is { NeedsCopy: true };
 
     internal static NativeBackendFacts Collect(string loaderMessage)
     {
@@ -162,7 +186,8 @@ internal sealed record NativeBackendFacts(
         return $"{system}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
     }
 
-    private static IEnumerable<string> SearchFolders()
+    /// <summary>The folders where the runtime looks for native libraries.</summary>
+    internal static IEnumerable<string> SearchFolders()
     {
         string? known = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string;
         string[] named = known?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries) ?? [];
@@ -184,7 +209,16 @@ internal sealed record CppLibrary(string Path, int NewestSymbolVersion)
     /// <summary>N of the GLIBCXX_3.4.N that TorchSharp's native library asks for: GCC 13.2.</summary>
     internal const int NeededSymbolVersion = 32;
 
-    internal bool IsTooOld => NewestSymbolVersion is > 0 and < NeededSymbolVersion;
+    /// <summary>N of the newest GLIBCXX_3.4.N of which TorchSharp's native library uses a symbol: GCC 12.</summary>
+    internal const int UsedSymbolVersion = 30;
+
+    internal static string NeededVersionName => $"GLIBCXX_3.4.{NeededSymbolVersion}";
+
+    internal bool IsTooOld => NewestSymbolVersion > 0 && NewestSymbolVersion < OldestSymbolVersion;
+
+    internal bool NeedsCopy => NewestSymbolVersion >= OldestSymbolVersion && NewestSymbolVersion < NeededSymbolVersion;
+
+    private static int OldestSymbolVersion => NativeLibraryCopy.IsDisabled ? NeededSymbolVersion : UsedSymbolVersion;
 
     /// <summary>Reads the version of the libstdc++ that this process has loaded, as .NET itself uses it, or returns
     /// <see langword="null"/>.</summary>
@@ -207,10 +241,11 @@ internal sealed record CppLibrary(string Path, int NewestSymbolVersion)
     internal static CppLibrary FromFile(string path) => new(path, FindNewestSymbolVersion(File.ReadAllBytes(path)));
 
     internal string Describe() =>
-        $"it needs GLIBCXX_3.4.{NeededSymbolVersion}, and the C++ standard library of this system, {Path}, has nothing newer than "
-        + $"GLIBCXX_3.4.{NewestSymbolVersion}. Ubuntu 24.04, Debian 13, Fedora 39 and later have it. On Debian 12, install libstdc++6 "
-        + "from Debian 13 (trixie), as root: echo 'deb http://deb.debian.org/debian trixie main' > /etc/apt/sources.list.d/trixie.list "
-        + "&& apt-get update && apt-get install -y --no-install-recommends libstdc++6; rm /etc/apt/sources.list.d/trixie.list; apt-get update";
+        $"it needs GLIBCXX_3.4.{OldestSymbolVersion}, and the C++ standard library of this system, {Path}, has nothing newer than "
+        + $"GLIBCXX_3.4.{NewestSymbolVersion}. "
+        + (NativeLibraryCopy.IsDisabled
+            ? $"Turn the switch {NativeLibraryCopy.SwitchName} off, or use Debian 13, Ubuntu 24.04, Fedora 39 or a later system."
+            : "Use Debian 12, Ubuntu 22.04, Fedora 36 or a later system.");
 
     private static int FindNewestSymbolVersion(ReadOnlySpan<byte> image)
     {

@@ -49,24 +49,47 @@ public sealed class NativeBackendTests
     }
 
     [TestMethod]
-    public void Describe_OldCppLibrary_NamesBothVersionsAndCommand()
+    public void Describe_OldCppLibrary_NamesBothVersionsAndSystems()
     {
-        string text = (Complete with { CppLibrary = new CppLibrary("/lib/libstdc++.so.6", 30) }).Describe();
+        string text = (Complete with { CppLibrary = new CppLibrary("/lib/libstdc++.so.6", 29) }).Describe();
 
         StringAssert.Contains(text, "/lib/libstdc++.so.6");
+        StringAssert.Contains(text, "GLIBCXX_3.4.29");
         StringAssert.Contains(text, "GLIBCXX_3.4.30");
-        StringAssert.Contains(text, "GLIBCXX_3.4.32");
-        StringAssert.Contains(text, "Debian 13");
-        StringAssert.Contains(text, "apt-get install");
+        StringAssert.Contains(text, "Debian 12");
     }
 
     [TestMethod]
-    public void Describe_OldCppLibraryAndNoLibTorch_SpeaksOfTheFirst()
+    public void Describe_OldCppLibraryAndNoLibTorch_SpeaksOfBoth()
     {
-        string text = (Complete with { CppLibrary = new CppLibrary("x", 30), LibTorchPath = null, IsInPackageFolder = false }).Describe();
+        string text = (Complete with { CppLibrary = new CppLibrary("x", 29), LibTorchPath = null, IsInPackageFolder = false }).Describe();
 
-        StringAssert.Contains(text, "GLIBCXX_3.4.30");
+        StringAssert.Contains(text, "GLIBCXX_3.4.29");
         StringAssert.Contains(text, "libtorch-cpu-linux-x64");
+    }
+
+    [TestMethod]
+    [DataRow(29, false, DisplayName = "Debian 11: symbols that are used are missing")]
+    [DataRow(30, true, DisplayName = "Debian 12, Ubuntu 22.04")]
+    [DataRow(31, true, DisplayName = "GCC 13.1")]
+    [DataRow(32, false, DisplayName = "GCC 13.2: the library loads as it is")]
+    public void NeedsCopy_CppLibrary_OnlyWhereTheUnusedVersionAloneIsMissing(int newest, bool expected) =>
+        Assert.AreEqual(expected, (Complete with { CppLibrary = new CppLibrary("x", newest) }).NeedsCopy);
+
+    [TestMethod]
+    public void NeedsCopy_SwitchIsOn_IsFalseAndTheMessageNamesTheSwitch()
+    {
+        NativeBackendFacts facts = Complete with { CppLibrary = new CppLibrary("x", 30) };
+        AppContext.SetSwitch(NativeLibraryCopy.SwitchName, true);
+        try
+        {
+            Assert.IsFalse(facts.NeedsCopy);
+            StringAssert.Contains(facts.Describe(), NativeLibraryCopy.SwitchName);
+        }
+        finally
+        {
+            AppContext.SetSwitch(NativeLibraryCopy.SwitchName, false);
+        }
     }
 
     [TestMethod]
