@@ -29,7 +29,7 @@ given=${1:-}
 trap clean_up EXIT
 
 # ICU is what the .NET runtime needs beside the base system.
-[[ -e $root/etc/debian_version ]] || debootstrap --variant=minbase --include=ca-certificates,libicu72 bookworm "$root" "${DEBIAN_MIRROR:-}" >&2
+[[ -e $root/etc/debian_version ]] || debootstrap --variant=minbase --include=ca-certificates,libicu72 bookworm "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >&2
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 # Authorities that this machine trusts beside the usual ones.
 cp -r /usr/local/share/ca-certificates "$root/usr/local/share/"
@@ -46,7 +46,9 @@ chroot "$root" chown -R user:user /home/user
 
 echo "Debian $(cat "$root/etc/debian_version"), libstdc++6 $(chroot "$root" dpkg-query --show --showformat='${Version}' libstdc++6), user $(chroot --userspec=user "$root" id -un)"
 before=$(chroot "$root" dpkg-query --show | sha256sum)
+# No server stays behind that would keep the mounts busy.
 chroot --userspec=user "$root" /usr/bin/env -i HOME=/home/user PATH=/usr/share/dotnet:/usr/bin:/bin TMPDIR=/tmp \
+  MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false \
   /bin/bash -c 'cd ~/leap && ./build.sh quickstart'
 after=$(chroot "$root" dpkg-query --show | sha256sum)
 [[ $before == "$after" ]] || { echo "The system's packages changed." >&2; exit 1; }

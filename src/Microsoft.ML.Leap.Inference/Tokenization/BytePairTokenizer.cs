@@ -78,8 +78,7 @@ internal sealed class BytePairVocabulary
 
     public bool TryGetMerge(int left, int right, out (int Rank, int Id) merge) => _ranks.TryGetValue((left, right), out merge);
 
-    public string GetName(int id) =>
-        id == EndOfTextId ? Encoding.UTF8.GetString(_tokens[id]) : ByteLevelAlphabet.Write(_tokens[id]);
+    public string GetName(int id) => ByteLevelAlphabet.Write(_tokens[id]);
 }
 
 /// <summary>Splits words into tokens by applying merges, the lowest rank first, the leftmost of equals first.</summary>

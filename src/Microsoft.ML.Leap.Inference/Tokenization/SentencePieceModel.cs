@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Microsoft.ML.Leap;
@@ -108,6 +110,8 @@ internal sealed class SentencePieceModel
         {
             if (field == 1)
                 NormalizationName = Encoding.UTF8.GetString(message.ReadBytes());
+            else if (field == 2)
+                NormalizationRules.Check(message.ReadBytes());
             else
                 message.SkipValue();
         }
@@ -131,6 +135,56 @@ internal sealed class SentencePieceModel
                 $"The SentencePiece model names the control pieces {BeginningId} and {PaddingId}, but there are {Count} pieces.");
         }
     }
+}
+
+/// <summary>The compiled rules by which SentencePiece normalises texts: the length of a trie, the trie, and the texts that its values point at, each
+/// ending with a zero. The trie is a double array: a node is 32 bits, its children lie where its offset and their byte lead.</summary>
+/// <remarks>Source: Darts-clone's <c>DoubleArrayUnit</c>, and SentencePiece's <c>normalizer.cc</c>.</remarks>
+internal static class NormalizationRules
+{
+    /// <summary>Walks through the whole trie, so that no text can lead out of it.</summary>
+    /// <exception cref="FormatException">A child or a text lies outside.</exception>
+    public static void Check(ReadOnlySpan<byte> rules)
+    {
+        if (rules.IsEmpty)
+            return;
+        uint length = rules.Length >= 4 ? BinaryPrimitives.ReadUInt32LittleEndian(rules) : 0;
+        if (length is 0 || length % 4 != 0 || length > rules.Length - 4)
+            throw Damaged();
+
+        ReadOnlySpan<uint> nodes = MemoryMarshal.Cast<byte, uint>(rules.Slice(4, (int)length));
+        ReadOnlySpan<byte> texts = rules[(4 + (int)length)..];
+        bool[] seen = new bool[nodes.Length];
+        var open = new Stack<int>([0]);
+        while (open.TryPop(out int node))
+        {
+            int children = node ^ (int)GetOffset(nodes[node]);
+            // A node's children lie in one aligned group of 256, so the group is inside or the file is damaged.
+            if (children < 0 || (children | 0xFF) >= nodes.Length)
+                throw Damaged();
+            if (HasText(nodes[node]) && (nodes[children] & int.MaxValue) >= texts.Length)
+                throw Damaged();
+
+            for (int value = 1; value <= byte.MaxValue; value++)
+            {
+                int child = children ^ value;
+                if (GetByte(nodes[child]) == value && !seen[child])
+                {
+                    seen[child] = true;
+                    open.Push(child);
+                }
+            }
+        }
+    }
+
+    private static uint GetOffset(uint node) => (node >> 10) << (int)((node & (1 << 9)) >> 6);
+
+    private static bool HasText(uint node) => (node & (1 << 8)) != 0;
+
+    // A value has the highest bit, and so no byte.
+    private static uint GetByte(uint node) => node & (1u << 31 | 0xFF);
+
+    private static FormatException Damaged() => new("The SentencePiece model's rules of normalisation are damaged.");
 }
 
 /// <summary>Walks over the fields of a protocol buffer message, and never past its end.</summary>

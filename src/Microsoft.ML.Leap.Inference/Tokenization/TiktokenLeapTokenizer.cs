@@ -82,7 +82,16 @@ internal sealed class TiktokenLeapTokenizer : LeapTokenizer
             tokens.Add(Convert.FromBase64String(line[..space]));
         }
 
-        return tokens.Count > 0 ? [.. tokens] : throw new FormatException("The tiktoken data holds no tokens.");
+        // Any text can be written where every byte is a token.
+        bool[] bytes = new bool[256];
+        foreach (byte[] token in tokens)
+        {
+            if (token.Length == 1)
+                bytes[token[0]] = true;
+        }
+
+        int missing = Array.IndexOf(bytes, false);
+        return missing < 0 ? [.. tokens] : throw new FormatException($"The tiktoken data has no token for the byte 0x{missing:X2}; it needs all 256.");
     }
 }
 

@@ -64,22 +64,59 @@ public sealed class SentencePieceLeapTokenizerTests
     }
 
     [TestMethod]
-    public void Create_EveryByteDamaged_ThrowsNothingButFormatException()
+    public void Create_EveryByteDamaged_RefusesOrEncodes()
     {
         byte[] model = TokenizerFixture.WriteSentencePieceModel(1, 2, Pieces);
         for (int i = 0; i < model.Length; i++)
         {
-            byte[] damaged = [.. model];
-            damaged[i] ^= 0xFF;
-            try
+            foreach (byte damage in (byte[])[0xFF, 0x80, 0x01, 0x02, 0x03, 0x06])
             {
-                Create(damaged);
-            }
-            catch (FormatException e)
-            {
-                Assert.IsFalse(string.IsNullOrWhiteSpace(e.Message));
+                byte[] damaged = [.. model];
+                damaged[i] ^= damage;
+                RefuseOrEncode(damaged, $"byte {i} ^ {damage}");
             }
         }
+    }
+
+    // SentencePiece's field 2 of the normaliser's settings.
+    [TestMethod]
+    [DataRow("", true, DisplayName = "no rules")]
+    [DataRow("00000000", false, DisplayName = "an empty trie")]
+    [DataRow("04000000 00000000", false, DisplayName = "children outside")]
+    [DataRow("08000000 00000000", false, DisplayName = "a length beyond the file")]
+    [DataRow("0400", false, DisplayName = "cut off")]
+    public void Create_RulesOfNormalisation_AreCheckedWhole(string hexadecimal, bool accepted)
+    {
+        byte[] rules = Convert.FromHexString(hexadecimal.Replace(" ", ""));
+        byte[] model = [.. TokenizerFixture.WriteSentencePieceModel(1, 2, Pieces), 3 << 3 | 2, (byte)(2 + rules.Length), 2 << 3 | 2, (byte)rules.Length, .. rules];
+
+        if (accepted)
+            CollectionAssert.AreEqual(Create(TokenizerFixture.WriteSentencePieceModel(1, 2, Pieces)).Encode("hello").ToArray(), Create(model).Encode("hello").ToArray());
+        else
+            StringAssert.Contains(Assert.ThrowsExactly<FormatException>(() => Create(model)).Message, "rules of normalisation");
+    }
+
+    // A rule of one byte ('a') whose text is where the value says: at 0 it is "b", behind the texts it is damaged.
+    [TestMethod]
+    [DataRow(0, true)]
+    [DataRow(1, true)]
+    [DataRow(2, false)]
+    public void Create_RuleWithTextAt_MustBeWithinTheTexts(int at, bool accepted)
+    {
+        uint[] nodes = new uint[768];
+        nodes[0] = 256u << 10;
+        nodes[256 ^ 'a'] = (256u ^ 'a' ^ 512) << 10 | 1 << 8 | 'a';
+        nodes[512] = (uint)at | 1u << 31;
+        byte[] rules = [.. BitConverter.GetBytes(nodes.Length * 4), .. nodes.SelectMany(BitConverter.GetBytes), (byte)'b', 0];
+        byte[] field = [2 << 3 | 2, .. Varint(rules.Length), .. rules];
+        byte[] model = [.. TokenizerFixture.WriteSentencePieceModel(1, 2, "▁", "b"), 3 << 3 | 2, .. Varint(field.Length), .. field];
+
+        if (accepted)
+            Assert.AreEqual(at == 0, Create(model).Encode("a").Contains(4));
+        else
+            Assert.ThrowsExactly<FormatException>(() => Create(model));
+
+        static byte[] Varint(int value) => [(byte)(value & 0x7F | 0x80), (byte)(value >> 7)];
     }
 
     [TestMethod]
@@ -148,4 +185,30 @@ public sealed class SentencePieceLeapTokenizerTests
     }
 
     private static SentencePieceLeapTokenizer Create(byte[] model) => SentencePieceLeapTokenizer.Create(model, null, false, null);
+
+    private static void RefuseOrEncode(byte[] model, string message)
+    {
+        SentencePieceLeapTokenizer tokenizer;
+        try
+        {
+            tokenizer = Create(model);
+        }
+        catch (FormatException e)
+        {
+            Assert.IsFalse(string.IsNullOrWhiteSpace(e.Message), message);
+            return;
+        }
+
+        foreach (string text in TokenizerFixture.HardTexts)
+        {
+            try
+            {
+                tokenizer.Decode(tokenizer.Encode(text));
+            }
+            catch (Exception e) when (e is IndexOutOfRangeException or ArgumentException or KeyNotFoundException or NullReferenceException)
+            {
+                Assert.Fail($"{message}, '{text}': {e}");
+            }
+        }
+    }
 }

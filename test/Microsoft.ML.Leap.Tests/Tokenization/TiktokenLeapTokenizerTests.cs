@@ -43,4 +43,16 @@ public sealed class TiktokenLeapTokenizerTests
         files["cl100k_base.tiktoken"] = System.Text.Encoding.ASCII.GetBytes(content);
         Assert.ThrowsExactly<FormatException>(() => TokenizerFixture.Load(files));
     }
+
+    [TestMethod]
+    public void Load_ByteWithoutToken_IsRefused()
+    {
+        Dictionary<string, byte[]> files = TokenizerFixture.Save(TokenizerOptions.Tiktoken("cl100k_base").Create([], CancellationToken.None));
+        files["cl100k_base.tiktoken"] = System.Text.Encoding.ASCII.GetBytes(string.Concat(
+            Enumerable.Range(0, 255).Select(value => $"{Convert.ToBase64String([(byte)value])} {value}\n")));
+
+        var error = Assert.ThrowsExactly<FormatException>(() => TokenizerFixture.Load(files));
+
+        StringAssert.Contains(error.Message, "0xFF");
+    }
 }
