@@ -65,7 +65,7 @@ public sealed partial class LeapLanguageModel : IDisposable
 
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no file or folder '{path}' to load a model from.", path);
-        using FileStream stream = File.OpenRead(path);
+        using FileStream stream = OrdinaryFile.OpenRead(path);
         return Load(stream, options);
     }
 

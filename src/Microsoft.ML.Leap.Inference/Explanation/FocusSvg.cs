@@ -83,14 +83,18 @@ internal static class FocusDisplay
 {
     public const string Start = "⟨start⟩";
 
+    // A token that holds only the later bytes of a character, which the token that begins it shows whole.
+    private const string PartOfCharacter = "·";
+
     /// <summary>Gives the part of the text that a token stands for, or its own text where it stands for none, with signs for characters that
     /// cannot be seen or that XML forbids.</summary>
     public static string Describe(FocusReport report, FocusToken token)
     {
         if (token.IsStart)
             return Start;
-        string text = token.Length > 0 ? report.Text.Substring(token.Start, token.Length) : token.Text;
-        return DisplayText.Visible(text);
+        if (token.Length > 0)
+            return DisplayText.Visible(report.Text.Substring(token.Start, token.Length));
+        return token.Text.StartsWith("<0x", StringComparison.Ordinal) ? PartOfCharacter : DisplayText.Visible(token.Text);
     }
 
     /// <summary>Whether a line ends with the token.</summary>

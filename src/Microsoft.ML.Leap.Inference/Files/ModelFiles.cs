@@ -168,7 +168,7 @@ internal static class ModelFolder
             _folder = folder;
             if (!File.Exists(GetPath(folder, ModelFileNames.Manifest)))
                 return;
-            using FileStream stream = File.OpenRead(GetPath(folder, ModelFileNames.Manifest));
+            using FileStream stream = OrdinaryFile.OpenRead(GetPath(folder, ModelFileNames.Manifest));
             using var reader = new BinaryReader(stream);
             _manifest = ModelManifest.Read(reader);
         }
@@ -180,7 +180,7 @@ internal static class ModelFolder
             string path = GetPath(_folder, name);
             if (!File.Exists(path))
                 throw new FileNotFoundException($"The model in folder '{_folder}' lacks the file '{name}'.", path);
-            using FileStream stream = File.OpenRead(path);
+            using FileStream stream = OrdinaryFile.OpenRead(path);
             return _manifest?.Contains(name) == true ? _manifest.ReadFile(name, stream, stream.Length, read, Remedy) : read(stream);
         }
 

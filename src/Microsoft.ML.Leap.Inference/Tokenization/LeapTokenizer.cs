@@ -54,7 +54,7 @@ public abstract class LeapTokenizer
         ArgumentNullException.ThrowIfNull(folder);
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no folder '{folder}' to read a tokenizer from.");
-        return Load(name => File.Exists(Path.Combine(folder, name)) ? File.OpenRead(Path.Combine(folder, name)) : null);
+        return Load(name => File.Exists(Path.Combine(folder, name)) ? OrdinaryFile.OpenRead(Path.Combine(folder, name)) : null);
     }
 
     /// <summary>Encodes a text. No end token is added.</summary>
