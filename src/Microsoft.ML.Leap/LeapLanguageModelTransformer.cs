@@ -277,17 +277,20 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ObjectDisposedException.ThrowIf(Model.IsDisposed, this);
-        ModelZip.Save(ctx, target =>
-        {
-            Model.GetParts().Write(target);
-            if (Model.Counts is BigramCounts counts)
-                target.Write(BigramCounts.FileName, counts.Write);
-            target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
-            if (History.Records.Count > 0)
-                target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
-            if (Recipe is not null)
-                target.Write(ModelFileNames.Recipe, stream => SettingsJson.Write(stream, RecipeVersion, Recipe));
-        });
+        ModelZip.Save(ctx, Write);
+    }
+
+    /// <summary>Writes the model's files, those of ML.NET's zip.</summary>
+    internal void Write(IModelTarget target)
+    {
+        Model.GetParts().Write(target);
+        if (Model.Counts is BigramCounts counts)
+            target.Write(BigramCounts.FileName, counts.Write);
+        target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
+        if (History.Records.Count > 0)
+            target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
+        if (Recipe is not null)
+            target.Write(ModelFileNames.Recipe, stream => SettingsJson.Write(stream, RecipeVersion, Recipe));
     }
 
     /// <summary>Scores rows of token ids, as the columns are scored.</summary>
