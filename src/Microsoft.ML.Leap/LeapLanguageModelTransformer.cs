@@ -48,7 +48,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
 
     /// <summary>Loads what <see cref="ICanSaveModel.Save"/> wrote.</summary>
     internal static LeapLanguageModelTransformer Load(IHostEnvironment environment, IModelSource source) => Load(
-        environment, source, source.Read(ModelFileNames.Settings, ReadSettings), null);
+        environment, source, source.Read(ModelFileNames.Settings, ReadSettings), null, areSettingsRead: true);
 
     private static ScoringSettings ReadSettings(Stream stream)
     {
@@ -65,7 +65,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     }
 
     internal static LeapLanguageModelTransformer Load(
-        IHostEnvironment environment, IModelSource source, ScoringSettings settings, string? device)
+        IHostEnvironment environment, IModelSource source, ScoringSettings settings, string? device, bool areSettingsRead = false)
     {
         IHost host = environment.Register(nameof(LeapLanguageModelTransformer));
         TrainingHistory? history = source.Contains(HistoryCsv.FileName)
@@ -75,7 +75,14 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
             ? source.Read(ModelFileNames.Recipe, stream => SettingsJson.Read<TrainingRecipe>(stream, RecipeVersion, ModelFileNames.Recipe))
             : null;
         ModelParts parts = ModelParts.Read(source);
-        settings.RequireFits(parts.Config);
+        try
+        {
+            settings.RequireFits(parts.Config);
+        }
+        catch (ArgumentException e) when (areSettingsRead)
+        {
+            throw new FormatException($"{ModelFileNames.Settings}: {e.Message}", e);
+        }
 
         var model = new LeapLanguageModel(parts, new LeapLanguageModelOptions { Generation = settings.Generation });
         try

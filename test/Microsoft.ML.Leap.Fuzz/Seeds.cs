@@ -64,11 +64,21 @@ internal static class Seeds
         yield return ("settings", "leap.json", files[ModelFileNames.Settings]);
         yield return ("recipe", "recipe.json", files[ModelFileNames.Recipe]);
         yield return ("history", "history.csv", files[HistoryCsv.FileName]);
+        yield return ("entries", "settings-of-all", Bundle.Write(files.Where(file => file.Key.EndsWith(".json", StringComparison.Ordinal))));
+        yield return ("entries", "short-context", Bundle.Write(
+            [new(ModelFileNames.Config, WriteConfig(2)), new(HistoryCsv.FileName, files[HistoryCsv.FileName])]));
         yield return ("checkpoint", "step-1", Bundle.Write(TrainingTargets.WriteCheckpoint().Where(file => file.Key != ModelFileNames.Manifest)));
         yield return ("web", "score", Encoding.UTF8.GetBytes("/score application/json\n{\"texts\":[\"The cat.\",\"na\u00efve \\ud83d\\ude00\"]}"));
         yield return ("web", "generate", Encoding.UTF8.GetBytes(
             "/generate application/json\n{\"prompt\":\"The cat\",\"maximumNewTokens\":3,\"minimumNewTokens\":1,\"temperature\":0.5,\"topK\":4,\"topP\":0.9,\"stopStrings\":[\".\"],\"seed\":1}"));
         yield return ("web", "stream", Encoding.UTF8.GetBytes("/generate application/json; charset=utf-8\n{\"prompt\":\"\",\"maximumNewTokens\":2,\"stream\":true}"));
+    }
+
+    private static byte[] WriteConfig(int contextLength)
+    {
+        using var stream = new MemoryStream();
+        ConfigJson.Write(stream, new LeapConfig(257, 8, contextLength, 2, 2, useLocalAttention: false, usePositionEmbeddings: false, convolutionSize: 2));
+        return stream.ToArray();
     }
 
     private static Dictionary<string, byte[]> ReadFolder(string folder) =>

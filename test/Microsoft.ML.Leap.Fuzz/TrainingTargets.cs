@@ -16,6 +16,7 @@ internal static class TrainingTargets
         new("settings", "leap.json", input => ReadFile(ModelFileNames.Settings, input)),
         new("recipe", "recipe.json", input => ReadFile(ModelFileNames.Recipe, input)),
         new("history", "history.csv", input => ReadFile(HistoryCsv.FileName, input)),
+        new("entries", "entries of ML.NET's zip in place of a whole model's, each after a line '@@ name'", ReadEntries),
         new("checkpoint", "the folder of a training's checkpoint: its files, each after a line '@@ name'", ReadCheckpoint) { Mutations = 300 },
     ];
 
@@ -40,9 +41,18 @@ internal static class TrainingTargets
         return files.ToDictionary(file => Path.GetFileName(file), File.ReadAllBytes);
     }
 
-    private static void ReadFile(string name, byte[] input)
+    private static void ReadFile(string name, byte[] input) => Read(MemoryFiles.With(Files, name, input));
+
+    private static void ReadEntries(byte[] input)
     {
-        MemoryFiles files = MemoryFiles.With(Files, name, input);
+        var files = new Dictionary<string, byte[]>(Files);
+        foreach ((string name, byte[] content) in Bundle.Read(input, [.. Files.Keys]))
+            files[name] = content;
+        Read(new MemoryFiles(files));
+    }
+
+    private static void Read(MemoryFiles files)
+    {
         using LeapLanguageModelTransformer transformer = LeapLanguageModelTransformer.Load(_context, files);
         Use.Transformer(_context, transformer);
         using var stream = new MemoryStream();
