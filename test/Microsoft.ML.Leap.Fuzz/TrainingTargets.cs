@@ -17,7 +17,7 @@ internal static class TrainingTargets
         new("recipe", "recipe.json", input => ReadFile(ModelFileNames.Recipe, input)),
         new("history", "history.csv", input => ReadFile(HistoryCsv.FileName, input)),
         new("entries", "entries of ML.NET's zip in place of a whole model's, each after a line '@@ name'", ReadEntries),
-        new("checkpoint", "the folder of a training's checkpoint: its files, each after a line '@@ name'", ReadCheckpoint) { Mutations = 300 },
+        new("checkpoint", "the folder of a training's checkpoint: its files, each after a line '@@ name'", ReadCheckpoint) { Mutations = 150 },
     ];
 
     /// <summary>Gets the files that <c>mlContext.Model.Save</c> adds to the engine's.</summary>
