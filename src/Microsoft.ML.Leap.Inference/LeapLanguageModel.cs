@@ -87,7 +87,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         return ModelZipReader.Read(stream, source => Read(source, options ?? new LeapLanguageModelOptions()));
     }
 
-    private static LeapLanguageModel Read(IModelSource source, LeapLanguageModelOptions options)
+    internal static LeapLanguageModel Read(IModelSource source, LeapLanguageModelOptions options)
     {
         LeapNetwork? network = null;
         try

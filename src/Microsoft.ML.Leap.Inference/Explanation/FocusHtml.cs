@@ -152,7 +152,7 @@ internal static class FocusPage
             const surprise = report.tokens[i].surprise;
             const most = row.map((share, j) => [share, j]).filter(([share]) => share > 0).sort((a, b) => b[0] - a[0]).slice(0, 6);
             tokens.forEach((token, j) => token.classList.toggle('chosen', j === i));
-            details.textContent = `${words[i]}: focus ${focus()[i].toPrecision(3)}`
+            details.textContent = `${words[i]}: focus ${(focus()[i] ?? NaN).toPrecision(3)}`
               + (surprise === null ? '' : `, surprise ${surprise.toFixed(1)} bits`)
               + `, gate ${gate.toFixed(2)}. Its window's shares: `
               + most.map(([share, j]) => `${words[j].trim() || words[j]} ${(100 * share).toFixed(1)} %`).join(', ');
