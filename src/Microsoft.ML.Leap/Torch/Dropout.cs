@@ -32,7 +32,7 @@ internal sealed class Dropout : nn.Module<Tensor, Tensor>
     /// <summary>Applies a mask by tensor operations, on any device and in any precision.</summary>
     public static Tensor Reference(Tensor x, NoiseMask mask)
     {
-        using Tensor factors = CounterRandom.Values(mask, x.shape, x.dtype, x.device).mul_(1 / mask.Keep);
+        using Tensor factors = CounterRandom.Values(mask, x.shape, x.dtype, x.device).Multiply(1 / mask.Keep);
         return x * factors;
     }
 }
@@ -100,18 +100,20 @@ internal static class CounterRandom
     public static Tensor Values(NoiseMask mask, long[] shape, ScalarType type, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor hash = arange(shape.Aggregate(1L, (count, size) => count * size), ScalarType.Int32, device);
-        Mix(hash.add_(mask.Key));
+        using Scalar count = shape.Aggregate(1L, (product, size) => product * size).ToScalar();
+        using Scalar threshold = mask.Threshold.ToScalar();
+        Tensor hash = arange(count, ScalarType.Int32, device);
+        Mix(hash.Add(mask.Key));
         Mix(hash.bitwise_xor_(tensor(mask.OtherKey, ScalarType.Int32, device)));
-        return hash.lt(mask.Threshold).to(type).view(shape).MoveToOuterDisposeScope();
+        return hash.lt(threshold).to(type).view(shape).MoveToOuterDisposeScope();
     }
 
     private static void Mix(Tensor h)
     {
         XorShift(h, 16);
-        h.mul_(Multiplier);
+        h.Multiply(Multiplier);
         XorShift(h, 15);
-        h.mul_(OtherMultiplier);
+        h.Multiply(OtherMultiplier);
         XorShift(h, 16);
     }
 

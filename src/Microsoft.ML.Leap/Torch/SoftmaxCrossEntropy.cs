@@ -15,14 +15,14 @@ internal static class SoftmaxCrossEntropy
     /// <param name="biasGradient">The bias's gradient is added to it, [V]; null where no gradients are wanted.</param>
     public static Tensor Reference(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
     {
-        Tensor x = logits + bias;
+        Tensor x = logits.Plus(bias);
         Tensor loss = (x.logsumexp(1) - x.gather(1, targets.unsqueeze(1)).squeeze(1)).sum(ScalarType.Float64);
         if (biasGradient is null)
             return loss;
 
         // A logit's gradient is its probability, less 1 at the target.
-        Tensor gradients = x.softmax(1).scatter_add_(1, targets.unsqueeze(1), full_like(targets, -1, x.dtype).unsqueeze(1)).mul_(scale);
-        biasGradient.add_(gradients.sum([0L]));
+        Tensor gradients = x.softmax(1).scatter_add_(1, targets.unsqueeze(1), ones_like(targets, x.dtype).neg_().unsqueeze(1)).Multiply(scale);
+        biasGradient.Add(gradients.sum([0L]));
         logits.copy_(gradients);
         return loss;
     }
@@ -45,7 +45,7 @@ internal static class SoftmaxCrossEntropy
             return RowLossesOnCpu(logits, bias, targets);
 
         using DisposeScope scope = NewDisposeScope();
-        Tensor x = logits + bias;
+        Tensor x = logits.Plus(bias);
         return (x.logsumexp(1) - x.gather(1, targets.unsqueeze(1)).squeeze(1)).to(ScalarType.Float64).cpu().data<double>().ToArray();
     }
 
