@@ -75,6 +75,10 @@ internal static class Use
             return;
         }
 
+        // Nobody reads so much, and a state that says so was forged, can be loaded, and leads past what can be.
+        if (state.TokenCount > 1L << 47)
+            return;
+
         using var stream = new MemoryStream();
         state.Save(stream);
         stream.Position = 0;
