@@ -282,7 +282,11 @@ public sealed partial class LeapLanguageModel : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Enum.IsDefined(format))
             throw new ArgumentOutOfRangeException(nameof(format), format, "format must be one of its named values.");
-        ModelFolder.Save(folder, target => GetParts().Write(target, format));
+        ModelFolder.Save(folder, target =>
+        {
+            GetParts().Write(target, format);
+            Tokenizer.SaveForOthers(target.Write);
+        });
     }
 
     /// <summary>Frees the weights. What is still computing ends first; what comes after throws.</summary>

@@ -14,6 +14,9 @@ internal static class ModelFileNames
     /// <summary>The counted n-grams; a model may have none.</summary>
     public const string Memory = "memory.safetensors";
 
+    /// <summary>The tokenizer as tokenizers of Hugging Face read it; only in folders, and only for tokenizers that they have too.</summary>
+    public const string TokenizerJson = "tokenizer.json";
+
     /// <summary>How the model was trained.</summary>
     public const string Recipe = "recipe.json";
 
@@ -134,9 +137,9 @@ internal static class ModelFolder
             foreach (string name in _temporaries.Keys.Where(name => name != ModelFileNames.Manifest))
                 Move(name);
 
-            // A model without a memory must not take over that of the model before it.
-            if (!_temporaries.ContainsKey(ModelFileNames.Memory))
-                File.Delete(GetPath(folder, ModelFileNames.Memory));
+            // What a model may lack must not be that of the model before it.
+            foreach (string name in new[] { ModelFileNames.Memory, ModelFileNames.TokenizerJson }.Except(_temporaries.Keys))
+                File.Delete(GetPath(folder, name));
         }
 
         public void DeleteTemporaries()

@@ -46,11 +46,19 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
             root["bos_token"] = endOfText;
             root["unk_token"] = endOfText;
             root["added_tokens_decoder"] = DescribeLiterals();
+            root["add_prefix_space"] = false;
+            root["clean_up_tokenization_spaces"] = false;
         }
         else if (Kind == SentencePiece)
         {
             root["tokenizer_class"] = "T5Tokenizer";
             root["extra_ids"] = SentinelCount;
+        }
+
+        else if (Kind == Bytes)
+        {
+            root["tokenizer_class"] = "PreTrainedTokenizerFast";
+            root["clean_up_tokenization_spaces"] = false;
         }
 
         root[Section] = new JsonObject
