@@ -93,6 +93,9 @@ internal sealed class SentencePieceModel
                 message.SkipValue();
         }
 
+        // The trie beneath ends its keys with it.
+        if (text.Contains('\0'))
+            throw new FormatException($"The SentencePiece model's piece {_pieces.Count} holds the character U+0000, which no piece can.");
         _pieces.Add(new SentencePiece(text, score, type));
     }
 
