@@ -61,7 +61,7 @@ prepare
 
 # One processor, so that no thread reads ahead and coverage repeats; a limit, so that to ask for all memory is a crash.
 export DOTNET_PROCESSOR_COUNT=1 OMP_NUM_THREADS=1 DOTNET_gcServer=0 DOTNET_GCHeapHardLimit=0x40000000
-export AFL_SKIP_BIN_CHECK=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1 AFL_FORKSRV_INIT_TMOUT=60000
+export AFL_SKIP_BIN_CHECK=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1 AFL_DISABLE_TRIM=1 AFL_FORKSRV_INIT_TMOUT=60000
 if [[ -d /dev/shm ]]; then export TMPDIR=/dev/shm; fi
 rm -rf "$output"
 mkdir -p "$output"
