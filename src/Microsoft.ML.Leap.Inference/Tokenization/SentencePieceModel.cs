@@ -196,7 +196,8 @@ internal static class NormalizationRules
             if (HasText(nodes[node]) && (nodes[children] & int.MaxValue) >= texts.Length)
                 throw Damaged();
 
-            for (int value = 1; value <= byte.MaxValue; value++)
+            // With zero, which no rule holds and a text may.
+            for (int value = 0; value <= byte.MaxValue; value++)
             {
                 int child = children ^ value;
                 if (GetByte(nodes[child]) == value && !seen[child])
