@@ -153,6 +153,24 @@ internal sealed class SentencePieceModel
 
         if (FallsBackToBytes)
             CheckBytes();
+        if (!IsUnigram)
+            CheckUnused();
+    }
+
+    // Where merging ends in an unused piece, the tokenizer beneath takes it apart, and gives a character that is no piece its code as the id.
+    private void CheckUnused()
+    {
+        var texts = new HashSet<string>(StringComparer.Ordinal);
+        foreach (SentencePiece piece in _pieces)
+            texts.Add(piece.Text);
+        foreach (SentencePiece piece in _pieces)
+        {
+            foreach (Rune character in (piece.Type == SentencePiece.Unused ? piece.Text : "").EnumerateRunes())
+            {
+                if (!texts.Contains(character.ToString()))
+                    throw new FormatException($"The SentencePiece model's unused piece '{piece.Text}' has a character that is no piece by itself.");
+            }
+        }
     }
 
     // The tokenizer beneath adds a byte's value to the id of the first.
@@ -225,6 +243,7 @@ internal readonly record struct SentencePiece(string Text, float Score, int Type
     public const int Normal = 1;
     public const int Unknown = 2;
     public const int UserDefined = 4;
+    public const int Unused = 5;
     public const int Byte = 6;
 }
 
