@@ -22,12 +22,15 @@ internal static class TokenizerSeeds
     {
         var settings = new TokenizerSettings(kind, kind == TokenizerSettings.SentencePiece ? 2 : 256)
         {
-            SpecialLiterals = new Dictionary<string, int> { [kind == TokenizerSettings.SentencePiece ? "<unk>" : BytePairVocabulary.EndOfText] = kind switch
+            SpecialLiterals = new Dictionary<string, int>
             {
-                TokenizerSettings.SentencePiece => 0,
-                TokenizerSettings.Tiktoken => 100257,
-                _ => 256,
-            } },
+                [kind == TokenizerSettings.SentencePiece ? "<unk>" : BytePairVocabulary.EndOfText] = kind switch
+                {
+                    TokenizerSettings.SentencePiece => 0,
+                    TokenizerSettings.Tiktoken => 100257,
+                    _ => 256,
+                }
+            },
             SentinelCount = kind == TokenizerSettings.SentencePiece ? 3 : 0,
             EncodingName = kind == TokenizerSettings.Tiktoken ? "cl100k_base" : null,
         };

@@ -151,8 +151,21 @@ internal static class TrainingTargets
         });
         var recipe = new TrainingRecipe
         {
-            RowCount = 1, ByteCount = 22, VocabularySize = 257, HiddenSize = 8, LayerCount = 2, HeadCount = 2, ContextLength = 16, ConvolutionSize = 2,
-            BatchSize = 1, Epochs = 2, LearningRate = 1e-3, WarmupRatio = 0, Dropout = 0.1, MemoryMegabytes = 1, ValidationFraction = 0,
+            RowCount = 1,
+            ByteCount = 22,
+            VocabularySize = 257,
+            HiddenSize = 8,
+            LayerCount = 2,
+            HeadCount = 2,
+            ContextLength = 16,
+            ConvolutionSize = 2,
+            BatchSize = 1,
+            Epochs = 2,
+            LearningRate = 1e-3,
+            WarmupRatio = 0,
+            Dropout = 0.1,
+            MemoryMegabytes = 1,
+            ValidationFraction = 0,
             EarlyStoppingPatience = null,
         };
         return new LeapLanguageModelTransformer(
