@@ -66,8 +66,9 @@ verb_gpu-kit() {
   local kit=artifacts/gpu-kit kilobytes
   rm -rf "$kit"
   dotnet publish benchmarks/Microsoft.ML.Leap.Benchmarks --configuration Release --runtime linux-x64 --self-contained --output "$kit" \
-    --verbosity quiet -p:TorchBackend=none -p:PublishSingleFile=true -p:EnableCompressionInSingleFile=true -p:InvariantGlobalization=true \
-    -p:SatelliteResourceLanguages=en -p:DebugType=none
+    --verbosity quiet -p:TorchBackend=none
+  # What the build brings along, and no verb of the kit loads: disassemblers and tracing for BenchmarkDotNet, a tool of the build, symbols.
+  rm -r "$kit"/libcapstone.so "$kit"/amd64 "$kit"/OpenAccess* "$kit"/*.dbg "$kit"/*.xml
   mkdir "$kit/fixtures"
   cp test/Microsoft.ML.Leap.Tests/Fixtures/*.safetensors test/Microsoft.ML.Leap.Tests/Fixtures/*.json "$kit/fixtures"
   cat README.md CHANGELOG.md docs/*.md >"$kit/text.txt"
