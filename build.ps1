@@ -48,9 +48,10 @@ function Test {
 function Pack {
     $package = Join-Path $PSScriptRoot 'artifacts/package'
     if (Test-Path $package) { Remove-Item -Recurse -Force $package }
-    Invoke-DotNet pack src/Microsoft.ML.Leap.Inference --configuration Release --output $package --verbosity quiet @args
-    Invoke-DotNet pack src/Microsoft.ML.Leap --configuration Release --output $package --verbosity quiet @args
-    Invoke-DotNet pack src/Microsoft.ML.Leap.Extensions.AI --configuration Release --output $package --verbosity quiet @args
+    $names = 'Microsoft.ML.Leap.Inference', 'Microsoft.ML.Leap', 'Microsoft.ML.Leap.Extensions.AI'
+    if ($args -notcontains '--no-build') { Build }
+    Invoke-DotNet run eng/TrimDocumentation.cs '--' @($names | ForEach-Object { "src/$_/bin/Release/net10.0/$_.dll" })
+    foreach ($name in $names) { Invoke-DotNet pack "src/$name" --configuration Release --no-build --output $package --verbosity quiet }
     Invoke-DotNet run eng/CheckPackage.cs '--' $package
 }
 

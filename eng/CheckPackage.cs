@@ -1,5 +1,8 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.Reflection;
+using System.Reflection.Metadata;
+using System.Reflection.PortableExecutable;
 using System.Xml.Linq;
 
 // Checks what is in the NuGet packages: dotnet run eng/CheckPackage.cs -- FOLDER
@@ -47,6 +50,29 @@ internal sealed class PackageCheck(string path, string id, List<string> faults)
         Compare("symbols", Names(symbols), [$"{id}.nuspec", $"lib/net10.0/{id}.pdb"]);
     }
 
+    // eng/TrimDocumentation.cs takes the others out.
+    private void CheckDocumentation(ZipArchive archive)
+    {
+        using Stream assembly = archive.GetEntry($"lib/net10.0/{id}.dll")!.Open();
+        using var copy = new MemoryStream();
+        assembly.CopyTo(copy);
+        copy.Position = 0;
+        using var image = new PEReader(copy);
+        MetadataReader types = image.GetMetadataReader();
+        HashSet<string> hidden = [];
+        foreach (TypeDefinition type in types.TypeDefinitions.Select(types.GetTypeDefinition))
+        {
+            if ((type.Attributes & TypeAttributes.VisibilityMask) == TypeAttributes.NotPublic)
+                hidden.Add($"{types.GetString(type.Namespace)}.{types.GetString(type.Name)}");
+        }
+
+        using Stream documentation = archive.GetEntry($"lib/net10.0/{id}.xml")!.Open();
+        string[] names = [.. XDocument.Load(documentation).Descendants("member").Select(member => member.Attribute("name")!.Value[2..])];
+        if (names.Length == 0)
+            faults.Add($"{id}: the documentation has no members");
+        faults.AddRange(names.Where(hidden.Contains).Select(name => $"{id}: the documentation tells of {name}, which is not public"));
+    }
+
     private void CheckFiles(ZipArchive archive)
     {
         string[] files = [$"{id}.nuspec", "README.md", "icon.png", $"lib/net10.0/{id}.dll", $"lib/net10.0/{id}.xml"];
@@ -54,6 +80,7 @@ internal sealed class PackageCheck(string path, string id, List<string> faults)
         // Compiled already, for a quick start.
         string[] compiled = id.EndsWith(".Inference", StringComparison.Ordinal) ? [$"runtimes/linux-x64/lib/net10.0/{id}.dll"] : [];
         Compare("files", Names(archive), [.. files, .. compiled]);
+        CheckDocumentation(archive);
         foreach (ZipArchiveEntry entry in archive.Entries.Where(entry => entry.Length == 0))
             faults.Add($"{id}: {entry.FullName} is empty");
     }

@@ -80,11 +80,17 @@ verb_gpu-kit() {
 
 verb_format() { dotnet format Leap.sln; }
 
-# Arguments go to `dotnet pack`.
+packages=(Microsoft.ML.Leap.Inference Microsoft.ML.Leap Microsoft.ML.Leap.Extensions.AI)
+
+# With --no-build it packs what verb_build made.
 verb_pack() {
+  local package assemblies=()
+  [[ ${1:-} == --no-build ]] || verb_build
+  for package in "${packages[@]}"; do assemblies+=("src/$package/bin/Release/net10.0/$package.dll"); done
+  dotnet run eng/TrimDocumentation.cs -- "${assemblies[@]}"
   rm -rf artifacts/package
-  dotnet pack src/Microsoft.ML.Leap.Inference --configuration Release --output artifacts/package --verbosity quiet "$@"
-  dotnet pack src/Microsoft.ML.Leap --configuration Release --output artifacts/package --verbosity quiet "$@"
-  dotnet pack src/Microsoft.ML.Leap.Extensions.AI --configuration Release --output artifacts/package --verbosity quiet "$@"
+  for package in "${packages[@]}"; do
+    dotnet pack "src/$package" --configuration Release --no-build --output artifacts/package --verbosity quiet
+  done
   dotnet run eng/CheckPackage.cs -- artifacts/package
 }

@@ -12,6 +12,7 @@ namespace Microsoft.ML.Leap.Benchmarks;
 internal static class GpuCommand
 {
     private const string Verb = "gpu";
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(20);
 
     public static System.CommandLine.Command Create()
     {
@@ -75,12 +76,18 @@ internal static class GpuCommand
             ProcessStartInfo info = ChildProgram.Start([Verb, "--part", file, "--only", name, .. shared]);
             info.RedirectStandardOutput = false;
             using Process process = Process.Start(info)!;
-            process.WaitForExit();
+            bool isOver = process.WaitForExit(Limit);
+            if (!isOver)
+            {
+                process.Kill(entireProcessTree: true);
+                process.WaitForExit();
+            }
+
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             string written = File.ReadAllText(file);
             GpuResult result = written.Length > 0
                 ? JsonSerializer.Deserialize<GpuResult>(written)! with { Seconds = seconds }
-                : new GpuResult(name, false, $"Its process ended with the exit code {process.ExitCode} and no result.", seconds, null);
+                : new GpuResult(name, false, Fate(isOver, process.ExitCode), seconds, null);
             Console.WriteLine($"{name}: {(result.IsPassed ? "passed" : "FAILED")}. {result.Message}");
             return result;
         }
@@ -89,6 +96,10 @@ internal static class GpuCommand
             File.Delete(file);
         }
     }
+
+    private static string Fate(bool isOver, int exitCode) => isOver
+        ? $"Its process ended with the exit code {exitCode} and no result."
+        : $"It did not end within {Limit.TotalMinutes} minutes.";
 
     // The outermost frame of its process: whatever a check throws is its result.
     private static int WritePart(FileInfo file, string name, GpuSettings settings)

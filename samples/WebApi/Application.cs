@@ -1,7 +1,7 @@
-using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using System.Threading.RateLimiting;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
 
 namespace WebApi;
 
@@ -14,7 +14,6 @@ public static class Application
     public static WebApplication Create(string[] args)
     {
         WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
-        builder.Services.AddOptions<Limits>().BindConfiguration(nameof(Limits)).ValidateDataAnnotations().ValidateOnStart();
         builder.Services.AddSingleton(services => ModelFile.Open(
             builder.Configuration["Model:Path"],
             Path.Combine(builder.Environment.ContentRootPath, "documentation.leap.zip"),
@@ -22,11 +21,12 @@ public static class Application
         builder.Services.AddHealthChecks().AddCheck<ModelHealthCheck>("model");
         AddJson(builder.Services);
         AddFaults(builder.Services);
-        AddLimits(builder);
+        builder.AddLimits();
 
         WebApplication app = builder.Build();
         app.UseExceptionHandler();
         app.UseStatusCodePages();
+        app.Use(RefuseOtherCharacterSets);
         app.UseRateLimiter();
         app.MapHealthChecks("/health");
         app.MapLanguageModel();
@@ -44,62 +44,47 @@ public static class Application
         options.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
     });
 
-    // Faults of a request come back as problem details (RFC 9457) that name what was wrong, those of its JSON too.
+    // Faults of a request come back as problem details (RFC 9457) that name what was wrong, those of its JSON too, and are none of the
+    // application: its log shows no error for them.
     private static void AddFaults(IServiceCollection services)
     {
         services.AddValidation();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
-        services.AddExceptionHandler(options => options.StatusCodeSelector =
-            fault => fault is BadHttpRequestException badRequest ? badRequest.StatusCode : StatusCodes.Status500InternalServerError);
+        services.AddExceptionHandler(options =>
+        {
+            options.StatusCodeSelector =
+                fault => fault is BadHttpRequestException badRequest ? badRequest.StatusCode : StatusCodes.Status500InternalServerError;
+            options.SuppressDiagnosticsCallback = fault => fault.Exception is BadHttpRequestException;
+        });
         services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
         {
-            if (context.Exception is BadHttpRequestException badRequest)
-                context.ProblemDetails.Detail = badRequest.InnerException?.Message ?? badRequest.Message;
+            if (context.ProblemDetails is not HttpValidationProblemDetails)
+                context.ProblemDetails.Detail ??= Reason(context);
         });
     }
 
-    private static void AddLimits(WebApplicationBuilder builder)
+    // The exceptions' own messages name types of .NET.
+    private static string? Reason(ProblemDetailsContext context) => (context.Exception?.InnerException, context.ProblemDetails.Status) switch
     {
-        Limits limits = builder.Configuration.GetSection(nameof(Limits)).Get<Limits>() ?? new Limits();
-        builder.WebHost.ConfigureKestrel(server => server.Limits.MaxRequestBodySize = limits.BodyBytes);
-        builder.Services.AddRateLimiter(options =>
-        {
-            options.OnRejected = async (context, _) => await TypedResults
-                .Problem("All places are taken; try again later.", statusCode: StatusCodes.Status503ServiceUnavailable)
-                .ExecuteAsync(context.HttpContext);
-            options.AddPolicy(nameof(Limits), _ => RateLimitPartition.GetConcurrencyLimiter(0, _ => new ConcurrencyLimiterOptions
-            {
-                PermitLimit = limits.ConcurrentRequests,
-                QueueLimit = limits.QueuedRequests,
-            }));
-        });
+        (JsonException json, _) => "The body is no JSON that this call takes. The fault is at "
+            + $"{Start(json.Path)}, line {json.LineNumber + 1}, byte {json.BytePositionInLine + 1}.",
+        (_, StatusCodes.Status400BadRequest) => "The body must be a JSON object.",
+        (_, StatusCodes.Status408RequestTimeout) => "The body came too slowly.",
+        (_, StatusCodes.Status413PayloadTooLarge) =>
+            $"The body may have at most {context.HttpContext.RequestServices.GetRequiredService<IOptions<Limits>>().Value.BodyBytes} bytes.",
+        (_, StatusCodes.Status415UnsupportedMediaType) => "The content type must be application/json, in UTF-8.",
+        _ => null,
+    };
+
+    // A path holds names that the client made up, of any length.
+    private static string Start(string? path) => path is null ? "$" : path.Length <= 100 ? path : path[..100] + "...";
+
+    // Another character set, or a quoted name of one, gives an exception of the framework without a status.
+    private static Task RefuseOtherCharacterSets(HttpContext context, RequestDelegate next)
+    {
+        StringSegment charset = context.Request.GetTypedHeaders().ContentType?.Charset ?? "";
+        return charset.Length == 0 || charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)
+            ? next(context)
+            : throw new BadHttpRequestException("JSON is UTF-8.", StatusCodes.Status415UnsupportedMediaType);
     }
-}
-
-/// <summary>What a request may ask for; the section <c>Limits</c> of the configuration.</summary>
-internal sealed class Limits
-{
-    /// <summary>Gets the most texts that a request scores.</summary>
-    [Range(1, int.MaxValue)]
-    public int Texts { get; init; } = 64;
-
-    /// <summary>Gets the greatest length of a text or prompt, in UTF-16 units.</summary>
-    [Range(1, int.MaxValue)]
-    public int Characters { get; init; } = 10_000;
-
-    /// <summary>Gets the most tokens that a request adds to its prompt.</summary>
-    [Range(1, int.MaxValue)]
-    public int NewTokens { get; init; } = 1_000;
-
-    /// <summary>Gets the greatest size of a request's body.</summary>
-    [Range(1, int.MaxValue)]
-    public int BodyBytes { get; init; } = 1_000_000;
-
-    /// <summary>Gets how many requests compute at the same time. More than there are processors gain nothing.</summary>
-    [Range(1, int.MaxValue)]
-    public int ConcurrentRequests { get; init; } = Environment.ProcessorCount;
-
-    /// <summary>Gets how many requests wait while others compute; those after them are turned away with status 503.</summary>
-    [Range(0, int.MaxValue)]
-    public int QueuedRequests { get; init; } = 64;
 }

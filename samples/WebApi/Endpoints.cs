@@ -10,7 +10,8 @@ internal static class Endpoints
 {
     public static void MapLanguageModel(this WebApplication app)
     {
-        RouteGroupBuilder group = app.MapGroup("").RequireRateLimiting(nameof(Limits));
+        RouteGroupBuilder group = app.MapGroup("").RequireRateLimiting(nameof(Limits))
+            .AddEndpointFilter(app.Services.GetRequiredService<Places>());
         group.MapPost("/score", Score);
         group.MapPost("/generate", GenerateAsync);
     }
@@ -22,7 +23,7 @@ internal static class Endpoints
     private static async Task<Results<Ok<GenerateResponse>, ServerSentEventsResult<GeneratedPiece>>> GenerateAsync(
         GenerateRequest request, LanguageModel model, CancellationToken cancellationToken)
     {
-        IAsyncEnumerable<GeneratedToken> tokens = model.Generate(request.Prompt, request.ToOptions(), cancellationToken);
+        IAsyncEnumerable<GeneratedToken> tokens = model.Generate(request.Prompt!, request.ToOptions(), cancellationToken);
         if (request.Stream)
             return TypedResults.ServerSentEvents(Pieces(tokens));
 
@@ -42,26 +43,23 @@ internal static class Endpoints
 public sealed record ScoreRequest : IValidatableObject
 {
     /// <summary>Gets the texts to score.</summary>
-    public required IReadOnlyList<string> Texts { get; init; }
+    public IReadOnlyList<string> Texts { get; init; } = [];
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         Limits limits = validationContext.GetRequiredService<IOptions<Limits>>().Value;
         if (Texts.Count < 1 || Texts.Count > limits.Texts)
-            yield return new ValidationResult($"Must be 1 to {limits.Texts} texts, but there are {Texts.Count}.", ["texts"]);
-        for (int i = 0; i < Texts.Count; i++)
-        {
-            // Nullable annotations of a list's elements are not respected by the deserializer.
-            if (string.IsNullOrEmpty(Texts[i]))
-            {
-                yield return new ValidationResult("Must not be empty.", [$"texts[{i}]"]);
-            }
-            else if (Texts[i].Length > limits.Characters)
-            {
-                yield return new ValidationResult(
-                    $"At most {limits.Characters} characters are allowed, but it has {Texts[i].Length}.", [$"texts[{i}]"]);
-            }
-        }
+            return [new ValidationResult($"Must be 1 to {limits.Texts} texts, but there are {Texts.Count}.", ["texts"])];
+
+        // Nullable annotations of a list's elements are not respected by the deserializer.
+        int empty = Texts.ToList().FindIndex(string.IsNullOrEmpty);
+        if (empty >= 0)
+            return [new ValidationResult("Must not be empty.", [$"texts[{empty}]"])];
+
+        long characters = Texts.Sum(text => (long)text.Length);
+        return characters <= limits.Characters
+            ? []
+            : [new ValidationResult($"At most {limits.Characters} characters are allowed, but all texts together have {characters}.", ["texts"])];
     }
 }
 
@@ -86,7 +84,7 @@ internal sealed record TextScore(float? LogLikelihood, int TokenCount, float? Pe
 public sealed record GenerateRequest : IValidatableObject
 {
     /// <summary>Gets the text to continue; empty for a text from its beginning.</summary>
-    public required string Prompt { get; init; }
+    public string? Prompt { get; init; }
 
     /// <summary>Gets whether the text is streamed, as server-sent events.</summary>
     public bool Stream { get; init; }
@@ -110,8 +108,9 @@ public sealed record GenerateRequest : IValidatableObject
         Limits limits = validationContext.GetRequiredService<IOptions<Limits>>().Value;
         (bool IsValid, string Field, string Fault)[] checks =
         [
-            (Prompt.Length <= limits.Characters, "prompt",
-                $"At most {limits.Characters} characters are allowed, but it has {Prompt.Length}."),
+            (Prompt is not null, "prompt", "Must be given; it may be empty."),
+            (!(Prompt?.Length > limits.Characters), "prompt",
+                $"At most {limits.Characters} characters are allowed, but it has {Prompt?.Length}."),
             (MaximumNewTokens >= 1 && MaximumNewTokens <= limits.NewTokens, "maximumNewTokens", $"Must be from 1 to {limits.NewTokens}."),
             (MinimumNewTokens >= 0 && MinimumNewTokens <= MaximumNewTokens, "minimumNewTokens", "Must be from 0 to maximumNewTokens."),
             (Temperature is >= 0 and <= 10, "temperature", "Must be from 0 to 10."),

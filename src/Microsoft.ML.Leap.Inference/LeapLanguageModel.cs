@@ -65,7 +65,7 @@ public sealed partial class LeapLanguageModel : IDisposable
 
         if (!File.Exists(path))
             throw new FileNotFoundException($"There is no file or folder '{path}' to load a model from.", path);
-        using FileStream stream = File.OpenRead(path);
+        using FileStream stream = OrdinaryFile.OpenRead(path);
         return Load(stream, options);
     }
 
@@ -87,7 +87,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         return ModelZipReader.Read(stream, source => Read(source, options ?? new LeapLanguageModelOptions()));
     }
 
-    private static LeapLanguageModel Read(IModelSource source, LeapLanguageModelOptions options)
+    internal static LeapLanguageModel Read(IModelSource source, LeapLanguageModelOptions options)
     {
         LeapNetwork? network = null;
         try
@@ -282,7 +282,11 @@ public sealed partial class LeapLanguageModel : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Enum.IsDefined(format))
             throw new ArgumentOutOfRangeException(nameof(format), format, "format must be one of its named values.");
-        ModelFolder.Save(folder, target => GetParts().Write(target, format));
+        ModelFolder.Save(folder, target =>
+        {
+            GetParts().Write(target, format);
+            Tokenizer.SaveForOthers(target.Write);
+        });
     }
 
     /// <summary>Frees the weights. What is still computing ends first; what comes after throws.</summary>

@@ -90,7 +90,7 @@ public sealed partial class LeapLanguageModelTrainer
         public int? ConvolutionSize;
 
         /// <summary>Number of decoder blocks.</summary>
-        /// <value>At least 1; <see langword="null"/>, the default, chooses by the amount of text.</value>
+        /// <value>At least 1, at most 4,096; <see langword="null"/>, the default, chooses by the amount of text.</value>
         public int? LayerCount;
 
         /// <summary>Number of attention heads.</summary>

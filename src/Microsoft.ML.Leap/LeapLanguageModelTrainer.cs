@@ -36,7 +36,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     /// <exception cref="ArgumentNullException"><paramref name="input"/> is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>
     /// <exception cref="InvalidOperationException">The column holds no text, a GPU that was asked for is absent, the native library cannot be
-    /// loaded, the loss is no longer a number, or the checkpoint folder belongs to another run.</exception>
+    /// loaded, the loss is no longer a number, the memory does not suffice, or the checkpoint folder belongs to another run.</exception>
     /// <exception cref="FormatException">A checkpoint is corrupt.</exception>
     /// <exception cref="ObjectDisposedException"><see cref="Options.InitialModel"/> is disposed.</exception>
     /// <exception cref="OperationCanceledException"><see cref="TrainingOptions.CancellationToken"/> or the <see cref="MLContext"/>
@@ -58,6 +58,19 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
 
         if (_options.CheckpointFolder is string folder)
             CheckpointFolder.RequireUsable(folder);
+        try
+        {
+            return Train(trainData, validationData);
+        }
+        catch (Exception exception) when (TrainingMemory.IsExhausted(exception))
+        {
+            throw new InvalidOperationException(
+                "The memory does not suffice for this training. Use a smaller BatchSize, ContextLength, HiddenSize, LayerCount or vocabulary.", exception);
+        }
+    }
+
+    private LeapLanguageModelTransformer Train(IDataView trainData, IDataView? validationData)
+    {
         using IChannel channel = _host.Start("Training");
         Device device = SelectDevice(channel);
         int seed = _options.Seed ?? _host.Rand.Next();
@@ -83,6 +96,8 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         channel.Info(default, $"Training on {recipe}.");
         BigramCounts counts = BigramCounts.Count(training.Documents, tokenizer);
         LeapConfig config = _options.InitialModel?.Config ?? recipe.Fill(_options).MakeConfig(tokenizer.VocabularySize);
+        if (device.type == TorchSharp.DeviceType.CPU)
+            TrainingMemory.RequireFits(config, recipe.BatchSize, training.Ids.Count, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         channel.Info(default, $"{config}; {training.Ids.Count - 1} training tokens on {device}.");
 
         LeapModel network = new LeapModel(config, device, seed);

@@ -48,7 +48,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
 
     /// <summary>Loads what <see cref="ICanSaveModel.Save"/> wrote.</summary>
     internal static LeapLanguageModelTransformer Load(IHostEnvironment environment, IModelSource source) => Load(
-        environment, source, source.Read(ModelFileNames.Settings, ReadSettings), null);
+        environment, source, source.Read(ModelFileNames.Settings, ReadSettings), null, areSettingsRead: true);
 
     private static ScoringSettings ReadSettings(Stream stream)
     {
@@ -65,7 +65,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     }
 
     internal static LeapLanguageModelTransformer Load(
-        IHostEnvironment environment, IModelSource source, ScoringSettings settings, string? device)
+        IHostEnvironment environment, IModelSource source, ScoringSettings settings, string? device, bool areSettingsRead = false)
     {
         IHost host = environment.Register(nameof(LeapLanguageModelTransformer));
         TrainingHistory? history = source.Contains(HistoryCsv.FileName)
@@ -75,7 +75,14 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
             ? source.Read(ModelFileNames.Recipe, stream => SettingsJson.Read<TrainingRecipe>(stream, RecipeVersion, ModelFileNames.Recipe))
             : null;
         ModelParts parts = ModelParts.Read(source);
-        settings.RequireFits(parts.Config);
+        try
+        {
+            settings.RequireFits(parts.Config);
+        }
+        catch (ArgumentException e) when (areSettingsRead)
+        {
+            throw new FormatException($"{ModelFileNames.Settings}: {e.Message}", e);
+        }
 
         var model = new LeapLanguageModel(parts, new LeapLanguageModelOptions { Generation = settings.Generation });
         try
@@ -277,17 +284,20 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ObjectDisposedException.ThrowIf(Model.IsDisposed, this);
-        ModelZip.Save(ctx, target =>
-        {
-            Model.GetParts().Write(target);
-            if (Model.Counts is BigramCounts counts)
-                target.Write(BigramCounts.FileName, counts.Write);
-            target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
-            if (History.Records.Count > 0)
-                target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
-            if (Recipe is not null)
-                target.Write(ModelFileNames.Recipe, stream => SettingsJson.Write(stream, RecipeVersion, Recipe));
-        });
+        ModelZip.Save(ctx, Write);
+    }
+
+    /// <summary>Writes the model's files, those of ML.NET's zip.</summary>
+    internal void Write(IModelTarget target)
+    {
+        Model.GetParts().Write(target);
+        if (Model.Counts is BigramCounts counts)
+            target.Write(BigramCounts.FileName, counts.Write);
+        target.Write(ModelFileNames.Settings, stream => SettingsJson.Write(stream, SettingsVersion, _settings));
+        if (History.Records.Count > 0)
+            target.Write(HistoryCsv.FileName, stream => HistoryCsv.Write(stream, History.Records));
+        if (Recipe is not null)
+            target.Write(ModelFileNames.Recipe, stream => SettingsJson.Write(stream, RecipeVersion, Recipe));
     }
 
     /// <summary>Scores rows of token ids, as the columns are scored.</summary>

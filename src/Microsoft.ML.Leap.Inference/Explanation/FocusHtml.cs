@@ -7,6 +7,9 @@ namespace Microsoft.ML.Leap;
 /// <summary>Draws a focus report as one HTML page that loads nothing: its content security policy forbids it to.</summary>
 internal static class FocusHtml
 {
+    // A longer bar would reach the next line.
+    private const double MostBits = 16;
+
     public static string Page(FocusReport report)
     {
         var html = new StringBuilder();
@@ -30,8 +33,8 @@ internal static class FocusHtml
     // As a frame does not grow with what is in it: enough for the text in a notebook of usual width. A longer one scrolls.
     private static int FrameHeight(FocusReport report)
     {
-        const int lineWidth = 700, characterWidth = 9, surpriseWidth = 20, lineHeight = 42, aroundText = 190, most = 420;
-        int width = report.Tokens.Sum(token => Math.Max(surpriseWidth, characterWidth * FocusDisplay.Describe(report, token).Length));
+        const int lineWidth = 700, characterWidth = 9, lineHeight = 42, aroundText = 190, most = 420;
+        int width = report.Tokens.Sum(token => characterWidth * FocusDisplay.Describe(report, token).Length);
         int lines = 1 + width / lineWidth + report.Tokens.Count(token => FocusDisplay.EndsLine(report, token));
         return Math.Min(most, aroundText + lineHeight * lines);
     }
@@ -46,26 +49,25 @@ internal static class FocusHtml
             html.Append(CultureInfo.InvariantCulture, $"<option value=\"{head}\">{head}</option>");
         html.Append("</select></label>\n<span>focus 0 <span class=\"scale\"></span> <span id=\"greatest\">")
             .Append(FocusDisplay.Greatest(report.Focus).ToString("G3", CultureInfo.InvariantCulture))
-            .Append("</span></span>\n<span>below a token: its surprise in bits</span>\n</div>\n");
+            .Append(CultureInfo.InvariantCulture, $"</span></span>\n<span>bar below a token: its surprise, a pixel per bit, at most {MostBits:0}</span>\n</div>\n");
     }
 
     private static void AppendText(StringBuilder html, FocusReport report)
     {
         double[] focus = FocusDisplay.Relative(report.Focus);
-        html.Append("<div class=\"text\" id=\"text\">\n");
+        // The text's own direction: Hebrew and Arabic read from right to left.
+        html.Append("<div class=\"text\" id=\"text\" dir=\"auto\">");
         foreach (FocusToken token in report.Tokens)
         {
             string kind = token.IsStart ? " start" : token.IsContinuation ? " continuation" : "";
-            html.Append(CultureInfo.InvariantCulture, $"<span class=\"token{kind}\" tabindex=\"0\" style=\"--f:{focus[token.Index]:0.####}\">")
-                .Append("<span class=\"word\">").Append(WebUtility.HtmlEncode(FocusDisplay.Describe(report, token))).Append("</span><span class=\"surprise\">");
-            if (!token.IsStart)
-                html.Append(CultureInfo.InvariantCulture, $"{token.Surprisal:0.0}");
-            html.Append("</span></span>");
+            double surprise = token.IsStart ? 0 : Math.Min(token.Surprisal, MostBits);
+            html.Append(CultureInfo.InvariantCulture, $"<span class=\"token{kind}\" tabindex=\"0\" style=\"--f:{focus[token.Index]:0.####};--s:{surprise:0.#}px\">")
+                .Append(WebUtility.HtmlEncode(FocusDisplay.Describe(report, token))).Append("</span>");
             if (FocusDisplay.EndsLine(report, token))
                 html.Append("<br>");
         }
 
-        html.Append("\n</div>\n");
+        html.Append("</div>\n");
     }
 
     private static string Json(FocusReport report)
@@ -80,22 +82,20 @@ internal static class FocusHtml
 internal static class FocusPage
 {
     public const string Style = """
-        :root { color-scheme: light dark; --page: #ffffff; --ink: #1b1b1f; --faint: #5c5c66; --line: #c9c9d2; --focus: #f5a524; --mark: #0b57d0; }
+        :root { color-scheme: light dark; --page: #ffffff; --ink: #1b1b1f; --faint: #5c5c66; --line: #c9c9d2; --focus: #f5a524; --mark: #0b57d0; --bar: #7a7a86; }
         @media (prefers-color-scheme: dark) {
-          :root { --page: #16171b; --ink: #ececf1; --faint: #a6a6b2; --line: #44444f; --focus: #a34d00; --mark: #8ab4f8; }
+          :root { --page: #16171b; --ink: #ececf1; --faint: #a6a6b2; --line: #44444f; --focus: #a34d00; --mark: #8ab4f8; --bar: #8c8c98; }
         }
         body { margin: 0; padding: 1rem; background: var(--page); color: var(--ink); font: 15px/1.4 system-ui, sans-serif; }
         .controls { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; }
         select { font: inherit; color: inherit; background: var(--page); border: 1px solid var(--line); border-radius: 4px; padding: .1rem .3rem; }
         .scale { display: inline-block; width: 6rem; height: .8rem; border: 1px solid var(--line); vertical-align: middle;
           background: linear-gradient(to right, var(--page), var(--focus)); }
-        .text { margin: 1rem 0; }
-        .token { display: inline-flex; flex-direction: column; vertical-align: top; margin-bottom: .35rem; border-radius: 3px; outline-offset: -1px;
-          background: color-mix(in srgb, var(--focus) calc(var(--f) * 100%), transparent); }
-        .word { font: 15px/1.5 ui-monospace, Consolas, Menlo, monospace; white-space: pre; }
-        .surprise { font-size: 10px; line-height: 1.3; color: var(--faint); background: var(--page); min-height: 13px; padding-right: 2px; }
-        .start .word { color: var(--faint); }
-        .continuation .word { border-bottom: 2px solid var(--mark); }
+        .text { margin: 1rem 0; font: 15px/2.7 ui-monospace, Consolas, Menlo, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+        .token { outline-offset: -1px; border-bottom: var(--s) solid var(--bar); background-clip: padding-box;
+          background-color: color-mix(in srgb, var(--focus) calc(var(--f) * 100%), transparent); }
+        .start { color: var(--faint); }
+        .continuation { text-decoration: underline 2px var(--mark); text-underline-offset: 3px; }
         .token.chosen { outline: 2px solid var(--mark); }
         .details { min-height: 3.2em; border-top: 1px solid var(--line); padding-top: .6rem; color: var(--faint); }
         """;
@@ -105,7 +105,7 @@ internal static class FocusPage
         (() => {
           const report = JSON.parse(document.getElementById('report').textContent);
           const tokens = [...document.querySelectorAll('.token')];
-          const words = tokens.map(token => token.querySelector('.word').textContent);
+          const words = tokens.map((token, i) => token.classList.contains('start') || report.tokens[i].length > 0 ? token.textContent : report.tokens[i].text);
           const layer = document.getElementById('layer');
           const head = document.getElementById('head');
           const details = document.getElementById('details');
@@ -152,7 +152,7 @@ internal static class FocusPage
             const surprise = report.tokens[i].surprise;
             const most = row.map((share, j) => [share, j]).filter(([share]) => share > 0).sort((a, b) => b[0] - a[0]).slice(0, 6);
             tokens.forEach((token, j) => token.classList.toggle('chosen', j === i));
-            details.textContent = `${words[i]}: focus ${focus()[i].toPrecision(3)}`
+            details.textContent = `${words[i]}: focus ${(focus()[i] ?? NaN).toPrecision(3)}`
               + (surprise === null ? '' : `, surprise ${surprise.toFixed(1)} bits`)
               + `, gate ${gate.toFixed(2)}. Its window's shares: `
               + most.map(([share, j]) => `${words[j].trim() || words[j]} ${(100 * share).toFixed(1)} %`).join(', ');

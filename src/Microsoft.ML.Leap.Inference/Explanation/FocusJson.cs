@@ -59,11 +59,17 @@ internal static class FocusJson
     {
         json.WriteStartArray(name);
         foreach (float value in values)
-            json.WriteNumberValue(value);
+        {
+            if (float.IsFinite(value))
+                json.WriteNumberValue(value);
+            else
+                json.WriteNullValue();
+        }
+
         json.WriteEndArray();
     }
 
-    // JSON has no NaN; the start's likelihood is null.
+    // JSON has no NaN: the start's likelihood is null, and so is what weights make that are finite and too large.
     private static void WriteFinite(Utf8JsonWriter json, string name, double value)
     {
         if (double.IsFinite(value))

@@ -70,7 +70,7 @@ internal static class FocusSvg
         if (token.IsContinuation)
             body.Append(CultureInfo.InvariantCulture, $"<path class=\"mark\" d=\"M{x:0.##} {y + WordHeight}h{width:0.##}\"/>");
         body.Append(CultureInfo.InvariantCulture, $"<rect class=\"bar\" x=\"{x + 1:0.##}\" y=\"{y + WordHeight + 2}\" width=\"{Math.Max(1, width - 2):0.##}\" ")
-            .Append(CultureInfo.InvariantCulture, $"height=\"{Math.Min(surprise, MostBits) * PixelsABit:0.##}\"/></g>\n");
+            .Append(CultureInfo.InvariantCulture, $"height=\"{Math.Min(double.IsNaN(surprise) ? MostBits : surprise, MostBits) * PixelsABit:0.##}\"/></g>\n");
     }
 
     // East Asian characters and emoji are about twice as wide.
@@ -83,14 +83,18 @@ internal static class FocusDisplay
 {
     public const string Start = "⟨start⟩";
 
+    // A token that holds only the later bytes of a character, which the token that begins it shows whole.
+    private const string PartOfCharacter = "·";
+
     /// <summary>Gives the part of the text that a token stands for, or its own text where it stands for none, with signs for characters that
     /// cannot be seen or that XML forbids.</summary>
     public static string Describe(FocusReport report, FocusToken token)
     {
         if (token.IsStart)
             return Start;
-        string text = token.Length > 0 ? report.Text.Substring(token.Start, token.Length) : token.Text;
-        return DisplayText.Visible(text);
+        if (token.Length > 0)
+            return DisplayText.Visible(report.Text.Substring(token.Start, token.Length));
+        return token.Text.StartsWith("<0x", StringComparison.Ordinal) ? PartOfCharacter : DisplayText.Visible(token.Text);
     }
 
     /// <summary>Whether a line ends with the token.</summary>
@@ -101,7 +105,7 @@ internal static class FocusDisplay
     public static double[] Relative(IReadOnlyList<float> values)
     {
         double greatest = Greatest(values);
-        return [.. values.Select(value => greatest > 0 ? Math.Min(1, value / greatest) : 0)];
+        return [.. values.Select(value => value > 0 && greatest > 0 ? Math.Min(1, value / greatest) : 0)];
     }
 
     public static double Greatest(IReadOnlyList<float> values) => values.Count > 1 ? values.Skip(1).Max() : values[0];

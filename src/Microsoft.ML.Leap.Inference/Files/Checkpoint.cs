@@ -139,6 +139,14 @@ internal static class Checkpoint
         return weights;
     }
 
+    /// <summary>Refuses a tensor of other than floating-point numbers.</summary>
+    /// <exception cref="FormatException">It is one.</exception>
+    public static void RequireFloat(SafeTensorInfo info, string source)
+    {
+        if (!info.Type.IsFloat())
+            throw new FormatException($"{source}: tensor '{info.Name}' must hold floating-point numbers, but holds {info.Type.GetName()}.");
+    }
+
     /// <summary>Compares what there is with what must be.</summary>
     /// <returns>The first difference in words; <see langword="null"/> for none.</returns>
     public static string? FindFault(Dictionary<string, long[]> expected, Dictionary<string, long[]> got)
@@ -205,12 +213,8 @@ internal static class Checkpoint
             throw new FormatException($"{source}: {fault}");
         foreach (SafeTensorInfo info in tensors)
         {
-            if (!info.Type.IsFloat() && !(info.Type == SafeTensorsType.Int8 && got.ContainsKey(info.Name + ScaleSuffix)))
-            {
-                throw new FormatException(
-                    $"{source}: tensor '{info.Name}' must hold floating-point numbers, but holds {info.Type.GetName()}.");
-            }
-
+            if (info.Type != SafeTensorsType.Int8 || !got.ContainsKey(info.Name + ScaleSuffix))
+                RequireFloat(info, source);
             if (info.Count > Array.MaxLength)
                 throw new FormatException($"{source}: tensor '{info.Name}' has {info.Count} values, more than {Array.MaxLength}.");
         }

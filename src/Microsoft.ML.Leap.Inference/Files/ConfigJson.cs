@@ -8,6 +8,9 @@ internal static class ConfigJson
     /// <summary>The value of <c>model_type</c>.</summary>
     public const string ModelType = "LeapForCausalLM";
 
+    // The original's revision whose network this is. Thirteen later ones have the same tensors and compute something else.
+    private const string OriginalRevision = "1872a3a";
+
     /// <summary>The longest file that is read, in bytes.</summary>
     public const int MaximumLength = 1 << 20;
 
@@ -49,6 +52,9 @@ internal static class ConfigJson
         json.WriteNumber("hidden_dropout_prob", config.Dropout);
         json.WriteNumber("initializer_range", config.InitializerRange);
 
+        if (config.UsePositionEmbeddings && config.ConvolutionSize == 0)
+            json.WriteString("original_revision", OriginalRevision);
+
         // Keys that the original does not know, for a network that it does not have.
         if (!config.UsePositionEmbeddings)
             json.WriteBoolean("use_position_embeddings", false);
@@ -85,6 +91,12 @@ internal static class ConfigJson
         string modelType = json.String("model_type", ModelType);
         if (modelType != ModelType)
             throw json.Fault("model_type", $"\"{ModelType}\"", $"\"{modelType}\"");
+        if (json.Contains("rescale"))
+        {
+            throw new FormatException(
+                $"{json.Source}: the key 'rescale' is of a later revision of the original, whose network this package does not have: it has that of {OriginalRevision}.");
+        }
+
 
         int contextLength = json.Integer("n_positions", AbsentContextLength);
         bool useLocalAttention = json.Boolean("use_local_att", true);
@@ -123,6 +135,11 @@ internal sealed class JsonFields
         _object = element;
         _source = source;
     }
+
+    /// <summary>Gets what messages call the file.</summary>
+    public string Source => _source;
+
+    public bool Contains(string name) => _object.TryGetProperty(name, out _);
 
     public int Integer(string name, int defaultValue, int maximum = int.MaxValue) =>
         _object.TryGetProperty(name, out JsonElement value) ? Integer(name, value, maximum) : defaultValue;

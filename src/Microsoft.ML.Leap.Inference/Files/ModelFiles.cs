@@ -14,6 +14,9 @@ internal static class ModelFileNames
     /// <summary>The counted n-grams; a model may have none.</summary>
     public const string Memory = "memory.safetensors";
 
+    /// <summary>The tokenizer as tokenizers of Hugging Face read it; only in folders, and only for tokenizers that they have too.</summary>
+    public const string TokenizerJson = "tokenizer.json";
+
     /// <summary>How the model was trained.</summary>
     public const string Recipe = "recipe.json";
 
@@ -134,9 +137,9 @@ internal static class ModelFolder
             foreach (string name in _temporaries.Keys.Where(name => name != ModelFileNames.Manifest))
                 Move(name);
 
-            // A model without a memory must not take over that of the model before it.
-            if (!_temporaries.ContainsKey(ModelFileNames.Memory))
-                File.Delete(GetPath(folder, ModelFileNames.Memory));
+            // What a model may lack must not be that of the model before it.
+            foreach (string name in new[] { ModelFileNames.Memory, ModelFileNames.TokenizerJson }.Except(_temporaries.Keys))
+                File.Delete(GetPath(folder, name));
         }
 
         public void DeleteTemporaries()
@@ -168,7 +171,7 @@ internal static class ModelFolder
             _folder = folder;
             if (!File.Exists(GetPath(folder, ModelFileNames.Manifest)))
                 return;
-            using FileStream stream = File.OpenRead(GetPath(folder, ModelFileNames.Manifest));
+            using FileStream stream = OrdinaryFile.OpenRead(GetPath(folder, ModelFileNames.Manifest));
             using var reader = new BinaryReader(stream);
             _manifest = ModelManifest.Read(reader);
         }
@@ -180,7 +183,7 @@ internal static class ModelFolder
             string path = GetPath(_folder, name);
             if (!File.Exists(path))
                 throw new FileNotFoundException($"The model in folder '{_folder}' lacks the file '{name}'.", path);
-            using FileStream stream = File.OpenRead(path);
+            using FileStream stream = OrdinaryFile.OpenRead(path);
             return _manifest?.Contains(name) == true ? _manifest.ReadFile(name, stream, stream.Length, read, Remedy) : read(stream);
         }
 

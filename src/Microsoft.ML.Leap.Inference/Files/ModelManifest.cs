@@ -76,7 +76,7 @@ internal sealed class ModelManifest
                 throw new FormatException($"The model's list of files must name at most {MaximumCount}, but names {count}.");
             for (int i = 0; i < count; i++)
             {
-                string name = reader.ReadString();
+                string name = ReadName(reader);
                 if (!manifest._files.TryAdd(name, new FileFacts(reader.ReadInt64(), reader.ReadBytes(SHA256.HashSizeInBytes))))
                     throw new FormatException($"The model's list of files names '{name}' twice.");
             }
@@ -86,6 +86,18 @@ internal sealed class ModelManifest
         catch (IOException e)
         {
             throw new FormatException("The model's list of files is truncated.", e);
+        }
+    }
+
+    private static string ReadName(BinaryReader reader)
+    {
+        try
+        {
+            return reader.ReadString();
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException($"The model's list of files is damaged: {e.Message}", e);
         }
     }
 

@@ -14,6 +14,9 @@ internal static class ModelZipReader
     private const int MaximumKeyLength = 1 << 20;
     private const int ReadAtOnce = 1 << 15;
 
+    // Deflate makes at most 258 bytes of two bits.
+    private const int GreatestRatio = 1032;
+
     // The signature that ModelZip gives; ML.NET writes a zero for a space.
     private static readonly byte[] Mark = "LEAP\0LM\0"u8.ToArray();
 
@@ -99,6 +102,13 @@ internal static class ModelZipReader
 
         private T Read<T>(ZipArchiveEntry entry, string name, Func<Stream, T> read)
         {
+            // Who takes memory by the length that is claimed must not take more than can come.
+            if (entry.CompressedLength > _stream.Length || entry.Length > entry.CompressedLength * GreatestRatio)
+            {
+                throw new FormatException(
+                    $"{name}: the entry claims that {entry.CompressedLength} bytes of the zip unpack to {entry.Length}, which they cannot.");
+            }
+
             using Stream content = entry.Open();
             return _manifest.ReadFile(name, content, entry.Length, read);
         }

@@ -26,11 +26,14 @@ public sealed class LeapConfig
     // Each text's state keeps the rows that they see; attention reaches further at no cost.
     internal const int MaximumConvolutionSize = 16;
 
+    // Beyond any network that trains, and few enough that a list of windows is short.
+    internal const int MaximumLayerCount = 4096;
+
     /// <summary>Creates a configuration.</summary>
     /// <param name="vocabularySize">Number of token ids, V. At least 1.</param>
     /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head.</param>
     /// <param name="contextLength">Longest sequence in tokens, N; one learned position embedding each. At least 1.</param>
-    /// <param name="layerCount">Number of decoder blocks, L. At least 1.</param>
+    /// <param name="layerCount">Number of decoder blocks, L. At least 1, at most 4,096.</param>
     /// <param name="headCount">Number of attention heads, H. At least 1.</param>
     /// <param name="useLocalAttention">Whether layers attend within windows; otherwise every layer attends to all that came before.</param>
     /// <param name="windowSizes">One window per layer, in tokens, each at least 1; <see langword="null"/> for 4, 8, 16, ... with the last
@@ -62,7 +65,7 @@ public sealed class LeapConfig
         RequirePositive(vocabularySize, nameof(vocabularySize));
         RequirePositive(hiddenSize, nameof(hiddenSize));
         RequirePositive(contextLength, nameof(contextLength));
-        RequirePositive(layerCount, nameof(layerCount));
+        RequireRange(layerCount is >= 1 and <= MaximumLayerCount, nameof(layerCount), layerCount, $"at least 1 and at most {MaximumLayerCount}");
         RequirePositive(headCount, nameof(headCount));
         RequireHeadsFit(hiddenSize, headCount);
         RequireRange(dropout >= 0 && dropout < 1, nameof(dropout), dropout, "at least 0 and below 1");
@@ -142,7 +145,7 @@ public sealed class LeapConfig
     /// <param name="vocabularySize">Number of token ids, V. At least 1.</param>
     /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head.</param>
     /// <param name="contextLength">Longest sequence in tokens, N; one learned position embedding each. At least 1.</param>
-    /// <param name="layerCount">Number of decoder blocks, L. At least 1.</param>
+    /// <param name="layerCount">Number of decoder blocks, L. At least 1, at most 4,096.</param>
     /// <param name="headCount">Number of attention heads, H. At least 1.</param>
     /// <param name="windowSizes">One window per layer, in tokens, each at least 1; <see langword="null"/> for 4, 8, 16, ... with the last
     /// layer global.</param>

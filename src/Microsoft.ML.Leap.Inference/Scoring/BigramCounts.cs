@@ -125,12 +125,12 @@ internal sealed class BigramCounts
         long pair = 0;
         for (int i = 0; i < length; i++)
         {
-            long difference = reader.Read7BitEncodedInt64();
-            int count = reader.Read7BitEncodedInt();
-            if (difference < (i == 0 ? 0 : 1) || difference > ((long)vocabularySize + 1) * vocabularySize - 1 - pair || count < 1)
+            long difference = ReadNumber(reader);
+            long count = ReadNumber(reader);
+            if (difference < (i == 0 ? 0 : 1) || difference > ((long)vocabularySize + 1) * vocabularySize - 1 - pair || count is < 1 or > int.MaxValue)
                 throw new FormatException($"{FileName}: count {i} is damaged.");
             pair += difference;
-            yield return ((int)(pair / vocabularySize) - 1, (int)(pair % vocabularySize), count);
+            yield return ((int)(pair / vocabularySize) - 1, (int)(pair % vocabularySize), (int)count);
         }
     }
 
@@ -138,13 +138,25 @@ internal sealed class BigramCounts
     {
         if (reader.ReadByte() is var version && version != Version)
             throw new FormatException($"{FileName}: the counts are of version {version}, which this version of Microsoft.ML.Leap does not know.");
-        int vocabularySize = reader.Read7BitEncodedInt();
-        int length = reader.Read7BitEncodedInt();
+        long vocabularySize = ReadNumber(reader);
+        long length = ReadNumber(reader);
 
         // A count takes two bytes at least.
-        if (vocabularySize < 1 || length < 0 || length > fileLength / 2)
+        if (vocabularySize is < 1 or > int.MaxValue || length < 0 || length > fileLength / 2)
             throw new FormatException($"{FileName}: {length} counts of {vocabularySize} token ids cannot be in {fileLength} bytes.");
-        return (vocabularySize, length);
+        return ((int)vocabularySize, (int)length);
+    }
+
+    private static long ReadNumber(BinaryReader reader)
+    {
+        try
+        {
+            return reader.Read7BitEncodedInt64();
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException($"{FileName}: a number is damaged.", e);
+        }
     }
 }
 

@@ -28,6 +28,8 @@ internal sealed class BytePairTokenizer : LeapTokenizer
 
     private protected override ReadOnlyMemory<byte> GetPlainTokenBytes(int id) => _vocabulary[id];
 
+    private protected override (BytePairVocabulary Vocabulary, bool CutsWords)? GetBytePairs() => (_vocabulary, CutsWords: true);
+
     private protected override void SaveVocabulary(Action<string, Action<Stream>> write)
     {
         write(BytePairFiles.VocabularyName, stream => BytePairFiles.WriteVocabulary(_vocabulary, stream));

@@ -32,6 +32,12 @@ internal sealed class ByteTokenizer : LeapTokenizer
     private protected override ReadOnlyMemory<byte> GetPlainTokenBytes(int id) =>
         id < ByteCount ? new[] { (byte)id } : Encoding.UTF8.GetBytes(BytePairVocabulary.EndOfText);
 
+    private protected override (BytePairVocabulary Vocabulary, bool CutsWords)? GetBytePairs()
+    {
+        byte[][] tokens = [.. Enumerable.Range(0, ByteCount + 1).Select(id => GetPlainTokenBytes(id).ToArray())];
+        return (new BytePairVocabulary(tokens, [], ByteCount), CutsWords: false);
+    }
+
     private protected override void SaveVocabulary(Action<string, Action<Stream>> write)
     {
     }

@@ -54,7 +54,7 @@ public abstract class LeapTokenizer
         ArgumentNullException.ThrowIfNull(folder);
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no folder '{folder}' to read a tokenizer from.");
-        return Load(name => File.Exists(Path.Combine(folder, name)) ? File.OpenRead(Path.Combine(folder, name)) : null);
+        return Load(name => File.Exists(Path.Combine(folder, name)) ? OrdinaryFile.OpenRead(Path.Combine(folder, name)) : null);
     }
 
     /// <summary>Encodes a text. No end token is added.</summary>
@@ -194,6 +194,14 @@ public abstract class LeapTokenizer
         SaveVocabulary(write);
     }
 
+    /// <summary>Writes, besides the files of <see cref="Save"/>, the one that tokenizers of Hugging Face read, where it can hold this tokenizer.
+    /// </summary>
+    internal void SaveForOthers(Action<string, Action<Stream>> write)
+    {
+        if (GetBytePairs() is (BytePairVocabulary vocabulary, bool cutsWords) && TokenizerJson.CanHold(vocabulary, SpecialLiterals))
+            write(ModelFileNames.TokenizerJson, stream => TokenizerJson.Write(stream, vocabulary, SpecialLiterals, cutsWords));
+    }
+
     /// <summary>Reads a tokenizer; <paramref name="open"/> gives <see langword="null"/> for a file that is not there.</summary>
     internal static LeapTokenizer Load(Func<string, Stream?> open) => TokenizerLoader.Load(open);
 
@@ -203,6 +211,10 @@ public abstract class LeapTokenizer
     private protected abstract ReadOnlyMemory<byte> GetPlainTokenBytes(int id);
 
     private protected abstract void SaveVocabulary(Action<string, Action<Stream>> write);
+
+    /// <summary>Gets the merges that this tokenizer consists of, and whether they keep within GPT-2's words; <see langword="null"/> where it
+    /// is of another kind.</summary>
+    private protected virtual (BytePairVocabulary Vocabulary, bool CutsWords)? GetBytePairs() => null;
 
     private protected virtual ReadOnlyMemory<byte> GetLiteralBytes(string literal) => Encoding.UTF8.GetBytes(literal);
 

@@ -20,6 +20,7 @@ internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
     private readonly byte[] _file;
     private readonly SentencePieceModel _model;
     private readonly SentencePieceTokenizer _tokenizer;
+    private readonly UnigramEncoder? _unigrams;
 
     private SentencePieceLeapTokenizer(TokenizerSettings settings, byte[] file, SentencePieceModel model)
         : base(settings, model.Count + settings.SentinelCount, new SpecialLiteralSet(AddSentinels(settings, model.Count)))
@@ -27,6 +28,7 @@ internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
         _file = file;
         _model = model;
         _tokenizer = CreateTokenizer(file, model);
+        _unigrams = model.IsUnigram && !model.FallsBackToBytes ? new UnigramEncoder(model) : null;
     }
 
     /// <summary>Makes the tokenizer; what is <see langword="null"/> follows from whether the model is T5's.</summary>
@@ -57,12 +59,31 @@ internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
 
         // SentencePiece gives one unknown id for a run of unknown characters; the tokenizer beneath gives one for each.
         int previous = -1;
-        foreach (int id in _tokenizer.EncodeToIds(text, addBeginningOfSentence: false, addEndOfSentence: false))
+        foreach (int id in Split(text))
         {
             if (id != _model.UnknownId || previous != id)
                 ids.Add(id);
             previous = id;
         }
+    }
+
+    // The tokenizer beneath normalises and splits; what it split into is the normalised text, which is split again as SentencePiece does.
+    private IEnumerable<int> Split(ReadOnlySpan<char> text)
+    {
+        IReadOnlyList<int> ids = _tokenizer.EncodeToIds(text, addBeginningOfSentence: false, addEndOfSentence: false);
+        if (_unigrams is null)
+            return ids;
+
+        var normalized = new StringBuilder(text.Length + 1);
+        foreach (int id in ids)
+        {
+            if (id == _model.UnknownId)
+                normalized.Append(UnigramEncoder.NoPiece);
+            else
+                normalized.Append(_model.Pieces[id].Text);
+        }
+
+        return _unigrams.Encode(normalized.ToString());
     }
 
     private protected override ReadOnlyMemory<byte> GetPlainTokenBytes(int id) => id < _model.Count ? _model.GetBytes(id) : default;

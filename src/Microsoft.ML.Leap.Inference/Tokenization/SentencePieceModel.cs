@@ -7,18 +7,24 @@ namespace Microsoft.ML.Leap;
 /// <summary>What a SentencePiece model file says of its pieces; a small reader of its protocol buffer, which checks every length.</summary>
 internal sealed class SentencePieceModel
 {
-    private const int NormalPiece = 1;
-    private const int UnknownPiece = 2;
-    private const int BytePiece = 6;
+    private const int Unigram = 1;
     private const char WordBoundary = '\u2581';
 
-    private readonly List<(string Text, int Type)> _pieces = [];
+    private readonly List<SentencePiece> _pieces = [];
 
     private SentencePieceModel()
     {
     }
 
     public int Count => _pieces.Count;
+
+    public IReadOnlyList<SentencePiece> Pieces => _pieces;
+
+    /// <summary>Gets whether the pieces are chosen by their scores alone, and not by merging.</summary>
+    public bool IsUnigram { get; private set; } = true;
+
+    /// <summary>Gets whether unknown characters are written as their bytes.</summary>
+    public bool FallsBackToBytes { get; private set; }
 
     public int UnknownId { get; private set; }
 
@@ -57,11 +63,11 @@ internal sealed class SentencePieceModel
     /// <summary>Gets the UTF-8 bytes of a piece's surface.</summary>
     public byte[] GetBytes(int id)
     {
-        (string text, int type) = _pieces[id];
+        (string text, _, int type) = _pieces[id];
         return type switch
         {
-            UnknownPiece => Encoding.UTF8.GetBytes(" \u2047 "),
-            BytePiece when IsByteName(text) => Convert.FromHexString(text.AsSpan(3, 2)),
+            SentencePiece.Unknown => Encoding.UTF8.GetBytes(" \u2047 "),
+            SentencePiece.Byte when IsByteName(text) => Convert.FromHexString(text.AsSpan(3, 2)),
             _ => Encoding.UTF8.GetBytes(text.Replace(WordBoundary, ' ')),
         };
     }
@@ -73,25 +79,32 @@ internal sealed class SentencePieceModel
     private void ReadPiece(ProtocolBufferReader message)
     {
         string text = "";
-        int type = NormalPiece;
+        float score = 0;
+        int type = SentencePiece.Normal;
         while (message.TryReadField(out int field))
         {
             if (field == 1)
                 text = Encoding.UTF8.GetString(message.ReadBytes());
+            else if (field == 2)
+                score = message.ReadSingle();
             else if (field == 3)
                 type = message.ReadInt32();
             else
                 message.SkipValue();
         }
 
-        _pieces.Add((text, type));
+        _pieces.Add(new SentencePiece(text, score, type));
     }
 
     private void ReadTrainerSpec(ProtocolBufferReader message)
     {
         while (message.TryReadField(out int field))
         {
-            if (field == 40)
+            if (field == 3)
+                IsUnigram = message.ReadInt32() == Unigram;
+            else if (field == 35)
+                FallsBackToBytes = message.ReadInt32() != 0;
+            else if (field == 40)
                 UnknownId = message.ReadInt32();
             else if (field == 41)
                 BeginningId = message.ReadInt32();
@@ -187,6 +200,15 @@ internal static class NormalizationRules
     private static FormatException Damaged() => new("The SentencePiece model's rules of normalisation are damaged.");
 }
 
+/// <summary>A piece of a SentencePiece model, with its logarithmic probability.</summary>
+internal readonly record struct SentencePiece(string Text, float Score, int Type)
+{
+    public const int Normal = 1;
+    public const int Unknown = 2;
+    public const int UserDefined = 4;
+    public const int Byte = 6;
+}
+
 /// <summary>Walks over the fields of a protocol buffer message, and never past its end.</summary>
 internal ref struct ProtocolBufferReader(ReadOnlySpan<byte> message)
 {
@@ -206,6 +228,8 @@ internal ref struct ProtocolBufferReader(ReadOnlySpan<byte> message)
     }
 
     public int ReadInt32() => _wireType == 0 ? (int)ReadVarint() : throw Damaged();
+
+    public float ReadSingle() => _wireType == 5 ? BinaryPrimitives.ReadSingleLittleEndian(Take(4)) : throw Damaged();
 
     public ReadOnlySpan<byte> ReadBytes()
     {

@@ -213,7 +213,7 @@ public sealed class TokenizerOptions
 
     private static byte[] ReadFile(string path)
     {
-        using FileStream stream = File.OpenRead(path);
+        using FileStream stream = OrdinaryFile.OpenRead(path);
         return TokenizerFiles.ReadAll(stream, path);
     }
 }

@@ -46,11 +46,19 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
             root["bos_token"] = endOfText;
             root["unk_token"] = endOfText;
             root["added_tokens_decoder"] = DescribeLiterals();
+            root["add_prefix_space"] = false;
+            root["clean_up_tokenization_spaces"] = false;
         }
         else if (Kind == SentencePiece)
         {
             root["tokenizer_class"] = "T5Tokenizer";
             root["extra_ids"] = SentinelCount;
+        }
+
+        else if (Kind == Bytes)
+        {
+            root["tokenizer_class"] = "PreTrainedTokenizerFast";
+            root["clean_up_tokenization_spaces"] = false;
         }
 
         root[Section] = new JsonObject
@@ -87,12 +95,12 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
     {
         var literals = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (JsonProperty literal in Require(section, "special_literals").EnumerateObject())
-            literals.Add(literal.Name, literal.Value.GetInt32());
+            literals.Add(literal.Name, ToInteger(literal.Value, literal.Name));
 
-        return new TokenizerSettings(Require(section, "kind").GetString()!, Require(section, "end_of_text_id").GetInt32())
+        return new TokenizerSettings(Require(section, "kind").GetString()!, ToInteger(Require(section, "end_of_text_id"), "end_of_text_id"))
         {
             EndTokenAfterEachLine = Require(section, "end_token_after_each_line").GetBoolean(),
-            SentinelCount = Require(section, "sentinel_count").GetInt32(),
+            SentinelCount = ToInteger(Require(section, "sentinel_count"), "sentinel_count"),
             EncodingName = section.TryGetProperty("encoding_name", out JsonElement name) ? name.GetString() : null,
             SpecialLiterals = literals,
         };
@@ -103,6 +111,10 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
         section.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null
             ? value
             : throw new FormatException($"{FileName} is damaged: its section '{Section}' lacks '{name}'.");
+
+    private static int ToInteger(JsonElement value, string name) => value.TryGetInt32(out int number)
+        ? number
+        : throw new FormatException($"{FileName} is damaged: '{name}' must be a whole number of 32 bits, but is {value.GetRawText()}.");
 
     private IEnumerable<KeyValuePair<string, int>> SortedLiterals() =>
         SpecialLiterals.OrderBy(p => p.Value).ThenBy(p => p.Key, StringComparer.Ordinal);

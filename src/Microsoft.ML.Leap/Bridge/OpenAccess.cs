@@ -31,7 +31,7 @@ namespace Microsoft.ML.Leap
                 : new HostSettings(null, FallbackToCpu: false, Path.GetTempPath());
         }
 
-        /// <summary>Whether <c>MLContext.CancelExecution</c> was called while the host lived.</summary>
+        /// <summary>Whether ML.NET's internal <c>MLContext.CancelExecution</c> was called while the host lived.</summary>
         public static bool IsCancelled(IHostEnvironment environment) => environment is ICancelable { IsCanceled: true };
     }
 

@@ -53,7 +53,7 @@ internal sealed class CausalConvolution : nn.Module<Tensor, Tensor>
         for (long k = 1; k < Math.Min(weight.shape[0], length); k++)
         {
             Tensor before = cat([zeros([batch, k, width], n.dtype, n.device), n.narrow(1, 0, length - k)], 1);
-            y = TensorSum.Add(y, before * weight[k]);
+            y = y.Plus(before * weight[k]);
         }
 
         return y.MoveToOuterDisposeScope();

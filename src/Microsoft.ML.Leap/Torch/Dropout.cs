@@ -32,9 +32,8 @@ internal sealed class Dropout : nn.Module<Tensor, Tensor>
     /// <summary>Applies a mask by tensor operations, on any device and in any precision.</summary>
     public static Tensor Reference(Tensor x, NoiseMask mask)
     {
-        using Scalar scale = (1 / mask.Keep).ToScalar();
         using Tensor isKept = CounterRandom.IsKept(mask, x.shape, x.device);
-        return x.mul(isKept).mul_(scale);
+        return x.mul(isKept).Multiply(1 / mask.Keep);
     }
 }
 
@@ -101,18 +100,20 @@ internal static class CounterRandom
     public static Tensor IsKept(NoiseMask mask, long[] shape, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor hash = arange(shape.Aggregate(1L, (count, size) => count * size), ScalarType.Int32, device);
-        Mix(hash.add_(mask.Key));
+        using Scalar count = shape.Aggregate(1L, (product, size) => product * size).ToScalar();
+        using Scalar threshold = mask.Threshold.ToScalar();
+        Tensor hash = arange(count, ScalarType.Int32, device);
+        Mix(hash.Add(mask.Key));
         Mix(hash.bitwise_xor_(Number(mask.OtherKey, device)));
-        return hash.lt(mask.Threshold).view(shape).MoveToOuterDisposeScope();
+        return hash.lt(threshold).view(shape).MoveToOuterDisposeScope();
     }
 
     private static void Mix(Tensor h)
     {
         XorShift(h, 16);
-        h.mul_(Multiplier);
+        h.Multiply(Multiplier);
         XorShift(h, 15);
-        h.mul_(OtherMultiplier);
+        h.Multiply(OtherMultiplier);
         XorShift(h, 16);
     }
 

@@ -124,7 +124,7 @@ internal static class TokenPredictions
             Tensor rows = hidden.index_select(0, tensor(places[start..end], device: model.Device));
             Tensor logits = MatrixProduct.Multiply(rows, model.HeadWeight, null, usesBFloat16: false);
             double[] losses = SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, tensor(targets[start..end], device: model.Device));
-            double[]? least = needsConfidence ? SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, (logits + model.HeadBias).argmax(1)) : null;
+            double[]? least = needsConfidence ? SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, logits.Plus(model.HeadBias).argmax(1)) : null;
             for (int i = start; i < end; i++)
                 predictions[i] = new TokenPrediction(losses[i - start], (float)-(least?[i - start] ?? 0));
         }

@@ -130,7 +130,7 @@ internal sealed class LeapDecoder : nn.Module<Tensor, Tensor>
     /// <returns>[B, N, d].</returns>
     public Tensor Forward(Tensor words, PackedDocuments? documents)
     {
-        Tensor x = position_embeddings is null ? words : TensorSum.Add(words, position_embeddings.Weight.narrow(0, 0, words.shape[1]));
+        Tensor x = position_embeddings is null ? words : words.Plus(position_embeddings.Weight.narrow(0, 0, words.shape[1]));
         x = dropout.call(x);
         foreach (LeapBlock decoder in decoders)
             x = decoder.Forward(x, documents);
@@ -183,12 +183,12 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor>
         using DisposeScope scope = NewDisposeScope();
         Tensor n = pre_norm.call(x);
         Tensor convolved = pre_convolution?.Forward(n, projections.ProductType, documents) ?? n;
-        x = TensorSum.Add(x, attention.Forward(projections.Product(convolved), documents));
+        x = x.Plus(attention.Forward(projections.Product(convolved), documents));
 
         n = boom_norm.call(pre_norm.call(x));
         convolved = boom_convolution?.Forward(n, boom.ProductType, documents) ?? n;
         Tensor fed = unboom.Product(Gelu.Apply(boom.Product(convolved))).to(n.dtype);
-        x = TensorSum.Add(x, dropout.call(fed));
+        x = x.Plus(dropout.call(fed));
         return x.MoveToOuterDisposeScope();
     }
 }

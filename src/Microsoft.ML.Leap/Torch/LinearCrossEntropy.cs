@@ -14,7 +14,7 @@ internal static class LinearCrossEntropy
 
     private static readonly LinearCrossEntropyLayout DefaultForm = new();
 
-    // Referred to for good: see TensorSum on what becomes of a scalar that is not.
+    // Referred to for good: see TensorArithmetic on what becomes of a scalar that is not.
     private static readonly Scalar Ignored = IgnoredTarget.ToScalar();
 
     /// <summary>Returns the negative log-likelihoods of the targets in nats, summed and divided by <paramref name="targetCount"/>.</summary>
@@ -159,7 +159,7 @@ internal sealed class LinearCrossEntropyPass
             long count = Math.Min(chunkRows, rowCount - start);
             Tensor hidden = _hidden.narrow(0, start, count);
             Tensor logits = buffer.narrow(0, 0, count).addmm_(hidden, _weight.t(), 0, 1);
-            TensorSum.Into(loss, Softmax(logits, _targets.narrow(0, start, count), gradients?.Bias));
+            loss.Add(Softmax(logits, _targets.narrow(0, start, count), gradients?.Bias));
             if (gradients is not null)
                 AddGradients(hidden, logits, gradients.Hidden.narrow(0, start, count), gradients.Weight);
         }
@@ -180,7 +180,7 @@ internal sealed class LinearCrossEntropyPass
         if (weightGradient.dtype == logitsGradient.dtype)
             weightGradient.addmm_(logitsGradient.t(), hidden, 1, 1);
         else
-            TensorSum.Into(weightGradient, logitsGradient.t().mm(hidden));
+            weightGradient.Add(logitsGradient.t().mm(hidden));
     }
 }
 

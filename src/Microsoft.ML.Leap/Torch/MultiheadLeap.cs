@@ -60,13 +60,13 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
 
     private static Tensor Gated(Tensor Q, Tensor M) => (Gate(Q, M) * M).flatten(2);
 
-    private static Tensor Gate(Tensor Q, Tensor M) => (Q * M).sum(-1, keepdim: true).mul(1 / Math.Sqrt(Q.shape[3])).sigmoid();
+    private static Tensor Gate(Tensor Q, Tensor M) => (Q * M).sum(-1, keepdim: true).Times(1 / Math.Sqrt(Q.shape[3])).sigmoid();
 
     private Tensor Focus(Tensor F1, Tensor F2, NoiseMask? mask)
     {
         F1 = Dropped(FocusNorm.Standardize(F1), mask);
         F2 = FocusNorm.Standardize(F2);
-        Tensor s = (F1 * F2).sum(-1, keepdim: true) * (_rescale / F1.shape[3]);
+        Tensor s = (F1 * F2).sum(-1, keepdim: true).Times(_rescale / F1.shape[3]);
         return s.exp();
     }
 
@@ -92,7 +92,7 @@ internal static class FocusNorm
         Tensor centered = y - y.mean([-1], keepdim: true);
 
         // torch's own std is several times slower. A norm, unlike a square root, has the gradient 0 where it is 0.
-        Tensor deviation = linalg.vector_norm(centered, 2, [-1], keepdim: true) / Math.Sqrt(y.shape[^1] - 1);
-        return centered / (deviation + Epsilon);
+        Tensor deviation = linalg.vector_norm(centered, 2, [-1], keepdim: true).Times(1 / Math.Sqrt(y.shape[^1] - 1));
+        return centered / deviation.Plus(Epsilon);
     }
 }

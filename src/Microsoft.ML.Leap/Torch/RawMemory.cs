@@ -37,20 +37,6 @@ internal static unsafe class RawMemory
     }
 }
 
-/// <summary>The sum of two tensors, safe against a garbage collection by another thread.</summary>
-/// <remarks>TorchSharp's <c>x + y</c> makes a scalar 1 that nothing refers to any more once its native pointer is read: where another thread
-/// sets off a collection at that moment, it is freed while the native sum reads it, and the sum throws.</remarks>
-internal static class TensorSum
-{
-    private static readonly Scalar One = 1.ToScalar();
-
-    /// <summary>Returns x + y.</summary>
-    public static Tensor Add(Tensor x, Tensor y) => x.add(y, One);
-
-    /// <summary>Adds y to x in place.</summary>
-    public static void Into(Tensor x, Tensor y) => x.add_(y, One);
-}
-
 /// <summary>Shares out work among as many threads as torch may use. What is computed never depends on how many those are.</summary>
 internal static class CpuWork
 {

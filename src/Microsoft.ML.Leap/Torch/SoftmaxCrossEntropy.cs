@@ -8,7 +8,6 @@ namespace Microsoft.ML.Leap;
 internal static class SoftmaxCrossEntropy
 {
     private static readonly Scalar Zero = 0.ToScalar();
-    private static readonly Scalar MinusOne = (-1).ToScalar();
 
     /// <summary>Returns the sum of the rows' losses in nats, a scalar of double precision.</summary>
     /// <param name="logits">Logits without their bias, [R, V]; overwritten.</param>
@@ -20,7 +19,7 @@ internal static class SoftmaxCrossEntropy
     public static Tensor Reference(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
     {
         // Which rows count is never asked on the host, which would have to wait for the device.
-        Tensor x = logits + bias;
+        Tensor x = logits.Plus(bias);
         Tensor index = targets.clamp_min(Zero).unsqueeze(1);
         Tensor factors = ones_like(targets, x.dtype).masked_fill_(targets.lt(Zero), Zero);
         Tensor loss = (x.logsumexp(1) - x.gather(1, index).squeeze(1)).mul_(factors).sum(ScalarType.Float64);
@@ -28,10 +27,9 @@ internal static class SoftmaxCrossEntropy
             return loss;
 
         // A logit's gradient is its probability, less 1 at the target.
-        using Scalar gradientScale = scale.ToScalar();
-        Tensor gradients = x.softmax(1).scatter_add_(1, index, full_like(index, MinusOne, x.dtype));
-        gradients.mul_(factors.mul_(gradientScale).unsqueeze(1));
-        biasGradient.add_(gradients.sum([0L]));
+        Tensor gradients = x.softmax(1).scatter_add_(1, index, ones_like(index, x.dtype).neg_());
+        gradients.mul_(factors.Multiply(scale).unsqueeze(1));
+        biasGradient.Add(gradients.sum([0L]));
         logits.copy_(gradients);
         return loss;
     }
@@ -54,7 +52,7 @@ internal static class SoftmaxCrossEntropy
             return RowLossesOnCpu(logits, bias, targets);
 
         using DisposeScope scope = NewDisposeScope();
-        Tensor x = logits + bias;
+        Tensor x = logits.Plus(bias);
         return (x.logsumexp(1) - x.gather(1, targets.unsqueeze(1)).squeeze(1)).to(ScalarType.Float64).cpu().data<double>().ToArray();
     }
 

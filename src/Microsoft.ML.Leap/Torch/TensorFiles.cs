@@ -27,7 +27,7 @@ internal static class TensorFiles
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public static IReadOnlyDictionary<string, Tensor> Load(string path)
     {
-        using FileStream stream = File.OpenRead(path);
+        using FileStream stream = OrdinaryFile.OpenRead(path);
         return Load(stream, stream.Length, Path.GetFileName(path));
     }
 

@@ -41,7 +41,7 @@ internal static class WindowedSum
         long count = blocks.shape[1] - 1;
         Tensor sums = blocks.narrow(1, 1, count).cumsum(2);
         Tensor suffixes = Suffixes(blocks.narrow(1, 0, count));
-        sums.narrow(2, 0, window - 1).add_(suffixes.narrow(2, 1, window - 1));
+        sums.narrow(2, 0, window - 1).Add(suffixes.narrow(2, 1, window - 1));
         return Unblocked(sums, length);
     }
 
@@ -58,7 +58,7 @@ internal static class WindowedSum
         long count = blocks.shape[1] - 1;
         Tensor sums = Suffixes(blocks.narrow(1, 0, count));
         Tensor prefixes = blocks.narrow(1, 1, count).cumsum(2);
-        sums.narrow(2, 1, window - 1).add_(prefixes.narrow(2, 0, window - 1));
+        sums.narrow(2, 1, window - 1).Add(prefixes.narrow(2, 0, window - 1));
         return Unblocked(sums, length);
     }
 
@@ -71,8 +71,8 @@ internal static class WindowedSum
         int half = window / 2;
         Tensor halves = Doubled(x, half);
         long count = halves.shape[1] - half;
-        Tensor sums = halves.narrow(1, 0, count) + halves.narrow(1, half, count);
-        return window % 2 == 0 ? sums : sums.narrow(1, 0, count - 1).add_(x.narrow(1, window - 1, count - 1));
+        Tensor sums = halves.narrow(1, 0, count).Plus(halves.narrow(1, half, count));
+        return window % 2 == 0 ? sums : sums.narrow(1, 0, count - 1).Add(x.narrow(1, window - 1, count - 1));
     }
 
     private static Tensor Suffixes(Tensor blocks) => blocks.flip(2).cumsum(2).flip(2);

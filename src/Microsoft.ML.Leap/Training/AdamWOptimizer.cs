@@ -117,11 +117,12 @@ internal readonly record struct AdamWStep(
     public void Reference(Tensor weight, Tensor gradient, Tensor mean, Tensor square)
     {
         using var scope = NewDisposeScope();
-        gradient = gradient * GradientFactor;
-        mean.mul_(Beta1).add_(gradient, 1 - Beta1);
-        square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
-        Tensor root = square.sqrt().mul_(RootFactor).add_(Epsilon);
-        weight.mul_(WeightFactor).addcdiv_(mean, root, -StepSize);
+        using Scalar newShare = (1 - Beta2).ToScalar(), step = (-StepSize).ToScalar();
+        gradient = gradient.Times(GradientFactor);
+        mean.Multiply(Beta1).Add(gradient, 1 - Beta1);
+        square.Multiply(Beta2).addcmul_(gradient, gradient, newShare);
+        Tensor root = square.sqrt().Multiply(RootFactor).Add(Epsilon);
+        weight.Multiply(WeightFactor).addcdiv_(mean, root, step);
     }
 
     /// <summary>The step in one pass through memory, on the CPU.</summary>

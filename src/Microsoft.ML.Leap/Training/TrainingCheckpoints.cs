@@ -48,6 +48,8 @@ internal sealed class TrainingCheckpoints : IDisposable
         Content content = Load(path, source => source.Read(StateFile, stream => SettingsJson.Read<Content>(stream, Version, StateFile)));
         if (content.State.Step != _folder.Steps[^1])
             throw new FormatException($"{StateFile}: the checkpoint '{path}' holds the state of step {content.State.Step}.");
+        if (content.State.FindFault() is string fault)
+            throw new FormatException($"{StateFile}: the state of '{path}' is damaged: {fault}, which no run comes to.");
         RunFingerprint.Require(_fingerprint, content.Fingerprint, path);
         return content.State;
     }
@@ -102,6 +104,8 @@ internal sealed class TrainingCheckpoints : IDisposable
         Dictionary<string, long[]> found = reader.Tensors.Where(info => info.Name != LossLog).ToDictionary(info => info.Name, info => info.Shape);
         if (Checkpoint.FindFault(destinations.ToDictionary(pair => pair.Key, pair => pair.Value.shape), found) is string fault)
             throw new FormatException($"{name}: {fault}");
+        foreach (SafeTensorInfo info in reader.Tensors)
+            Checkpoint.RequireFloat(info, name);
         using DisposeScope scope = NewDisposeScope();
         TensorFiles.ReadInto(reader, info => info.Name == LossLog ? zeros(info.Shape, ScalarType.Float64) : destinations[info.Name], requireFinite);
     }

@@ -108,7 +108,8 @@ internal sealed class TrainingLoop : IDisposable
         }
         catch (OperationCanceledException) when (_options.OnCancel == CancellationBehavior.ReturnBest && IsCancelled)
         {
-            Warn?.Invoke($"The training was cancelled after step {_state.Step} of {_stepCount}; the best model so far is returned.");
+            string kept = _options.KeepBestModel && _state.BestStep > 0 ? $"the best model so far, that of step {_state.BestStep}," : "the model of that step";
+            Warn?.Invoke($"The training was cancelled after step {_state.Step} of {_stepCount}; {kept} is returned.");
         }
 
         if (_state.IsStoppedEarly)

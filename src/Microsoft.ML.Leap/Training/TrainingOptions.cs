@@ -129,7 +129,8 @@ public abstract class TrainingOptions
     /// <value><see langword="null"/> by default. An exception in it ends the training.</value>
     public Action<TrainingProgress>? Progress;
 
-    /// <summary>Ends the training when cancelled, as <see cref="OnCancel"/> says. <c>MLContext.CancelExecution</c> does the same.</summary>
+    /// <summary>Ends the training when cancelled, as <see cref="OnCancel"/> says. An experiment of ML.NET's AutoML that ends its
+    /// runs does the same.</summary>
     public CancellationToken CancellationToken;
 
     /// <summary>What a cancelled run does.</summary>

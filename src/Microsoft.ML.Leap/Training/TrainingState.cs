@@ -1,3 +1,4 @@
+using System.Globalization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -32,6 +33,27 @@ internal sealed class TrainingState
     public int EvaluationsWithoutImprovement { get; set; }
 
     public bool IsStoppedEarly { get; set; }
+
+    /// <summary>Finds a number that no run can have come to, in a state that was read.</summary>
+    /// <returns>Its name and value; <see langword="null"/> for none.</returns>
+    public string? FindFault()
+    {
+        // Over a thousand years: times are added up.
+        const double MostDays = 400_000;
+        (string Name, object Value, bool IsPossible)[] numbers =
+        [
+            (nameof(Step), Step, Step >= 0),
+            (nameof(SkippedSteps), SkippedSteps, SkippedSteps >= 0 && SkippedSteps <= Step),
+            (nameof(SkippedInARow), SkippedInARow, SkippedInARow >= 0 && SkippedInARow <= SkippedSteps),
+            (nameof(Tokens), Tokens, Tokens >= 0),
+            (nameof(Stepping), Stepping, Stepping >= TimeSpan.Zero && Stepping.TotalDays <= MostDays),
+            (nameof(Elapsed), Elapsed, Elapsed >= TimeSpan.Zero && Elapsed.TotalDays <= MostDays),
+            (nameof(LossTokens), LossTokens, LossTokens >= 0),
+            (nameof(EvaluationsWithoutImprovement), EvaluationsWithoutImprovement, EvaluationsWithoutImprovement >= 0),
+        ];
+        (string name, object value, bool isPossible) = numbers.FirstOrDefault(number => !number.IsPossible, ("", "", true));
+        return isPossible ? null : string.Create(CultureInfo.InvariantCulture, $"{name} is {value}");
+    }
 }
 
 /// <summary>Seeds of a run's parts, made of its one seed: what an epoch or a step draws depends on its number alone, not on what was

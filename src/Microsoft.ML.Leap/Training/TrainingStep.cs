@@ -1,4 +1,3 @@
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -94,10 +93,10 @@ internal sealed class TrainingStep : IDisposable
     private void Accumulate(Part part, long total, Tensor sum)
     {
         using var scope = NewDisposeScope();
-        using Scalar weight = ((double)part.Tokens / total).ToScalar();
+        double weight = (double)part.Tokens / total;
         Tensor loss = LanguageModelLoss.Mean(_model, part.Inputs, part.Targets, part.Tokens, part.Documents);
-        loss.mul(weight).backward();
-        TensorSum.Into(sum, loss.detach().to(ScalarType.Float64).mul_(weight));
+        loss.Times(weight).backward();
+        sum.Add(loss.detach().to(ScalarType.Float64).Multiply(weight));
     }
 
     /// <summary>Computes the Euclidean norm of all gradients, a scalar of single precision.</summary>

@@ -15,11 +15,34 @@ public class FocusPageTests : BrowserTest
         (IPage page, List<string> faults) = await OpenAsync(report, ColorScheme.Light);
 
         await Expect(page.Locator(".token")).ToHaveCountAsync(report.Tokens.Count);
-        await Expect(page.Locator(".word").Nth(5)).ToHaveTextAsync("<script>");
-        await Expect(page.Locator(".word").Nth(5)).ToBeVisibleAsync();
+        await Expect(page.Locator(".token").Nth(5)).ToHaveTextAsync("<script>");
+        await Expect(page.Locator(".token").Nth(5)).ToBeVisibleAsync();
         Assert.AreEqual(2, await page.Locator("script").CountAsync());
-        Assert.IsTrue((await page.Locator(".word").Nth(5).BoundingBoxAsync())!.Width > 30);
+        Assert.IsTrue((await page.Locator(".token").Nth(5).BoundingBoxAsync())!.Width > 30);
         Assert.IsEmpty(faults, string.Join('\n', faults));
+    }
+
+    [TestMethod]
+    public async Task Page_WordOfSeveralTokens_HasNoGapsWithin()
+    {
+        (IPage page, _) = await OpenAsync(HostileModel.Transformer.Explain("zebra"), ColorScheme.Light);
+
+        LocatorBoundingBoxResult[] boxes = [.. await Task.WhenAll(Enumerable.Range(1, 5).Select(async i => (await page.Locator(".token").Nth(i).BoundingBoxAsync())!))];
+
+        for (int i = 1; i < boxes.Length; i++)
+            Assert.AreEqual(boxes[i - 1].X + boxes[i - 1].Width, boxes[i].X, 0.1, $"token {i}");
+    }
+
+    // Each letter is two tokens of one byte: the first shows it.
+    [TestMethod]
+    public async Task Page_HebrewInByteTokens_ReadsFromRightToLeft()
+    {
+        (IPage page, _) = await OpenAsync(HostileModel.Transformer.Explain("", "שלום"), ColorScheme.Light);
+
+        await Expect(page.Locator(".token").Nth(1)).ToHaveTextAsync("ש");
+        await Expect(page.Locator(".token").Nth(2)).ToHaveTextAsync("·");
+        await Expect(page.Locator(".token").Nth(3)).ToHaveTextAsync("ל");
+        Assert.IsGreaterThan((await page.Locator(".token").Nth(3).BoundingBoxAsync())!.X, (await page.Locator(".token").Nth(1).BoundingBoxAsync())!.X);
     }
 
     [TestMethod]

@@ -34,13 +34,30 @@ public class ConfigJsonTests
             string compact = text.Replace("\n", "").Replace(" ", "");
             Assert.AreEqual(
                 """{"model_type":"LeapForCausalLM","hidden_size":8,"vocab_size":10,"n_positions":16,"n_heads":2,"n_layer":2,"""
-                + "\"use_local_att\":true,\"window_sizes\":[4,16],\"rescale_value\":7.5,\"hidden_dropout_prob\":0.25,\"initializer_range\":0.02}",
+                + "\"use_local_att\":true,\"window_sizes\":[4,16],\"rescale_value\":7.5,\"hidden_dropout_prob\":0.25,\"initializer_range\":0.02,"
+                + "\"original_revision\":\"1872a3a\"}",
                 compact);
         }
         finally
         {
             CultureInfo.CurrentCulture = before;
         }
+    }
+
+    // Its file would load: the original's thirteen revisions after 1872a3a have the same tensors, and compute something else.
+    [TestMethod]
+    public void Read_LaterRevisionOfTheOriginal_IsRefusedByItsKey()
+    {
+        FormatException e = Assert.ThrowsExactly<FormatException>(() => Read("""{"n_heads": 4, "rescale": 10}"""));
+        StringAssert.Contains(e.Message, "later revision");
+        StringAssert.Contains(e.Message, "1872a3a");
+    }
+
+    [TestMethod]
+    public void Write_NetworkThatTheOriginalLacks_NamesNoRevision()
+    {
+        Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, usePositionEmbeddings: false)));
+        Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, convolutionSize: 4)));
     }
 
     [TestMethod]

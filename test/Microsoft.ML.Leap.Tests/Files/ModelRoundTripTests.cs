@@ -214,7 +214,7 @@ public class ModelRoundTripTests
         using var folder = new TemporaryFolder();
         s_model.SavePretrained(folder.Path);
         CollectionAssert.AreEquivalent(
-            new[] { "config.json", "leap.manifest", "model.safetensors", "tokenizer_config.json" },
+            new[] { "config.json", "leap.manifest", "model.safetensors", "tokenizer.json", "tokenizer_config.json" },
             Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).ToArray());
 
         using LeapLanguageModelTransformer loaded = new MLContext().Leap().LoadPretrained(folder.Path, device: "cpu");

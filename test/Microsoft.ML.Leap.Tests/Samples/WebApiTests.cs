@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using WebApi;
@@ -21,7 +23,8 @@ public class WebApiTests
 
     [ClassInitialize]
     public static async Task StartAsync(TestContext _) =>
-        s_api = await RunningWebApi.StartAsync("--Limits:Texts=8", "--Limits:Characters=1000", "--Limits:BodyBytes=20000");
+        s_api = await RunningWebApi.StartAsync(
+            "--Limits:Texts=8", "--Limits:Characters=1000", "--Limits:BodyBytes=20000", "--Limits:RequestsPerClient=32");
 
     [ClassCleanup]
     public static async Task StopAsync()
@@ -138,7 +141,8 @@ public class WebApiTests
         await ends.CancelAsync();
         HttpResponseMessage refused = answers.Single(answer => answer.StatusCode != HttpStatusCode.OK);
         Assert.AreEqual(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
-        StringAssert.Contains(await refused.Content.ReadAsStringAsync(), "try again later");
+        Assert.IsGreaterThan(TimeSpan.Zero, refused.Headers.RetryAfter!.Delta!.Value);
+        StringAssert.Contains(await refused.Content.ReadAsStringAsync(), "Try again later");
         answers.ForEach(answer => answer.Dispose());
     }
 
@@ -148,9 +152,16 @@ public class WebApiTests
     [DataRow("/score", """{ "texts": ["a", null] }""", "texts[1]")]
     [DataRow("/score", """{ "texts": ["1", "2", "3", "4", "5", "6", "7", "8", "9"] }""", "there are 9")]
     [DataRow("/score", """{ "texts": null }""", "texts")]
-    [DataRow("/score", """{ "text": "a" }""", "'text'")]
+    [DataRow("/score", """{ "text": "a" }""", "$.text,")]
     [DataRow("/score", "{}", "texts")]
-    [DataRow("/score", "{", "Path: $")]
+    [DataRow("/score", "{", "at $, line 1, byte 2")]
+    [DataRow("/score", "", "JSON object")]
+    [DataRow("/score", "null", "JSON object")]
+    [DataRow("/score", "[]", "at $,")]
+    [DataRow("/score", """{ "texts": [1] }""", "$.texts[0]")]
+    [DataRow("/score", """{ "texts": ["\ud800"] }""", "$.texts[0]")]
+    [DataRow("/score", """{ "\ud800": [] }""", "at $,")]
+    [DataRow("/generate", """{ "prompt": null }""", "prompt")]
     [DataRow("/generate", """{ "prompt": "a", "temperature": -1 }""", "temperature")]
     [DataRow("/generate", """{ "prompt": "a", "temperature": "hot" }""", "$.temperature")]
     [DataRow("/generate", """{ "prompt": "a", "topK": -1 }""", "topK")]
@@ -159,7 +170,7 @@ public class WebApiTests
     [DataRow("/generate", """{ "prompt": "a", "maximumNewTokens": 5, "minimumNewTokens": 6 }""", "minimumNewTokens")]
     [DataRow("/generate", """{ "prompt": "a", "stopStrings": [""] }""", "stopStrings")]
     [DataRow("/generate", """{ "prompt": "a", "stopStrings": ["1", "2", "3", "4", "5", "6", "7", "8", "9"] }""", "stopStrings")]
-    [DataRow("/generate", """{ "prompt": "a", "maximumTokens": 5 }""", "'maximumTokens'")]
+    [DataRow("/generate", """{ "prompt": "a", "maximumTokens": 5 }""", "$.maximumTokens,")]
     [DataRow("/generate", "{}", "prompt")]
     public async Task Post_InvalidBody_IsRefusedWithTheReason(string path, string body, string reason)
     {
@@ -170,14 +181,127 @@ public class WebApiTests
         Assert.AreEqual(HttpStatusCode.BadRequest, response.StatusCode, problem);
         Assert.AreEqual("application/problem+json", response.Content.Headers.ContentType?.MediaType);
         StringAssert.Contains(JsonDocument.Parse(problem).RootElement.ToString(), reason);
+        foreach (string internals in new[] { "System.", "WebApi", "Request ", "Request'" })
+            Assert.DoesNotContain(internals, problem);
+    }
+
+    [TestMethod]
+    [DataRow("application/json; charset=bogus")]
+    [DataRow("application/json; charset=utf-7")]
+    [DataRow("application/json; charset=\"utf-8\"")]
+    [DataRow("text/plain")]
+    public async Task Post_OtherContentType_IsRefusedWithTheReason(string contentType)
+    {
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes("""{ "texts": ["a"] }"""));
+        content.Headers.TryAddWithoutValidation("Content-Type", contentType);
+        using HttpResponseMessage response = await Client.PostAsync("/score", content);
+
+        Assert.AreEqual(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+        StringAssert.Contains(await response.Content.ReadAsStringAsync(), "in UTF-8");
+    }
+
+    [TestMethod]
+    public async Task Post_LongNameOfAField_IsNotRepeated()
+    {
+        using HttpResponseMessage response = await PostAsync("/score", new Dictionary<string, int> { [new string('k', 15_000)] = 1 });
+
+        Assert.AreEqual(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.IsLessThan(1500, (await response.Content.ReadAsByteArrayAsync()).Length);
+    }
+
+    [TestMethod]
+    public async Task Post_FaultsOfClients_AreNoFaultsInTheLog()
+    {
+        await using RunningWebApi api = await RunningWebApi.StartAsync("--Limits:BodyBytes=20000");
+        foreach (string body in new[] { "{", """{ "texts": [] }""", """{ "text": "a" }""", $"[\"{new string('a', 30_000)}\"]" })
+        {
+            foreach (string contentType in new[] { "application/json", "application/json; charset=bogus" })
+            {
+                using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(body));
+                content.Headers.TryAddWithoutValidation("Content-Type", contentType);
+                using HttpResponseMessage response = await api.Client.PostAsync("/score", content);
+                Assert.IsInRange(400, 499, (int)response.StatusCode);
+            }
+        }
+
+        Assert.AreEqual("", string.Join('\n', api.Log.Lines));
+    }
+
+    [TestMethod]
+    public async Task Score_AHundredThousandEmptyTexts_AreRefusedInAFewWords()
+    {
+        await using RunningWebApi api = await RunningWebApi.StartAsync("--Limits:BodyBytes=1000000", "--Limits:Texts=64");
+        using HttpResponseMessage response = await api.PostAsync("/score", new { texts = Enumerable.Repeat("", 100_000) });
+        string problem = await response.Content.ReadAsStringAsync();
+
+        Assert.AreEqual(HttpStatusCode.BadRequest, response.StatusCode);
+        StringAssert.Contains(problem, "1 to 64 texts, but there are 100000");
+        Assert.IsLessThan(500, problem.Length);
+    }
+
+    // Two uploads that stop halfway, and a single place.
+    [TestMethod]
+    public async Task Post_BesideSlowUploads_IsAnswered()
+    {
+        await using RunningWebApi api = await RunningWebApi.StartAsync("--Limits:ConcurrentRequests=1");
+        using TcpClient first = await api.StartUploadAsync();
+        using TcpClient second = await api.StartUploadAsync();
+        await Task.Delay(200);
+
+        await ReadAsync(await api.PostAsync("/score", new { texts = new[] { "a" } }).WaitAsync(TimeSpan.FromSeconds(4)));
+    }
+
+    [TestMethod]
+    public async Task Post_UploadThatStops_IsEnded()
+    {
+        await using RunningWebApi api = await RunningWebApi.StartAsync("--Limits:BodyBytesPerSecond=1000");
+        using TcpClient upload = await api.StartUploadAsync();
+        using var reader = new StreamReader(upload.GetStream());
+        using var ends = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+
+        StringAssert.Contains(await reader.ReadToEndAsync(ends.Token), "came too slowly");
+        Assert.AreEqual("", string.Join('\n', api.Log.Lines));
+    }
+
+    [TestMethod]
+    public async Task Post_MoreOpenRequestsThanAClientMay_AreTurnedAwayFromItAlone()
+    {
+        await using RunningWebApi api = await RunningWebApi.StartAsync("--Limits:RequestsPerClient=2");
+        using TcpClient first = await api.StartUploadAsync();
+        using TcpClient second = await api.StartUploadAsync();
+        await Task.Delay(200);
+        using HttpResponseMessage refused = await api.PostAsync("/score", new { texts = new[] { "a" } });
+
+        Assert.AreEqual(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        Assert.IsGreaterThan(TimeSpan.Zero, refused.Headers.RetryAfter!.Delta!.Value);
+        StringAssert.Contains(await refused.Content.ReadAsStringAsync(), "Try again later");
+        using HttpClient other = api.NewClientFrom("127.0.0.2");
+        await ReadAsync(await other.PostAsJsonAsync("/score", new { texts = new[] { "a" } }));
+    }
+
+    [TestMethod]
+    public async Task Generate_ClientWithManyRequests_LeavesAPlaceToOthers()
+    {
+        await using RunningWebApi api = await RunningWebApi.StartAsync(
+            $"--Limits:NewTokens={EndlessTokens}", "--Limits:ConcurrentRequests=2", "--Limits:ConcurrentRequestsPerClient=1");
+        using var ends = new CancellationTokenSource();
+        List<Task<HttpResponseMessage>> streams = [.. Enumerable.Range(0, 5).Select(_ => api.PostAsync("/generate", Endless, ends.Token))];
+        using HttpResponseMessage started = await await Task.WhenAny(streams);
+        Assert.AreEqual(HttpStatusCode.OK, started.StatusCode);
+
+        using HttpClient other = api.NewClientFrom("127.0.0.2");
+        await ReadAsync(await other.PostAsJsonAsync("/score", new { texts = new[] { "a" } }).WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.AreEqual(1, streams.Count(stream => stream.IsCompletedSuccessfully));
+        await ends.CancelAsync();
     }
 
     [TestMethod]
     public async Task Post_TooMuchText_IsRefusedWithTheReason()
     {
-        using HttpResponseMessage text = await PostAsync("/score", new { texts = new[] { new string('a', 1001) } });
+        // Two texts that are too long together.
+        using HttpResponseMessage text = await PostAsync("/score", new { texts = new[] { new string('a', 500), new string('a', 501) } });
         Assert.AreEqual(HttpStatusCode.BadRequest, text.StatusCode);
-        StringAssert.Contains(await text.Content.ReadAsStringAsync(), "it has 1001");
+        StringAssert.Contains(await text.Content.ReadAsStringAsync(), "together have 1001");
 
         using HttpResponseMessage prompt = await PostAsync("/generate", new { prompt = new string('a', 1001) });
         Assert.AreEqual(HttpStatusCode.BadRequest, prompt.StatusCode);
@@ -185,7 +309,7 @@ public class WebApiTests
 
         using HttpResponseMessage body = await PostAsync("/generate", new { prompt = new string('a', 20_000) });
         Assert.AreEqual(HttpStatusCode.RequestEntityTooLarge, body.StatusCode);
-        StringAssert.Contains(await body.Content.ReadAsStringAsync(), "Too Large");
+        StringAssert.Contains(await body.Content.ReadAsStringAsync(), "at most 20000 bytes");
     }
 
     [TestMethod]
@@ -206,7 +330,8 @@ public class WebApiTests
     });
 
     private static Task<RunningWebApi> StartWithFewPlacesAsync() => RunningWebApi.StartAsync(
-        $"--Limits:NewTokens={EndlessTokens}", "--Limits:ConcurrentRequests=2", "--Limits:QueuedRequests=2");
+        $"--Limits:NewTokens={EndlessTokens}", "--Limits:ConcurrentRequests=2", "--Limits:ConcurrentRequestsPerClient=8",
+        "--Limits:QueuedRequests=2");
 
     private static Task<HttpResponseMessage> PostAsync(string path, object body) => s_api!.PostAsync(path, body);
 

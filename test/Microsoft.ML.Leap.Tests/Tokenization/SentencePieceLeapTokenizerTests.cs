@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Nodes;
 
 namespace Microsoft.ML.Leap.Tests;
 
@@ -25,6 +26,29 @@ public sealed class SentencePieceLeapTokenizerTests
     {
         LeapTokenizer tokenizer = Create(TokenizerFixture.WriteSentencePieceModel(1, 2, Pieces));
         CollectionAssert.AreEqual((int[])[3, 0, 5, 0], tokenizer.Encode("xyzax").ToArray());
+    }
+
+    // Both orders of "-" and "---" have the same sum in single precision; before it is rounded, the second one's is greater.
+    [TestMethod]
+    public void Encode_SumsThatRoundToTheSame_TakesTheGreaterBeforeRounding()
+    {
+        byte[] model = TokenizerFixture.WriteSentencePieceModel(1, 2, [("\u2581", -2.01229286f), ("-", -5.1290431f), ("---", -12.130167f)]);
+        CollectionAssert.AreEqual((int[])[3, 5, 4], Create(model).Encode("----").ToArray());
+    }
+
+    [TestMethod]
+    public void Encode_T5OnOddLines_BreaksTiesAsSentencePieceDoes()
+    {
+        LeapTokenizer tokenizer = LeapTokenizer.FromFolder(TestData.Find("t5"));
+        string path = Path.Combine(AppContext.BaseDirectory, "Fixtures", "sentencepiece_ties.json");
+        JsonArray rows = JsonNode.Parse(File.ReadAllText(path))!["texts"]!.AsArray();
+
+        Assert.IsGreaterThan(100, rows.Count);
+        foreach (JsonNode? row in rows)
+        {
+            string text = row!["text"]!.GetValue<string>();
+            CollectionAssert.AreEqual(row["ids"]!.AsArray().GetValues<int>().ToArray(), tokenizer.Encode(text).ToArray(), text);
+        }
     }
 
     [TestMethod]

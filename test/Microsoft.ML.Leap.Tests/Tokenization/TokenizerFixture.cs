@@ -31,16 +31,20 @@ internal static class TokenizerFixture
     public static LeapTokenizer Load(IReadOnlyDictionary<string, byte[]> files) =>
         LeapTokenizer.Load(name => files.TryGetValue(name, out byte[]? content) ? new MemoryStream(content) : null);
 
-    /// <summary>Writes a unigram SentencePiece model: unknown 0, then the control pieces, then the given pieces.</summary>
-    public static byte[] WriteSentencePieceModel(int beginningId, int endId, params string[] pieces)
+    /// <summary>Writes a unigram SentencePiece model: unknown 0, then the control pieces, then the given pieces, the likeliest first.</summary>
+    public static byte[] WriteSentencePieceModel(int beginningId, int endId, params string[] pieces) =>
+        WriteSentencePieceModel(beginningId, endId, [.. pieces.Select((piece, i) => (piece, -1f - i))]);
+
+    /// <summary>Writes a unigram SentencePiece model with these scores.</summary>
+    public static byte[] WriteSentencePieceModel(int beginningId, int endId, (string Text, float Score)[] pieces)
     {
         var file = new MemoryStream();
         WriteField(file, 1, WritePiece("<unk>", 0, type: 2));
         if (beginningId >= 0)
             WriteField(file, 1, WritePiece("<s>", 0, type: 3));
         WriteField(file, 1, WritePiece("</s>", 0, type: 3));
-        for (int i = 0; i < pieces.Length; i++)
-            WriteField(file, 1, WritePiece(pieces[i], -1 - i, type: 1));
+        foreach ((string text, float score) in pieces)
+            WriteField(file, 1, WritePiece(text, score, type: 1));
 
         var trainer = new MemoryStream();
         WriteNumber(trainer, 3, 1);

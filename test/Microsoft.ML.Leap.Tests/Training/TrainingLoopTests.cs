@@ -273,12 +273,16 @@ public class TrainingLoopTests
         {
             o.Progress = _ => steps++;
             o.OnCancel = CancellationBehavior.ReturnBest;
+            o.KeepBestModel = true;
         });
-        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, options) { IsHostCancelled = () => steps == 3 })
+        List<string> warnings = [];
+        using (var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), new StreamBlocks(Ids[..20], 8), options) { IsHostCancelled = () => steps == 3, Warn = warnings.Add })
             loop.Run();
 
         Assert.AreEqual(3, steps);
         Assert.IsFalse(model.training);
+        StringAssert.Contains(warnings.Single(), "after step 3 of");
+        StringAssert.Contains(warnings.Single(), "the model of that step is returned", "nothing was evaluated, so none is the best");
         using var thrower = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, options.With(o => o.OnCancel = CancellationBehavior.Throw))
         {
             IsHostCancelled = () => steps == 3,

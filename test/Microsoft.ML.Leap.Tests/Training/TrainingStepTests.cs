@@ -51,7 +51,7 @@ public class TrainingStepTests
             ones(2).nonzero();
             ones(2).masked_select(ones(2, ScalarType.Bool));
         });
-        CollectionAssert.AreEquivalent(new[] { "aten::nonzero", "aten::masked_select" }, operations.Keys.Intersect(Questions).ToArray());
+        CollectionAssert.IsSubsetOf(new[] { "aten::nonzero", "aten::masked_select" }, operations.Keys.ToArray());
     }
 
     [TestMethod]
