@@ -24,7 +24,7 @@ internal sealed record FuzzTarget(string Name, string Reads, Action<byte[]> Read
     public TimeSpan TimePerByte { get; init; } = TimeSpan.FromMicroseconds(50);
 
     /// <summary>Gets how many mutations of seeds the test suite tries.</summary>
-    public int Mutations { get; init; } = 1000;
+    public int Mutations { get; init; } = 2000;
 
     /// <summary>Gets all targets.</summary>
     public static IReadOnlyList<FuzzTarget> All { get; } =

@@ -93,6 +93,9 @@ internal sealed class SentencePieceModel
                 message.SkipValue();
         }
 
+        // The trie beneath ends its keys with it.
+        if (text.Contains('\0'))
+            throw new FormatException($"The SentencePiece model's piece {_pieces.Count} holds the character U+0000, which no piece can.");
         _pieces.Add(new SentencePiece(text, score, type));
     }
 
@@ -146,6 +149,21 @@ internal sealed class SentencePieceModel
         {
             throw new FormatException(
                 $"The SentencePiece model names the control pieces {BeginningId} and {PaddingId}, but there are {Count} pieces.");
+        }
+
+        if (FallsBackToBytes)
+            CheckBytes();
+    }
+
+    // The tokenizer beneath adds a byte's value to the id of the first.
+    private void CheckBytes()
+    {
+        int first = _pieces.FindIndex(piece => piece.Text == "<0x00>");
+        for (int value = 0; value <= byte.MaxValue; value++)
+        {
+            int id = first + value;
+            if (first < 0 || id >= Count || _pieces[id].Text != $"<0x{value:X2}>")
+                throw new FormatException($"The SentencePiece model writes unknown characters as bytes, but lacks <0x{value:X2}> in the order of the bytes.");
         }
     }
 }

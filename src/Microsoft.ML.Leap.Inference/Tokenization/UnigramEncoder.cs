@@ -12,9 +12,9 @@ internal sealed class UnigramEncoder
 
     private const float UnknownPenalty = 10;
 
-    // A tree of the pieces: of a node and a character the next node, and of a node the piece that ends there, or -1.
-    private readonly Dictionary<long, int> _next = [];
-    private readonly List<int> _pieceAt = [-1];
+    // A tree of the pieces. The children of a node follow each other, sorted by their characters.
+    private readonly Node[] _nodes;
+    private readonly char[] _characters;
 
     private readonly double[] _scores;
     private readonly float _unknownScore;
@@ -32,14 +32,18 @@ internal sealed class UnigramEncoder
             (lowest, highest) = (Math.Min(lowest, piece.Score), Math.Max(highest, piece.Score));
         _unknownScore = lowest - UnknownPenalty;
 
+        var pieces = new List<(string Text, int Id)>();
         for (int id = 0; id < model.Count; id++)
         {
             SentencePiece piece = model.Pieces[id];
             if (piece.Type is not (SentencePiece.Normal or SentencePiece.UserDefined))
                 continue;
             _scores[id] = piece.Type == SentencePiece.Normal ? piece.Score : (Encoding.UTF8.GetByteCount(piece.Text) * highest) - 0.1;
-            AddToTree(piece.Text, id);
+            pieces.Add((piece.Text, id));
         }
+
+        pieces.Sort((left, right) => string.CompareOrdinal(left.Text, right.Text));
+        (_nodes, _characters) = BuildTree(pieces);
     }
 
     /// <summary>Gives the ids of a text's pieces, an unknown one for each character without a piece.</summary>
@@ -63,10 +67,10 @@ internal sealed class UnigramEncoder
             float before = best[start].Score;
             bool isKnown = false;
             int node = 0;
-            for (int end = start; end < text.Length && _next.TryGetValue(Key(node, text[end]), out node);)
+            for (int end = start; end < text.Length && (node = Next(node, text[end])) >= 0;)
             {
                 end++;
-                int id = _pieceAt[node];
+                int id = _nodes[node].Id;
                 if (id < 0)
                     continue;
                 Improve(ref best[end], end - start, id, _scores[id] + before);
@@ -86,25 +90,44 @@ internal sealed class UnigramEncoder
             step = new Step(length, id, (float)score);
     }
 
-    private void AddToTree(string text, int id)
+    // The next node, or -1.
+    private int Next(int node, char next)
     {
-        int node = 0;
-        foreach (char c in text)
-        {
-            if (!_next.TryGetValue(Key(node, c), out int next))
-            {
-                next = _pieceAt.Count;
-                _pieceAt.Add(-1);
-                _next.Add(Key(node, c), next);
-            }
-
-            node = next;
-        }
-
-        _pieceAt[node] = id;
+        (int first, int count, _) = _nodes[node];
+        int index = _characters.AsSpan(first, count).BinarySearch(next);
+        return index < 0 ? -1 : first + index;
     }
 
-    private static long Key(int node, char next) => ((long)node << 16) | next;
+    private static (Node[] Nodes, char[] Characters) BuildTree(List<(string Text, int Id)> pieces)
+    {
+        var nodes = new List<Node>();
+        var characters = new List<char> { '\0' };
+        var waiting = new Queue<(int From, int To, int Depth)>([(0, pieces.Count, 0)]);
+        while (waiting.TryDequeue(out (int From, int To, int Depth) range))
+        {
+            (int from, int to, int depth) = range;
+            int id = -1;
+            for (; from < to && pieces[from].Text.Length == depth; from++)
+                id = pieces[from].Id;
+
+            int first = characters.Count;
+            while (from < to)
+            {
+                int start = from;
+                char next = pieces[start].Text[depth];
+                while (from < to && pieces[from].Text[depth] == next)
+                    from++;
+                characters.Add(next);
+                waiting.Enqueue((start, from, depth + 1));
+            }
+
+            nodes.Add(new Node(first, characters.Count - first, id));
+        }
+
+        return ([.. nodes], [.. characters]);
+    }
+
+    private readonly record struct Node(int FirstChild, int ChildCount, int Id);
 
     private readonly record struct Step(int Length, int Id, float Score);
 }
