@@ -69,7 +69,7 @@ switch ($Verb) {
     'pack' { Pack }
     'format' { Invoke-DotNet format Leap.sln }
     default {
-        Write-Host 'usage: ./build.ps1 build | test | quickstart [FILE] | bench VERB ... | notebooks [NAME] | pack | format'
+        Write-Host 'usage: ./build.ps1 build | test | quickstart [FILE] | bench VERB ... | notebooks [NAME] | pack | format (gpu-kit: build.sh alone)'
         exit 2
     }
 }

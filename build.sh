@@ -12,6 +12,7 @@ usage: ./build.sh VERB
   quickstart [FILE]  train, score, generate, save and reload: samples/QuickStart
   bench VERB ...     run one of the benchmarks
   notebooks [NAME]   write the notebooks of samples/NotebookSamples from their programs, and run them for their outputs
+  gpu-kit            put what a machine with a GPU and without .NET needs into artifacts/gpu-kit (docs/gpu.md)
   pack               put the NuGet packages into artifacts/ and check what is in them
   format             format the sources
 
@@ -24,7 +25,7 @@ TEXT
 verb=$1
 shift
 case $verb in
-  build | test | pack | format) (($# == 0)) || usage ;;
+  build | test | pack | gpu-kit | format) (($# == 0)) || usage ;;
   quickstart | bench | notebooks) ;;
   *) usage ;;
 esac

@@ -61,6 +61,23 @@ verb_bench() { dotnet run --configuration Release --project benchmarks/Microsoft
 # Writes the notebooks of samples/NotebookSamples from their programs, and runs them for their outputs.
 verb_notebooks() { dotnet run --configuration Release --project eng/Notebooks -- "$@"; }
 
+# What a machine with a GPU, and without .NET and a network, needs: docs/gpu.md.
+verb_gpu-kit() {
+  local kit=artifacts/gpu-kit kilobytes
+  rm -rf "$kit"
+  dotnet publish benchmarks/Microsoft.ML.Leap.Benchmarks --configuration Release --runtime linux-x64 --self-contained --output "$kit" \
+    --verbosity quiet -p:TorchBackend=none
+  # What the build brings along, and no verb of the kit loads: disassemblers and tracing for BenchmarkDotNet, a tool of the build, symbols.
+  rm -r "$kit"/libcapstone.so "$kit"/amd64 "$kit"/OpenAccess* "$kit"/*.dbg "$kit"/*.xml
+  mkdir "$kit/fixtures"
+  cp test/Microsoft.ML.Leap.Tests/Fixtures/*.safetensors test/Microsoft.ML.Leap.Tests/Fixtures/*.json "$kit/fixtures"
+  cat README.md CHANGELOG.md docs/*.md >"$kit/text.txt"
+  cp eng/gpu-check.sh "$kit"
+  kilobytes=$(du -sk "$kit" | cut -f 1)
+  echo "$kit holds $((kilobytes / 1024)) MB."
+  ((kilobytes < 60 * 1024)) || { echo "It is to be carried, and must stay below 60 MB." >&2 && return 1; }
+}
+
 verb_format() { dotnet format Leap.sln; }
 
 packages=(Microsoft.ML.Leap.Inference Microsoft.ML.Leap Microsoft.ML.Leap.Extensions.AI)

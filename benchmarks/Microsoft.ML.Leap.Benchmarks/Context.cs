@@ -8,7 +8,7 @@ namespace Microsoft.ML.Leap.Benchmarks;
 internal static class ContextCommand
 {
     // Fewer layers than elsewhere: GPT-2's longest step takes long enough. With a small vocabulary the ratio does not depend on them.
-    private static readonly TrainingShape _default = new() { LayerCount = 2, VocabularySize = 256 };
+    public static TrainingShape DefaultShape { get; } = new() { LayerCount = 2, VocabularySize = 256 };
 
     public static System.CommandLine.Command Create()
     {
@@ -19,23 +19,25 @@ internal static class ContextCommand
             DefaultValueFactory = _ => [512, 1024, 2048, 4096, 8192, 16384, 32768],
             AllowMultipleArgumentsPerToken = true,
         };
-        var layers = new Option<int>("--layers") { Description = "Layers of both networks", DefaultValueFactory = _ => _default.LayerCount };
-        var hidden = new Option<int>("--hidden") { Description = "Width of both", DefaultValueFactory = _ => _default.HiddenSize };
+        var layers = new Option<int>("--layers") { Description = "Layers of both networks", DefaultValueFactory = _ => DefaultShape.LayerCount };
+        var hidden = new Option<int>("--hidden") { Description = "Width of both", DefaultValueFactory = _ => DefaultShape.HiddenSize };
         var tokens = new Option<int>("--step-tokens") { Description = "Tokens of a step", DefaultValueFactory = _ => 32768 };
         var seconds = new Option<double>("--seconds")
         {
             Description = "Time for each length; at least three pairs of steps are measured",
             DefaultValueFactory = _ => 20,
         };
+        Option<string?> device = ModelChoice.CreateDeviceOption();
+        Option<TrainingPrecision> precision = PrecisionChoice.CreateOption(TrainingPrecision.Auto);
         var command = new System.CommandLine.Command("context", "Measure training speed by context length, beside GPT-2.")
         {
-            json, lengths, layers, hidden, tokens, seconds,
+            json, lengths, layers, hidden, tokens, seconds, device, precision,
         };
         command.SetAction(arguments =>
         {
-            TrainingShape shape = _default with { LayerCount = arguments.GetValue(layers), HiddenSize = arguments.GetValue(hidden) };
+            TrainingShape shape = DefaultShape with { LayerCount = arguments.GetValue(layers), HiddenSize = arguments.GetValue(hidden) };
             var benchmark = new ContextBenchmark(
-                shape.WithPrecisionOfThisMachine(), TimeSpan.FromSeconds(arguments.GetValue(seconds)), arguments.GetValue(tokens));
+                shape.On(arguments.GetValue(device), arguments.GetValue(precision)), TimeSpan.FromSeconds(arguments.GetValue(seconds)), arguments.GetValue(tokens));
             ContextReport report = benchmark.Run(arguments.GetRequiredValue(lengths));
             report.Write();
             if (arguments.GetValue(json) is FileInfo file)
@@ -63,7 +65,7 @@ internal sealed class ContextBenchmark(TrainingShape shape, TimeSpan timePerLeng
         List<ContextPairs> pairs = [];
         try
         {
-            using var products = new MatrixProductRates(shape.Config);
+            using var products = new MatrixProductRates(shape.Config, shape.Device);
             foreach (int length in lengths)
             {
                 pairs.Add(new ContextPairs(shape with { ContextLength = length, BatchSize = Math.Max(1, tokensPerStep / length) }));
@@ -107,7 +109,7 @@ internal sealed class ContextBenchmark(TrainingShape shape, TimeSpan timePerLeng
             MatmulGflopsFloat32 = rate.Float32,
             MatmulGflopsBFloat16 = rate.BFloat16,
             Shape = $"{shape.LayerCount} layers, hidden size {shape.HiddenSize}, {shape.HeadCount} heads, vocabulary {shape.VocabularySize}, " +
-                $"{tokensPerStep} tokens per step",
+                $"{tokensPerStep} tokens per step, on {shape.DeviceName}",
             Rows = [.. pairs.Select(pair => pair.Result())],
         };
     }

@@ -15,25 +15,27 @@ internal static class ParityCommand
             Description = "Reference cases: safetensors files, each with its .json beside it.",
             Arity = ArgumentArity.OneOrMore,
         };
-        var command = new System.CommandLine.Command("parity", "Compare this network's numbers with reference cases.") { files };
-        command.SetAction(arguments => Run(arguments.GetRequiredValue(files)));
+        Option<string?> device = ModelChoice.CreateDeviceOption();
+        var command = new System.CommandLine.Command("parity", "Compare this network's numbers with reference cases.") { files, device };
+        command.SetAction(arguments => Run(arguments.GetRequiredValue(files), DeviceChoice.Get(arguments.GetValue(device))));
         return command;
     }
 
-    private static int Run(FileInfo[] files)
+    private static int Run(FileInfo[] files, Device device)
     {
-        int failed = files.Count(file => !Passes(file));
+        int failed = files.Count(file => !Passes(file, device));
         return failed == 0 ? 0 : 1;
     }
 
-    private static bool Passes(FileInfo file)
+    /// <summary>Prints how far a case's numbers are from the reference's, and tells whether they are near enough.</summary>
+    public static bool Passes(FileInfo file, Device device)
     {
         try
         {
             using var fixture = new ParityFixture(file);
             if (!fixture.IsNetwork)
-                return Print(fixture.Name, AttentionParity.Check(fixture));
-            (ParityResult engine, ParityResult torch) = NetworkParity.Check(fixture);
+                return Print(fixture.Name, AttentionParity.Check(fixture, device));
+            (ParityResult engine, ParityResult torch) = NetworkParity.Check(fixture, device);
             return Print($"{fixture.Name} engine", engine) & Print($"{fixture.Name} torch", torch);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
@@ -58,17 +60,17 @@ internal static class NetworkParity
     private const double LossTolerance = 1e-4;
     private const double GradientTolerance = 1e-3;
 
-    public static (ParityResult Engine, ParityResult Torch) Check(ParityFixture fixture)
+    public static (ParityResult Engine, ParityResult Torch) Check(ParityFixture fixture, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
         LeapConfig config = fixture.Config();
         Tensor ids = Ids(fixture, config);
         Tensor mask = fixture.Has("attention_mask") ? fixture.Get("attention_mask", ids.shape).ne(0) : ones_like(ids, ScalarType.Bool);
         Tensor expected = fixture.Get("logits", [.. ids.shape, config.VocabularySize]);
-        using LeapModel model = Model(fixture, config);
+        using LeapModel model = Model(fixture, config, device);
 
         (Tensor engineLogits, double engineLoss) = RunEngine(model, ids, mask);
-        Tensor logits = model.call(ids);
+        Tensor logits = model.call(ids.to(device)).to(CPU);
         Tensor loss = Loss(logits, ids, mask);
         return (
             new ParityResult(
@@ -124,13 +126,13 @@ internal static class NetworkParity
         return ids;
     }
 
-    private static LeapModel Model(ParityFixture fixture, LeapConfig config)
+    private static LeapModel Model(ParityFixture fixture, LeapConfig config, Device device)
     {
         // Before memory is taken for a network that the file cannot fill.
         fixture.Get("weight.word_embedding.weight", config.VocabularySize, config.HiddenSize);
         fixture.Get("weight.leap_model.position_embeddings.weight", config.ContextLength, config.HiddenSize);
         fixture.Get($"weight.leap_model.decoders.{config.LayerCount - 1}.pre_norm.weight", config.HiddenSize);
-        var model = new LeapModel(config, CPU, seed: 0);
+        var model = new LeapModel(config, device, seed: 0);
         try
         {
             CopyWeights(fixture, model);
@@ -184,7 +186,7 @@ internal static class NetworkParity
         foreach (var (name, weight) in model.Weights)
         {
             Tensor expected = fixture.Get("grad." + name, weight.shape);
-            double difference = Largest(weight.grad! - expected);
+            double difference = Largest(weight.grad!.cpu() - expected);
             worst = Math.Max(worst, difference == 0 ? 0 : difference / Largest(expected));
         }
 
@@ -199,7 +201,7 @@ internal static class AttentionParity
 {
     private const double OutputTolerance = 1e-5;
 
-    public static ParityResult Check(ParityFixture fixture)
+    public static ParityResult Check(ParityFixture fixture, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
         using IDisposable noGrad = no_grad();
@@ -210,7 +212,7 @@ internal static class AttentionParity
         using var noise = new DropoutNoise(seed: 0);
         using var attention = new MultiheadLeap(fixture.Integer("heads"), fixture.Integer("window_size"), rescale, new Dropout(0, noise));
         Tensor projections = cat([.. new[] { "q", "f1", "f2", "v" }.Select(name => Part(fixture, name))], 2);
-        Tensor actual = attention.call(projections);
+        Tensor actual = attention.call(projections.to(device)).to(CPU);
 
         double error = (actual - Part(fixture, "out")).abs().max().item<float>();
         return new ParityResult(("output-error", error, OutputTolerance));

@@ -5,6 +5,7 @@ if (args is [ColdStart.Verb, string by, string model])
     return ColdStart.Answer(by, model);
 
 var root = new RootCommand("Checks and measurements of Microsoft.ML.Leap.");
+root.Subcommands.Add(GpuCommand.Create());
 root.Subcommands.Add(ParityCommand.Create());
 root.Subcommands.Add(TokensCommand.Create());
 root.Subcommands.Add(ResumeCommand.Create());

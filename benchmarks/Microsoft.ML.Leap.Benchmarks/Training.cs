@@ -22,17 +22,22 @@ internal static class TrainingCommand
         shape.AddTo(command);
         command.SetAction(arguments =>
         {
+            // Settings of the process, made before torch is loaded.
+            if (arguments.GetValue(role) == TrainingWorker.NaiveByItself)
+                AppContext.SetSwitch(AllocatorSettings.SwitchName, true);
             TrainingShape sizes = shape.Read(arguments);
             if (arguments.GetValue(role) is string given)
                 TrainingWorker.Serve(given, sizes);
             else
-                Report(Run(sizes.WithPrecisionOfThisMachine(), shape, arguments.GetValue(warmups), arguments.GetValue(rounds)), arguments.GetValue(json));
+                Report(Run(sizes, arguments.GetValue(warmups), arguments.GetValue(rounds)), arguments.GetValue(json));
         });
         return command;
     }
 
-    private static TrainingReport Run(TrainingShape sizes, TrainingShape.Options shape, int warmups, int rounds)
+    /// <summary>Measures contestants of a shape, each in a process of its own.</summary>
+    public static TrainingReport Run(TrainingShape sizes, int warmups, int rounds)
     {
+        var shape = new TrainingShape.Options();
         using var benchmark = new TrainingBenchmark(sizes, role => ["training", "--role", role, .. shape.Write(sizes)]);
         return benchmark.Run(warmups, rounds);
     }
@@ -116,10 +121,6 @@ internal static class TrainingWorker
     /// <summary>Answers commands until there are no more.</summary>
     public static void Serve(string role, TrainingShape shape)
     {
-        // A setting of the process, made before torch is loaded.
-        if (role == NaiveByItself)
-            AppContext.SetSwitch(AllocatorSettings.SwitchName, true);
-        NativeBackend.EnsureLoaded();
         switch (role)
         {
             case Parts:
@@ -127,7 +128,7 @@ internal static class TrainingWorker
                     Worker.Serve(_ => parts.Measure());
                 break;
             case Rates:
-                using (var rates = new MatrixProductRates(shape.Config))
+                using (var rates = new MatrixProductRates(shape.Config, shape.Device))
                     Worker.Serve(_ => rates.Measure());
                 break;
             default:
@@ -171,24 +172,25 @@ internal sealed class TrainingParts : IDisposable
     {
         _shape = shape;
         LeapConfig config = shape.Config;
-        _model = new LeapModel(config, CPU, 1);
+        Device device = shape.Device;
+        _model = new LeapModel(config, device, 1);
         _model.train();
         TokenBlocks blocks = shape.Blocks(1);
         _step = new TrainingStep(_model, blocks, shape.TrainerOptions);
 
         _attentions = [.. config.WindowSizes.Select(
             window => new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, _noise)))];
-        using var initializer = new WeightInitializer(config.InitializerRange, CPU, 1);
+        using var initializer = new WeightInitializer(config.InitializerRange, device, 1);
         long d = config.HiddenSize;
         _widening = [.. Enumerable.Range(0, 2).Select(_ => new Linear(d, 4 * d, initializer) { TrainsInBFloat16 = shape.UsesBFloat16 })];
         _narrowing = new Linear(4 * d, d, initializer) { TrainsInBFloat16 = shape.UsesBFloat16 };
 
         long[] tokens = [shape.BatchSize, shape.ContextLength];
-        _narrow = randn([.. tokens, d]).requires_grad_();
-        _wide = randn([.. tokens, 4 * d]).requires_grad_();
-        _narrowGradient = randn([.. tokens, d]);
-        _wideGradient = randn([.. tokens, 4 * d]);
-        _targets = randint(config.VocabularySize, [shape.TokensPerStep], ScalarType.Int64);
+        _narrow = randn([.. tokens, d], device: device).requires_grad_();
+        _wide = randn([.. tokens, 4 * d], device: device).requires_grad_();
+        _narrowGradient = randn([.. tokens, d], device: device);
+        _wideGradient = randn([.. tokens, 4 * d], device: device);
+        _targets = randint(config.VocabularySize, [shape.TokensPerStep], ScalarType.Int64, device);
 
         // Leaves gradients for the optimizer.
         _step.Run([.. blocks.InBatches(shape.BatchSize)], shape.TrainerOptions.LearningRate!.Value, seed: 1);
@@ -227,7 +229,7 @@ internal sealed class TrainingParts : IDisposable
     private void Optimize()
     {
         double largest = _shape.TrainerOptions.MaximumGradientNorm;
-        _step.Optimizer.Step(_shape.TrainerOptions.LearningRate!.Value, Math.Min(1, largest / _step.GradientNorm()));
+        _step.Optimizer.Step(_shape.TrainerOptions.LearningRate!.Value, Math.Min(1, largest / _step.GradientNorm().item<float>()));
     }
 
     private static void Repeat(int count, Action part)
@@ -238,11 +240,12 @@ internal sealed class TrainingParts : IDisposable
 
     private static void Backward(Tensor result, Tensor gradient) => autograd.backward([result], [gradient]);
 
-    private static double Seconds(Action part)
+    private double Seconds(Action part)
     {
         using DisposeScope scope = NewDisposeScope();
         long start = Stopwatch.GetTimestamp();
         part();
+        DeviceChoice.Wait(_model.Device);
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 }

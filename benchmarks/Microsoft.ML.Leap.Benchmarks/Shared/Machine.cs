@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Spectre.Console;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap.Benchmarks;
@@ -92,10 +93,12 @@ internal sealed class MatrixProductRates : IDisposable
     private readonly MatrixProductRate[] _single;
     private readonly MatrixProductRate[] _half;
 
-    public MatrixProductRates(LeapConfig config)
+    /// <param name="config">Says the output layer's shape.</param>
+    /// <param name="device">Where to multiply; null for the CPU.</param>
+    public MatrixProductRates(LeapConfig config, Device? device = null)
     {
-        _single = Shapes(ScalarType.Float32, config);
-        _half = Shapes(ScalarType.BFloat16, config);
+        _single = Shapes(ScalarType.Float32, config, device ?? CPU);
+        _half = Shapes(ScalarType.BFloat16, config, device ?? CPU);
     }
 
     /// <summary>Measures each for a moment.</summary>
@@ -107,8 +110,16 @@ internal sealed class MatrixProductRates : IDisposable
             rate.Dispose();
     }
 
-    private static MatrixProductRate[] Shapes(ScalarType type, LeapConfig config) =>
-        [new(type, 2048, 1024, 1024), new(type, 512, config.HiddenSize, config.VocabularySize)];
+    // A GPU needs a larger product to be at its best.
+    private static MatrixProductRate[] Shapes(ScalarType type, LeapConfig config, Device device)
+    {
+        int factor = device.type == DeviceType.CUDA ? 8 : 1;
+        return
+        [
+            new(type, 2048 * factor, 1024 * factor, 1024 * factor, device),
+            new(type, 512 * factor, config.HiddenSize, config.VocabularySize, device),
+        ];
+    }
 }
 
 /// <summary>How fast this machine multiplies matrices of one shape and type: [rows, inner] by [inner, columns].</summary>
@@ -117,12 +128,14 @@ internal sealed class MatrixProductRate : IDisposable
     private readonly Tensor _left;
     private readonly Tensor _right;
     private readonly Tensor _product;
+    private readonly Device _device;
 
-    public MatrixProductRate(ScalarType type, long rows, long inner, long columns)
+    public MatrixProductRate(ScalarType type, long rows, long inner, long columns, Device device)
     {
-        _left = ones([rows, inner], type, CPU);
-        _right = ones([inner, columns], type, CPU);
-        _product = zeros([rows, columns], type, CPU);
+        _device = device;
+        _left = ones([rows, inner], type, device);
+        _right = ones([inner, columns], type, device);
+        _product = zeros([rows, columns], type, device);
         Operations = 2.0 * rows * inner * columns;
     }
 
@@ -140,6 +153,7 @@ internal sealed class MatrixProductRate : IDisposable
         do
         {
             _product.addmm_(_left, _right, 0, 1);
+            DeviceChoice.Wait(_device);
             count++;
             elapsed = Stopwatch.GetElapsedTime(start);
         }

@@ -129,7 +129,7 @@ internal static class ChildProgram
     /// <summary>Tells how to start it with the given arguments, its output redirected.</summary>
     public static ProcessStartInfo Start(IEnumerable<string> arguments)
     {
-        string assembly = typeof(ChildProgram).Assembly.Location;
+        string assembly = Path.Combine(AppContext.BaseDirectory, $"{typeof(ChildProgram).Assembly.GetName().Name}.dll");
         string executable = Path.ChangeExtension(assembly, OperatingSystem.IsWindows() ? ".exe" : null);
 
         // Where another program uses this assembly, as a test does, it is not the one to start.

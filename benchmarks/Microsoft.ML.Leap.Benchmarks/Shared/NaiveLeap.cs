@@ -128,7 +128,7 @@ internal sealed class NaiveLeapStep : IDisposable
     public double Run(TokenBlock[] batch)
     {
         using DisposeScope scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets, _) = _blocks.Batch(batch, CPU);
+        (Tensor inputs, Tensor targets, _) = _blocks.Batch(batch, _weights[0].device);
         _optimizer.zero_grad();
         Tensor logits = _model.call(inputs);
         Tensor loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten());

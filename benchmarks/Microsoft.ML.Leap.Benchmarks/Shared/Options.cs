@@ -1,4 +1,5 @@
 using System.CommandLine;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap.Benchmarks;
@@ -46,6 +47,20 @@ internal static class ModelChoice
 
     public static LanguageModelNetwork Create(string name, LeapConfig config, Device device, long seed) =>
         name == Gpt2 ? new Gpt2Model(config, device, seed) : new LeapModel(config, device, seed);
+}
+
+/// <summary>The device on the command line.</summary>
+internal static class DeviceChoice
+{
+    /// <summary>Gives the device of a name; of null CUDA if there is one, else the CPU.</summary>
+    public static Device Get(string? name) => DeviceSelector.Select(name, null, fallbackToCpu: false, Console.Error.WriteLine);
+
+    /// <summary>Waits until a GPU has computed what it was told to: its work goes on when a call returns.</summary>
+    public static void Wait(Device device)
+    {
+        if (device.type == DeviceType.CUDA)
+            cuda.synchronize(device);
+    }
 }
 
 /// <summary>What of a network and its training is chosen, the same for each network.</summary>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap.Benchmarks;
@@ -18,6 +19,12 @@ internal sealed record TrainingShape
     /// <summary>Gets whether LEAP's and GPT-2's matrix products are in bfloat16.</summary>
     public bool UsesBFloat16 { get; init; }
 
+    /// <summary>Gets where all is computed: "cpu" or "cuda:0".</summary>
+    public string DeviceName { get; init; } = "cpu";
+
+    /// <summary>Gets where all is computed.</summary>
+    public Device Device => DeviceChoice.Get(DeviceName);
+
     /// <summary>Gets the predicted tokens of a step.</summary>
     public int TokensPerStep => BatchSize * ContextLength;
 
@@ -34,11 +41,15 @@ internal sealed record TrainingShape
         Precision = UsesBFloat16 ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32,
     };
 
-    /// <summary>Chooses the precision as the trainer does by itself.</summary>
-    public TrainingShape WithPrecisionOfThisMachine()
+    /// <summary>Takes the device and the precision that are asked for, and where they are left open those that the trainer takes.</summary>
+    public TrainingShape On(string? device, TrainingPrecision precision)
     {
-        NativeBackend.EnsureLoaded();
-        return this with { UsesBFloat16 = PrecisionSelector.Choose(TrainingPrecision.Auto, CPU, HiddenSize) == TrainingPrecision.BFloat16 };
+        Device selected = DeviceChoice.Get(device);
+        return this with
+        {
+            DeviceName = selected.ToString(),
+            UsesBFloat16 = PrecisionSelector.Choose(precision, selected, HiddenSize) == TrainingPrecision.BFloat16,
+        };
     }
 
     /// <summary>Makes random tokens for so many steps' blocks.</summary>
@@ -51,7 +62,7 @@ internal sealed record TrainingShape
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{LayerCount} layers, hidden size {HiddenSize}, {HeadCount} heads, vocabulary {VocabularySize}, {BatchSize} x {ContextLength:N0} tokens per step, dropout 0.1");
+        $"{LayerCount} layers, hidden size {HiddenSize}, {HeadCount} heads, vocabulary {VocabularySize}, {BatchSize} x {ContextLength:N0} tokens per step, dropout 0.1, on {DeviceName}");
 
     /// <summary>The command line's options for a shape; hidden, because only the default sizes are the benchmark.</summary>
     internal sealed class Options
@@ -63,15 +74,16 @@ internal sealed record TrainingShape
         private readonly Option<int> _context = Create("--context", _default.ContextLength);
         private readonly Option<int> _vocabulary = Create("--vocabulary", _default.VocabularySize);
         private readonly Option<int> _batch = Create("--batch", _default.BatchSize);
-        private readonly Option<bool> _bfloat16 = new("--bfloat16") { Hidden = true };
+        private readonly Option<TrainingPrecision> _precision = PrecisionChoice.CreateOption(TrainingPrecision.Auto);
+        private readonly Option<string?> _device = ModelChoice.CreateDeviceOption();
 
         public void AddTo(System.CommandLine.Command command)
         {
-            foreach (Option option in (Option[])[_layers, _hidden, _heads, _context, _vocabulary, _batch, _bfloat16])
+            foreach (Option option in (Option[])[_layers, _hidden, _heads, _context, _vocabulary, _batch, _precision, _device])
                 command.Options.Add(option);
         }
 
-        public TrainingShape Read(ParseResult arguments) => new()
+        public TrainingShape Read(ParseResult arguments) => new TrainingShape
         {
             LayerCount = arguments.GetValue(_layers),
             HiddenSize = arguments.GetValue(_hidden),
@@ -79,8 +91,7 @@ internal sealed record TrainingShape
             ContextLength = arguments.GetValue(_context),
             VocabularySize = arguments.GetValue(_vocabulary),
             BatchSize = arguments.GetValue(_batch),
-            UsesBFloat16 = arguments.GetValue(_bfloat16),
-        };
+        }.On(arguments.GetValue(_device), arguments.GetValue(_precision));
 
         /// <summary>Gives the arguments that another process reads the same shape from.</summary>
         public IEnumerable<string> Write(TrainingShape shape) =>
@@ -92,7 +103,8 @@ internal sealed record TrainingShape
                 (_context, shape.ContextLength),
                 (_vocabulary, shape.VocabularySize),
                 (_batch, shape.BatchSize),
-                (_bfloat16, shape.UsesBFloat16),
+                (_precision, shape.TrainerOptions.Precision),
+                (_device, shape.DeviceName),
             }.SelectMany(entry => new[] { entry.Option.Name, Convert.ToString(entry.Value, CultureInfo.InvariantCulture)! });
 
         private static Option<int> Create(string name, int value) => new(name) { Hidden = true, DefaultValueFactory = _ => value };
@@ -112,19 +124,21 @@ internal sealed class TrainingContestant : IDisposable
     private readonly IDisposable[] _owned;
     private readonly Action<TokenBlock[]> _step;
     private readonly TokenBlock[][] _batches;
+    private readonly Device _device;
     private int _steps;
 
     private TrainingContestant(TokenBlocks blocks, TrainingShape shape, Action<TokenBlock[]> step, params IDisposable[] owned)
     {
         _batches = [.. blocks.InBatches(shape.BatchSize)];
+        _device = shape.Device;
         _step = step;
         _owned = owned;
     }
 
     public static TrainingContestant Create(string name, TrainingShape shape) => name switch
     {
-        Leap => CreateFromLibrary(shape, new LeapModel(shape.Config, CPU, 1)),
-        Gpt2 => CreateFromLibrary(shape, new Gpt2Model(shape.Config, CPU, 1)),
+        Leap => CreateFromLibrary(shape, new LeapModel(shape.Config, shape.Device, 1)),
+        Gpt2 => CreateFromLibrary(shape, new Gpt2Model(shape.Config, shape.Device, 1)),
         Naive => CreateNaiveLeap(shape),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, $"name must be {Leap}, {Gpt2} or {Naive}."),
     };
@@ -135,6 +149,7 @@ internal sealed class TrainingContestant : IDisposable
         TokenBlock[] batch = _batches[_steps++ % _batches.Length];
         long start = Stopwatch.GetTimestamp();
         _step(batch);
+        DeviceChoice.Wait(_device);
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
@@ -157,6 +172,7 @@ internal sealed class TrainingContestant : IDisposable
     private static TrainingContestant CreateNaiveLeap(TrainingShape shape)
     {
         var model = new NaiveLeapModel(shape.Config);
+        model.to(shape.Device);
         model.train();
         TokenBlocks blocks = shape.Blocks(StepsOfBlocks);
         var step = new NaiveLeapStep(model, blocks, shape.TrainerOptions);

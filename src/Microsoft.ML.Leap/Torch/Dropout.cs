@@ -32,8 +32,8 @@ internal sealed class Dropout : nn.Module<Tensor, Tensor>
     /// <summary>Applies a mask by tensor operations, on any device and in any precision.</summary>
     public static Tensor Reference(Tensor x, NoiseMask mask)
     {
-        using Tensor factors = CounterRandom.Values(mask, x.shape, x.dtype, x.device).Multiply(1 / mask.Keep);
-        return x * factors;
+        using Tensor isKept = CounterRandom.IsKept(mask, x.shape, x.device);
+        return x.mul(isKept).Multiply(1 / mask.Keep);
     }
 }
 
@@ -96,16 +96,16 @@ internal static class CounterRandom
     internal const int Multiplier = 0x7feb352d;
     internal const int OtherMultiplier = unchecked((int)0x846ca68b);
 
-    /// <summary>Returns values that are 1 with a probability of the mask's share to keep, else 0.</summary>
-    public static Tensor Values(NoiseMask mask, long[] shape, ScalarType type, Device device)
+    /// <summary>Returns values that are true with a probability of the mask's share to keep.</summary>
+    public static Tensor IsKept(NoiseMask mask, long[] shape, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
         using Scalar count = shape.Aggregate(1L, (product, size) => product * size).ToScalar();
         using Scalar threshold = mask.Threshold.ToScalar();
         Tensor hash = arange(count, ScalarType.Int32, device);
         Mix(hash.Add(mask.Key));
-        Mix(hash.bitwise_xor_(tensor(mask.OtherKey, ScalarType.Int32, device)));
-        return hash.lt(threshold).to(type).view(shape).MoveToOuterDisposeScope();
+        Mix(hash.bitwise_xor_(Number(mask.OtherKey, device)));
+        return hash.lt(threshold).view(shape).MoveToOuterDisposeScope();
     }
 
     private static void Mix(Tensor h)
@@ -120,9 +120,16 @@ internal static class CounterRandom
     // torch shifts the sign in from the left; the mask takes it away.
     private static void XorShift(Tensor h, int bits)
     {
-        Tensor shift = tensor(bits, ScalarType.Int32, h.device);
-        Tensor unsigned = tensor((1 << (32 - bits)) - 1, ScalarType.Int32, h.device);
+        Tensor shift = Number(bits, h.device);
+        Tensor unsigned = Number((1 << (32 - bits)) - 1, h.device);
         h.bitwise_xor_(h.bitwise_right_shift(shift).bitwise_and_(unsigned));
+    }
+
+    // Written by the device itself: a copy from the host would make it wait.
+    private static Tensor Number(int value, Device device)
+    {
+        using Scalar scalar = value.ToScalar();
+        return full([], scalar, ScalarType.Int32, device);
     }
 }
 

@@ -59,7 +59,7 @@ internal sealed class LeapModel : LanguageModelNetwork
 
     /// <inheritdoc/>
     /// <remarks>Positions would go on from one document to the next, and other devices compute padded documents faster.</remarks>
-    public override bool CanPack => !Config.UsePositionEmbeddings && Device.type == DeviceType.CPU;
+    public override bool CanPack => !Config.UsePositionEmbeddings && Device.type == DeviceType.CPU && !RawMemory.IsHidden;
 
     /// <inheritdoc/>
     public override Tensor HiddenOfPacked(Tensor inputIds, PackedDocuments documents) =>

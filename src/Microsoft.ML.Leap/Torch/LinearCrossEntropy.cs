@@ -40,9 +40,13 @@ internal static class LinearCrossEntropy
     /// <summary>Tells which targets are not <see cref="IgnoredTarget"/>, bool of the same shape.</summary>
     public static Tensor HasTarget(Tensor targets) => targets.ne(Ignored);
 
-    // The rows that have a target, those targets, and the rows' indices where some have none.
+    // The rows that have a target, those targets, and the rows' indices where some have none. Other devices keep all rows: to ask them which
+    // would make the host wait.
     private static (Tensor Hidden, Tensor Targets, Tensor? Indices) Real(Tensor hidden, Tensor targets)
     {
+        if (RawMemory.IsHidden || hidden.device_type != DeviceType.CPU)
+            return (hidden, targets, null);
+
         Tensor isReal = HasTarget(targets);
         if (isReal.all().item<bool>())
             return (hidden, targets, null);
@@ -112,7 +116,8 @@ internal sealed record LinearCrossEntropyLayout(bool UsesBFloat16 = false)
     public ScalarType ProductType(ScalarType weightType) => UsesBFloat16 ? ScalarType.BFloat16 : weightType;
 }
 
-/// <summary>One pass of <see cref="LinearCrossEntropy"/> over rows that all have a target, in chunks that share one buffer of logits.</summary>
+/// <summary>One pass of <see cref="LinearCrossEntropy"/> over rows, in chunks that share one buffer of logits. On the CPU all of
+/// them have a target.</summary>
 internal sealed class LinearCrossEntropyPass
 {
     private readonly Tensor _hidden;

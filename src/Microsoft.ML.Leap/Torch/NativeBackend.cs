@@ -186,13 +186,15 @@ internal sealed record NativeBackendFacts(
         return $"{system}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
     }
 
-    /// <summary>The folders where the runtime looks for native libraries.</summary>
+    /// <summary>The folders where the runtime, and on Linux then the system, look for native libraries.</summary>
     internal static IEnumerable<string> SearchFolders()
     {
-        string? known = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string;
-        string[] named = known?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries) ?? [];
-        return named.Append(AppContext.BaseDirectory);
+        string[] named = Split(AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string);
+        string[] systems = OperatingSystem.IsLinux() ? Split(Environment.GetEnvironmentVariable("LD_LIBRARY_PATH")) : [];
+        return [.. named, AppContext.BaseDirectory, .. systems];
     }
+
+    private static string[] Split(string? folders) => folders?.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries) ?? [];
 
     private static string NuGetFolder() => Environment.GetEnvironmentVariable("NUGET_PACKAGES")
         ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");

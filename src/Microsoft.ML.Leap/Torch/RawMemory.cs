@@ -7,12 +7,16 @@ namespace Microsoft.ML.Leap;
 /// <remarks>A pointer is good for as long as its tensor lives.</remarks>
 internal static unsafe class RawMemory
 {
+    /// <summary>Gets or sets whether kernels leave all tensors alone, so that the CPU computes by the tensor operations of a GPU: for tests, and
+    /// for the benchmarks' check of a GPU where there is none. One for the process.</summary>
+    public static bool IsHidden { get; set; }
+
     /// <summary>Tells whether kernels can compute on a tensor: single precision, on the CPU.</summary>
-    public static bool IsReachable(Tensor x) => x.dtype == ScalarType.Float32 && x.device_type == DeviceType.CPU;
+    public static bool IsReachable(Tensor x) => !IsHidden && x.dtype == ScalarType.Float32 && x.device_type == DeviceType.CPU;
 
     /// <summary>Tells whether kernels that read any <see cref="IRowFormat{TValue}"/> can compute on a tensor: single precision or bfloat16, on
     /// the CPU.</summary>
-    public static bool HoldsRows(Tensor x) => x.device_type == DeviceType.CPU && (x.dtype is ScalarType.Float32 or ScalarType.BFloat16);
+    public static bool HoldsRows(Tensor x) => !IsHidden && x.device_type == DeviceType.CPU && (x.dtype is ScalarType.Float32 or ScalarType.BFloat16);
 
     public static float* Singles(Tensor x) => (float*)First(x, ScalarType.Float32);
 

@@ -7,21 +7,28 @@ namespace Microsoft.ML.Leap;
 /// <summary>The cross-entropy of rows of logits, whose memory then holds the logits' gradients.</summary>
 internal static class SoftmaxCrossEntropy
 {
+    private static readonly Scalar Zero = 0.ToScalar();
+
     /// <summary>Returns the sum of the rows' losses in nats, a scalar of double precision.</summary>
     /// <param name="logits">Logits without their bias, [R, V]; overwritten.</param>
     /// <param name="bias">The bias, [V].</param>
-    /// <param name="targets">The index of the right logit of each row, int64 [R].</param>
+    /// <param name="targets">The index of the right logit of each row, int64 [R]; negative for a row that counts for nothing, which the
+    /// CPU's kernel does not take.</param>
     /// <param name="scale">What the gradients are multiplied by.</param>
     /// <param name="biasGradient">The bias's gradient is added to it, [V]; null where no gradients are wanted.</param>
     public static Tensor Reference(Tensor logits, Tensor bias, Tensor targets, double scale, Tensor? biasGradient)
     {
+        // Which rows count is never asked on the host, which would have to wait for the device.
         Tensor x = logits.Plus(bias);
-        Tensor loss = (x.logsumexp(1) - x.gather(1, targets.unsqueeze(1)).squeeze(1)).sum(ScalarType.Float64);
+        Tensor index = targets.clamp_min(Zero).unsqueeze(1);
+        Tensor factors = ones_like(targets, x.dtype).masked_fill_(targets.lt(Zero), Zero);
+        Tensor loss = (x.logsumexp(1) - x.gather(1, index).squeeze(1)).mul_(factors).sum(ScalarType.Float64);
         if (biasGradient is null)
             return loss;
 
         // A logit's gradient is its probability, less 1 at the target.
-        Tensor gradients = x.softmax(1).scatter_add_(1, targets.unsqueeze(1), ones_like(targets, x.dtype).neg_().unsqueeze(1)).Multiply(scale);
+        Tensor gradients = x.softmax(1).scatter_add_(1, index, ones_like(index, x.dtype).neg_());
+        gradients.mul_(factors.Multiply(scale).unsqueeze(1));
         biasGradient.Add(gradients.sum([0L]));
         logits.copy_(gradients);
         return loss;

@@ -1,4 +1,3 @@
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -29,29 +28,38 @@ internal sealed class TrainingStep : IDisposable
     /// <param name="batches">The blocks, in the batches that go through the network at once.</param>
     /// <param name="learningRate">The learning rate.</param>
     /// <param name="seed">Decides the dropout.</param>
+    /// <remarks>The host waits for a GPU once, for two numbers between the gradients and the optimizer: a step that is not finite must leave
+    /// the weights and the optimizer's state alone, and the skipped ones are counted.</remarks>
     public StepResult Run(ReadOnlySpan<TokenBlock[]> batches, double learningRate, long seed)
     {
-        long total = 0;
-        foreach (TokenBlock[] batch in batches)
-            total += batch.Sum(block => (long)block.Length);
-
-        _model.SeedDropout(seed);
-        _model.zero_grad(set_to_none: true);
-        double loss = 0;
-        bool packs = _blocks.MayPack && _model.CanPack;
-        foreach (TokenBlock[] batch in batches)
-        {
-            loss += packs
-                ? AccumulatePacked(batch, total)
-                : _blocks.Parts(batch).Sum(part => Accumulate(part, total));
-        }
-
-        double norm = GradientNorm();
+        using var scope = NewDisposeScope();
+        (Tensor computed, long tokens) = ComputeGradients(batches, seed);
+        (double loss, double norm) = Read(computed);
         bool isFinite = double.IsFinite(loss) && double.IsFinite(norm);
         if (isFinite)
             Optimizer.Step(learningRate, norm > _maximumGradientNorm ? _maximumGradientNorm / norm : 1);
         NativeGarbage.Collect();
-        return new StepResult(loss, norm, total, isFinite);
+        return new StepResult(loss, norm, tokens, isFinite);
+    }
+
+    /// <summary>Computes the gradients. All tokens go to the device first; from then on it computes without the host's waiting.</summary>
+    /// <param name="batches">The blocks, in the batches that go through the network at once.</param>
+    /// <param name="seed">Decides the dropout.</param>
+    /// <returns>The mean loss and the gradients' norm, double precision [2] on the network's device; and the predicted tokens.</returns>
+    internal (Tensor LossAndNorm, long Tokens) ComputeGradients(ReadOnlySpan<TokenBlock[]> batches, long seed)
+    {
+        using var scope = NewDisposeScope();
+        List<Part> parts = [];
+        foreach (TokenBlock[] batch in batches)
+            parts.AddRange(MakeParts(batch));
+        long total = parts.Sum(part => part.Tokens);
+
+        _model.SeedDropout(seed);
+        _model.zero_grad(set_to_none: true);
+        Tensor loss = zeros([], ScalarType.Float64, _model.Device);
+        foreach (Part part in parts)
+            Accumulate(part, total, loss);
+        return (stack([loss, GradientNorm().to(ScalarType.Float64)]).MoveToOuterDisposeScope(), total);
     }
 
     public void Dispose()
@@ -60,36 +68,48 @@ internal sealed class TrainingStep : IDisposable
         Optimizer.Dispose();
     }
 
+    private static (double Loss, double Norm) Read(Tensor lossAndNorm)
+    {
+        double[] values = lossAndNorm.cpu().data<double>().ToArray();
+        return (values[0], values[1]);
+    }
+
+    private IEnumerable<Part> MakeParts(TokenBlock[] batch)
+    {
+        if (_blocks.MayPack && _model.CanPack)
+        {
+            (Tensor inputs, Tensor targets, PackedDocuments documents) = _blocks.Pack(batch);
+            return [new Part(inputs, targets, documents, documents.Starts.Length)];
+        }
+
+        return _blocks.Parts(batch).Select(blocks =>
+        {
+            (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(blocks, _model.Device);
+            return new Part(inputs, targets, null, tokens);
+        });
+    }
+
     // Weighted by tokens: parts of unequal length add up to the mean over the whole step.
-    private double Accumulate(TokenBlock[] part, long total)
+    private void Accumulate(Part part, long total, Tensor sum)
     {
         using var scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets, int tokens) = _blocks.Batch(part, _model.Device);
-        return Accumulate(inputs, targets, null, (double)tokens / total);
+        double weight = (double)part.Tokens / total;
+        Tensor loss = LanguageModelLoss.Mean(_model, part.Inputs, part.Targets, part.Tokens, part.Documents);
+        loss.Times(weight).backward();
+        sum.Add(loss.detach().to(ScalarType.Float64).Multiply(weight));
     }
 
-    private double AccumulatePacked(TokenBlock[] part, long total)
-    {
-        using var scope = NewDisposeScope();
-        (Tensor inputs, Tensor targets, PackedDocuments documents) = _blocks.Pack(part);
-        return Accumulate(inputs, targets, documents, (double)documents.Starts.Length / total);
-    }
-
-    private double Accumulate(Tensor inputs, Tensor targets, PackedDocuments? documents, double weight)
-    {
-        Tensor loss = LanguageModelLoss.Mean(_model, inputs, targets, documents);
-        using Scalar factor = weight.ToScalar();
-        loss.mul(factor).backward();
-        return loss.item<float>() * weight;
-    }
-
-    /// <summary>Returns the Euclidean norm of all gradients.</summary>
-    internal double GradientNorm()
+    /// <summary>Computes the Euclidean norm of all gradients, a scalar of single precision.</summary>
+    internal Tensor GradientNorm()
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
-        return stack(_weights.Select(weight => weight.grad).OfType<Tensor>().Select(gradient => gradient.norm())).norm().item<float>();
+        Tensor norms = stack(_weights.Select(weight => weight.grad).OfType<Tensor>().Select(gradient => gradient.norm()));
+        return norms.norm().MoveToOuterDisposeScope();
     }
+
+    /// <summary>Tokens that go through the network at once.</summary>
+    private sealed record Part(Tensor Inputs, Tensor Targets, PackedDocuments? Documents, long Tokens);
 }
 
 /// <summary>What an optimizer step came to.</summary>

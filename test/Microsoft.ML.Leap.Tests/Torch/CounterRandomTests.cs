@@ -54,5 +54,5 @@ public class CounterRandomTests
         Assert.AreEqual(0, first.ne(again).sum().item<long>());
     }
 
-    private static Tensor Values(NoiseMask mask) => CounterRandom.Values(mask, [Count], ScalarType.Float32, CPU);
+    private static Tensor Values(NoiseMask mask) => CounterRandom.IsKept(mask, [Count], CPU).to(ScalarType.Float32);
 }

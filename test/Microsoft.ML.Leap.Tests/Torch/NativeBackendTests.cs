@@ -29,6 +29,24 @@ public sealed class NativeBackendTests
     }
 
     [TestMethod]
+    public void SearchFolders_OnLinux_AreAlsoThoseOfItsLoader()
+    {
+        if (!OperatingSystem.IsLinux())
+            Assert.Inconclusive("LD_LIBRARY_PATH is Linux's.");
+        const string Variable = "LD_LIBRARY_PATH";
+        string? before = Environment.GetEnvironmentVariable(Variable);
+        Environment.SetEnvironmentVariable(Variable, "/opt/pytorch/lib:/opt/other");
+        try
+        {
+            CollectionAssert.IsSubsetOf(new[] { "/opt/pytorch/lib", "/opt/other" }, NativeBackendFacts.SearchFolders().ToArray());
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(Variable, before);
+        }
+    }
+
+    [TestMethod]
     public void Describe_NoLibTorch_NamesPackages()
     {
         string text = (Complete with { LibTorchPath = null, IsInPackageFolder = false }).Describe();
