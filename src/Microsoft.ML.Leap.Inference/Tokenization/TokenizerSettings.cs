@@ -143,25 +143,34 @@ internal sealed record TokenizerSettings(string Kind, int EndOfTextId)
 internal sealed class SpecialLiteralSet
 {
     private readonly SearchValues<string> _search;
-    private readonly string[] _longestFirst;
+    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _ids;
+    private readonly int[] _lengths;
     private readonly Dictionary<int, string> _texts = [];
 
     public SpecialLiteralSet(IReadOnlyDictionary<string, int> ids)
     {
         Ids = ids;
-        _longestFirst = new string[ids.Count];
-        int count = 0;
-        foreach ((string text, _) in ids)
-            _longestFirst[count++] = text;
-        _search = SearchValues.Create(_longestFirst, StringComparison.Ordinal);
-        Array.Sort(_longestFirst, (left, right) =>
-            left.Length != right.Length ? right.Length.CompareTo(left.Length) : string.CompareOrdinal(left, right));
-        foreach (string text in _longestFirst)
+        string[] longestFirst = new string[ids.Count];
+        var copy = new Dictionary<string, int>(ids.Count, StringComparer.Ordinal);
+        var lengths = new HashSet<int>();
+        foreach ((string text, int id) in ids)
         {
             if (text.Length == 0)
                 throw new ArgumentException("A special literal must not be empty.", nameof(ids));
-            _texts.TryAdd(ids[text], text);
+            longestFirst[copy.Count] = text;
+            copy.Add(text, id);
+            lengths.Add(text.Length);
         }
+
+        _ids = copy.GetAlternateLookup<ReadOnlySpan<char>>();
+        _search = SearchValues.Create(longestFirst, StringComparison.Ordinal);
+        _lengths = new int[lengths.Count];
+        lengths.CopyTo(_lengths);
+        Array.Sort(_lengths, (left, right) => right.CompareTo(left));
+        Array.Sort(longestFirst, (left, right) =>
+            left.Length != right.Length ? right.Length.CompareTo(left.Length) : string.CompareOrdinal(left, right));
+        foreach (string text in longestFirst)
+            _texts.TryAdd(ids[text], text);
     }
 
     public IReadOnlyDictionary<string, int> Ids { get; }
@@ -171,14 +180,16 @@ internal sealed class SpecialLiteralSet
     public bool TryFindNext(ReadOnlySpan<char> text, out int position, out int length, out int id)
     {
         (position, length, id) = (-1, 0, 0);
-        if (_longestFirst.Length == 0 || (position = text.IndexOfAny(_search)) < 0)
+        if (_lengths.Length == 0 || (position = text.IndexOfAny(_search)) < 0)
             return false;
 
-        foreach (string literal in _longestFirst)
+        // By length, so that the cost does not grow with the number of literals.
+        text = text[position..];
+        foreach (int candidate in _lengths)
         {
-            if (!text[position..].StartsWith(literal, StringComparison.Ordinal))
+            if (candidate > text.Length || !_ids.TryGetValue(text[..candidate], out id))
                 continue;
-            (length, id) = (literal.Length, Ids[literal]);
+            length = candidate;
             return true;
         }
 

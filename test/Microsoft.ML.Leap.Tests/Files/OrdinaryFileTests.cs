@@ -8,7 +8,7 @@ namespace Microsoft.ML.Leap.Tests;
 public sealed class OrdinaryFileTests
 {
     [TestMethod]
-    [Timeout(10_000, CooperativeCancellation = true)]
+    [Timeout(60_000, CooperativeCancellation = true)]
     public void Load_PipeWithoutWriter_IsRefusedAtOnce()
     {
         using var folder = new TemporaryFolder();
@@ -21,7 +21,7 @@ public sealed class OrdinaryFileTests
     }
 
     [TestMethod]
-    [Timeout(10_000, CooperativeCancellation = true)]
+    [Timeout(60_000, CooperativeCancellation = true)]
     [DataRow("config.json")]
     [DataRow("leap.manifest")]
     [DataRow("tokenizer_config.json")]

@@ -59,4 +59,18 @@ public sealed class LeapTokenizerTests
         options.Create([], CancellationToken.None).EncodeDocument(text, ids);
         return [.. ids];
     }
+
+    // A search through all literals at each of them would compare 2,500,000,000 times: minutes.
+    [TestMethod]
+    [Timeout(60_000, CooperativeCancellation = true)]
+    public void Encode_HundredThousandLiterals_CostsNoMoreThanFew()
+    {
+        string[] literals = [.. Enumerable.Range(0, 100_000).Select(i => $"<{i}>")];
+        LeapTokenizer tokenizer = TokenizerOptions.Bytes(literals).Create([], CancellationToken.None);
+        int[] numbers = [.. Enumerable.Range(0, 50_000).Select(i => i * 7 % literals.Length)];
+
+        IReadOnlyList<int> ids = tokenizer.Encode(string.Concat(numbers.Select(number => literals[number])));
+
+        Assert.AreSequenceEqual(numbers.Select(number => 257 + number), ids);
+    }
 }
