@@ -21,7 +21,8 @@ public sealed class LeapConfig
     internal const double MaximumFocusLogit = 60;
 
     // What a text's state keeps, in MiB: the rows of all windows.
-    internal const int MaximumWindowMegabytes = 256;
+    private const int DefaultWindowMegabytes = 256;
+    internal const string WindowMegabytesName = "Microsoft.ML.Leap.MaximumWindowMegabytes";
 
     // Each text's state keeps the rows that they see; attention reaches further at no cost.
     internal const int MaximumConvolutionSize = 16;
@@ -245,14 +246,23 @@ public sealed class LeapConfig
     {
         double rows = windowSizes.Where(window => window < contextLength).Sum(window => (double)window);
         double megabytes = rows * hiddenSize * sizeof(float) / (1 << 20);
-        if (megabytes > MaximumWindowMegabytes)
+        int most = ReadMaximumWindowMegabytes();
+        if (megabytes > most)
         {
             throw new ArgumentException(
                 string.Create(CultureInfo.InvariantCulture, $"windowSizes ask for {megabytes:0} MiB per text, a row of {hiddenSize} numbers per token of each window; ") +
-                $"at most {MaximumWindowMegabytes} are possible. Windows of the whole context need none.",
+                $"at most {most} are possible. Windows of the whole context need none; the value {WindowMegabytesName} of AppContext raises the limit.",
                 nameof(windowSizes));
         }
     }
+
+    // A whole number where a program sets it, a text where runtimeconfig.json does.
+    private static int ReadMaximumWindowMegabytes() => AppContext.GetData(WindowMegabytesName) switch
+    {
+        int value => value,
+        string text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) => value,
+        _ => DefaultWindowMegabytes,
+    };
 
     private static int DefaultWindow(int layer, int contextLength) =>
         layer >= 28 ? contextLength : Math.Min(4 << layer, contextLength);

@@ -188,4 +188,27 @@ public class ConfigJsonTests
         Assert.AreEqual(expected.UsePositionEmbeddings, got.UsePositionEmbeddings);
         Assert.AreEqual(expected.ConvolutionSize, got.ConvolutionSize);
     }
+
+    // Windows of 300 MiB: 4 x 76,800 rows of 256 numbers.
+    [TestMethod]
+    [DataRow(null, false)]
+    [DataRow(300, true)]
+    [DataRow("300", true, DisplayName = "as runtimeconfig.json gives it")]
+    [DataRow(299, false)]
+    public void Read_WindowsBeyondTheLimit_AreReadWhereTheCallerRaisesIt(object? limit, bool isRead)
+    {
+        const string Json = """{"window_sizes": [76800, 76800, 76800, 76800], "n_positions": 2000000000}""";
+        AppContext.SetData(LeapConfig.WindowMegabytesName, limit);
+        try
+        {
+            if (isRead)
+                Assert.AreEqual(76800, Read(Json).WindowSizes[0]);
+            else
+                StringAssert.Contains(Assert.ThrowsExactly<FormatException>(() => Read(Json)).Message, LeapConfig.WindowMegabytesName);
+        }
+        finally
+        {
+            AppContext.SetData(LeapConfig.WindowMegabytesName, null);
+        }
+    }
 }
