@@ -96,13 +96,16 @@ internal static class CounterRandom
     internal const int Multiplier = 0x7feb352d;
     internal const int OtherMultiplier = unchecked((int)0x846ca68b);
 
+    private static readonly Scalar First = 0.ToScalar();
+    private static readonly Scalar Step = 1.ToScalar();
+
     /// <summary>Returns values that are true with a probability of the mask's share to keep.</summary>
     public static Tensor IsKept(NoiseMask mask, long[] shape, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
         using Scalar count = shape.Aggregate(1L, (product, size) => product * size).ToScalar();
         using Scalar threshold = mask.Threshold.ToScalar();
-        Tensor hash = arange(count, ScalarType.Int32, device);
+        Tensor hash = arange(First, count, Step, ScalarType.Int32, device);
         Mix(hash.Add(mask.Key));
         Mix(hash.bitwise_xor_(Number(mask.OtherKey, device)));
         return hash.lt(threshold).view(shape).MoveToOuterDisposeScope();

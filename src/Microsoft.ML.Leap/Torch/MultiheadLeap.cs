@@ -92,7 +92,7 @@ internal static class FocusNorm
         Tensor centered = y - y.mean([-1], keepdim: true);
 
         // torch's own std is several times slower. A norm, unlike a square root, has the gradient 0 where it is 0.
-        Tensor deviation = linalg.vector_norm(centered, 2, [-1], keepdim: true).Times(1 / Math.Sqrt(y.shape[^1] - 1));
+        Tensor deviation = centered.norm(-1, keepdim: true).Times(1 / Math.Sqrt(y.shape[^1] - 1));
         return centered / deviation.Plus(Epsilon);
     }
 }

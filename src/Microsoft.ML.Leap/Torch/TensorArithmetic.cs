@@ -18,7 +18,7 @@ internal static class TensorArithmetic
     public static Tensor Plus(this Tensor x, double y)
     {
         using Scalar scalar = y.ToScalar();
-        return x.add(scalar);
+        return x.add(scalar, One);
     }
 
     /// <summary>Returns x y.</summary>
@@ -35,14 +35,14 @@ internal static class TensorArithmetic
     public static Tensor Add(this Tensor x, long y)
     {
         using Scalar scalar = y.ToScalar();
-        return x.add_(scalar);
+        return x.add_(scalar, One);
     }
 
     /// <summary>Adds a number to x in place, and returns x.</summary>
     public static Tensor Add(this Tensor x, double y)
     {
         using Scalar scalar = y.ToScalar();
-        return x.add_(scalar);
+        return x.add_(scalar, One);
     }
 
     /// <summary>Adds k y to x in place, and returns x.</summary>

@@ -117,7 +117,7 @@ internal static class NewtonSchulz
     {
         using DisposeScope scope = NewDisposeScope();
         using Scalar least = LeastNorm.ToScalar();
-        x = x.div(linalg.vector_norm(x, 2, [1, 2], keepdim: true).clamp_min(least));
+        x = x.div(x.flatten(1).norm(1, keepdim: true).unsqueeze(2).clamp_min(least));
         bool isTall = x.shape[1] > x.shape[2];
         Tensor transposed = x.transpose(1, 2);
         Tensor G = isTall ? transposed.matmul(x) : x.matmul(transposed);
