@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using static Microsoft.ML.Leap.Fuzz.ProtocolBuffers;
 
 namespace Microsoft.ML.Leap.Fuzz;
 
@@ -61,17 +62,17 @@ internal static class TokenizerSeeds
     public static byte[] SentencePiece(bool isBytePair, byte[] charsmap, bool useBytes = false)
     {
         var file = new MemoryStream();
-        WriteField(file, 1, Piece("<unk>", 0, type: 2));
-        WriteField(file, 1, Piece("<s>", 0, type: 3));
-        WriteField(file, 1, Piece("</s>", 0, type: 3));
+        WriteField(file, 1, WritePiece("<unk>", 0, type: 2));
+        WriteField(file, 1, WritePiece("<s>", 0, type: 3));
+        WriteField(file, 1, WritePiece("</s>", 0, type: 3));
         if (useBytes)
         {
             for (int value = 0; value < 256; value++)
-                WriteField(file, 1, Piece($"<0x{value:X2}>", 0, type: 6));
+                WriteField(file, 1, WritePiece($"<0x{value:X2}>", 0, type: 6));
         }
 
         for (int i = 0; i < _pieces.Length; i++)
-            WriteField(file, 1, Piece(_pieces[i], -1 - i, type: 1));
+            WriteField(file, 1, WritePiece(_pieces[i], -1 - i, type: 1));
 
         var trainer = new MemoryStream();
         WriteNumber(trainer, 3, isBytePair ? 2 : 1);
@@ -109,8 +110,12 @@ internal static class TokenizerSeeds
         writer.Write("t\0"u8);
         return stream.ToArray();
     }
+}
 
-    private static byte[] Piece(string text, float score, int type)
+/// <summary>Writes the protocol buffers that SentencePiece models are.</summary>
+internal static class ProtocolBuffers
+{
+    public static byte[] WritePiece(string text, float score, int type)
     {
         var piece = new MemoryStream();
         WriteField(piece, 1, Encoding.UTF8.GetBytes(text));
@@ -120,14 +125,14 @@ internal static class TokenizerSeeds
         return piece.ToArray();
     }
 
-    private static void WriteField(MemoryStream stream, int field, byte[] content)
+    public static void WriteField(MemoryStream stream, int field, byte[] content)
     {
         WriteVarint(stream, (ulong)(field << 3) | 2);
         WriteVarint(stream, (ulong)content.Length);
         stream.Write(content);
     }
 
-    private static void WriteNumber(MemoryStream stream, int field, int value)
+    public static void WriteNumber(MemoryStream stream, int field, int value)
     {
         WriteVarint(stream, (ulong)(field << 3));
         WriteVarint(stream, (ulong)value);

@@ -1,4 +1,4 @@
-using System.Text;
+using static Microsoft.ML.Leap.Fuzz.ProtocolBuffers;
 
 namespace Microsoft.ML.Leap.Tests;
 
@@ -55,35 +55,5 @@ internal static class TokenizerFixture
         WriteField(file, 2, trainer.ToArray());
         WriteField(file, 3, []);
         return file.ToArray();
-    }
-
-    private static byte[] WritePiece(string text, float score, int type)
-    {
-        var piece = new MemoryStream();
-        WriteField(piece, 1, Encoding.UTF8.GetBytes(text));
-        WriteVarint(piece, (2 << 3) | 5);
-        piece.Write(BitConverter.GetBytes(score));
-        WriteNumber(piece, 3, type);
-        return piece.ToArray();
-    }
-
-    private static void WriteField(MemoryStream stream, int field, byte[] content)
-    {
-        WriteVarint(stream, (ulong)(field << 3) | 2);
-        WriteVarint(stream, (ulong)content.Length);
-        stream.Write(content);
-    }
-
-    private static void WriteNumber(MemoryStream stream, int field, int value)
-    {
-        WriteVarint(stream, (ulong)(field << 3));
-        WriteVarint(stream, (ulong)value);
-    }
-
-    private static void WriteVarint(MemoryStream stream, ulong value)
-    {
-        for (; value >= 0x80; value >>= 7)
-            stream.WriteByte((byte)(value | 0x80));
-        stream.WriteByte((byte)value);
     }
 }
