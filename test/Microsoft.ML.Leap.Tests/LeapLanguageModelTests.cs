@@ -108,6 +108,32 @@ public class LeapLanguageModelTests
         }
     }
 
+    // ML.NET's own loader throws half a dozen kinds here (docs/models.md). What no sum covers, such as a schema, may be damaged unseen.
+    [TestMethod]
+    public void Load_OuterZipDamaged_ThrowsNothingButFormatException()
+    {
+        using var stream = new MemoryStream();
+        TrainedModel.Context.Model.Save(Transformer, null, stream);
+        byte[] zip = stream.ToArray();
+        int refused = 0;
+        for (int i = 1; i <= 600; i++)
+        {
+            // The directory of the zip is at its end.
+            byte[] damaged = [.. zip];
+            damaged[^i] ^= 0xFF;
+            try
+            {
+                LeapLanguageModel.Load(new MemoryStream(damaged)).Dispose();
+            }
+            catch (FormatException)
+            {
+                refused++;
+            }
+        }
+
+        Assert.IsGreaterThan(300, refused);
+    }
+
     [TestMethod]
     public void Load_FlippedBitAnywhereInTheWeights_ThrowsFormatException()
     {
