@@ -67,13 +67,11 @@ internal sealed record FuzzTarget(string Name, string Reads, Action<byte[]> Read
         return isAccepted;
     }
 
-    // Those of .NET's own parsers do not say which file is meant. The runtime does not always know the method that threw; then its name decides, and
-    // where that is missing too, nothing is held against the reader.
-    private static bool IsOwn(FormatException e)
-    {
-        string? thrower = e.TargetSite?.DeclaringType?.FullName ?? e.StackTrace?.TrimStart().Split('\n')[0];
-        return thrower is null || thrower.Contains("Microsoft.ML.Leap", StringComparison.Ordinal);
-    }
+    // Those of .NET's own parsers do not say which file is meant. Where the library reads on another thread, the compiler may put its method into the
+    // task's that calls it, which then stands for it.
+    private static bool IsOwn(FormatException e) =>
+        e.TargetSite?.DeclaringType?.Namespace is string thrower
+        && (thrower.StartsWith("Microsoft.ML.Leap", StringComparison.Ordinal) || thrower == typeof(Task).Namespace);
 
     private static string Say(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
