@@ -42,6 +42,8 @@ internal static class NativeBackend
             NativeBackendFacts facts = NativeBackendFacts.Collect(failure.Message);
             if (OperatingSystem.IsLinux() && facts.NeedsCopy)
                 LoadCopy(facts.LibTorchPath!);
+            else if (facts.LibTorchPath is string path && TryLoad(Path.GetDirectoryName(path)!) is null)
+                failure = null;
             else if (facts.IsCppLibraryTooOld || !facts.IsInPackageFolder)
                 throw new InvalidOperationException(facts.Describe(), failure);
         }
@@ -67,13 +69,17 @@ internal static class NativeBackend
     }
 
     /// <summary>Loads by name as TorchSharp does, so that its own attempt finds the library in the process.</summary>
-    private static Exception? TryLoad()
+    /// <param name="libTorchFolder">Where libtorch lies; <see langword="null"/> for where the loader looks.</param>
+    private static Exception? TryLoad(string? libTorchFolder = null)
     {
         Assembly torchSharp = typeof(torch).Assembly;
         try
         {
-            // LibTorchSharp needs it, and may lie in another folder.
-            NativeLibrary.TryLoad("torch_cpu", torchSharp, null, out _);
+            // LibTorchSharp needs them, and may lie in another folder.
+            if (libTorchFolder is null)
+                NativeLibrary.TryLoad("torch_cpu", torchSharp, null, out _);
+            else
+                LoadLibTorch(libTorchFolder);
             NativeLibrary.Load("LibTorchSharp", torchSharp, null);
             return null;
         }
@@ -81,6 +87,12 @@ internal static class NativeBackend
         {
             return exception;
         }
+    }
+
+    private static void LoadLibTorch(string folder)
+    {
+        foreach (string name in (string[])["c10", "torch_cpu", "torch"])
+            NativeLibrary.Load(Path.Combine(folder, OperatingSystem.IsWindows() ? $"{name}.dll" : OperatingSystem.IsMacOS() ? $"lib{name}.dylib" : $"lib{name}.so"));
     }
 
     /// <summary>Lets TorchSharp register the library, or copy it from the NuGet folder where the application did not bring it.</summary>
@@ -101,7 +113,7 @@ internal static class NativeBackend
 /// <summary>What is known about a native library that did not load; <see cref="Describe"/> turns it into advice.</summary>
 /// <param name="Platform">Operating system and processor, as in package names: linux-x64.</param>
 /// <param name="IsMusl">Whether the C library is musl, as in Alpine Linux.</param>
-/// <param name="LibTorchPath">libtorch in the folders where the runtime looks; <see langword="null"/> if none.</param>
+/// <param name="LibTorchPath">libtorch in the folders where the runtime looks, or in that of its NuGet package; <see langword="null"/> if none.</param>
 /// <param name="IsInPackageFolder">Whether libtorch lies in the NuGet folder, from where TorchSharp copies it.</param>
 /// <param name="CppLibrary">The C++ standard library of the process; <see langword="null"/> where unknown.</param>
 /// <param name="LoaderMessage">What the loader said.</param>
@@ -128,7 +140,7 @@ internal sealed record NativeBackendFacts(
     internal static NativeBackendFacts Collect(string loaderMessage)
     {
         string platform = PlatformName();
-        string[] folders = [.. SearchFolders()];
+        string[] folders = [.. SearchFolders(), PackageFolder(platform)];
         return new NativeBackendFacts(
             platform,
             RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal),
@@ -160,6 +172,13 @@ internal sealed record NativeBackendFacts(
     private string DescribeUnknown() =>
         $"libtorch is there{(LibTorchPath is null ? "" : $" ({LibTorchPath})")}, but the loader refuses it. TorchSharp "
         + $"{TorchSharpVersion} needs libtorch {LibTorchVersion} with all files of its package. The loader says: {LoaderMessage}";
+
+    /// <summary>Gets the package of libtorch for the CPU that goes with TorchSharp on this system.</summary>
+    internal static (string Name, string Version) CpuPackage => ($"libtorch-cpu-{PlatformName()}", LibTorchVersion);
+
+    /// <summary>Gets where that package's files lie once it is restored.</summary>
+    private static string PackageFolder(string platform) =>
+        Path.Combine(NuGetFolder(), $"libtorch-cpu-{platform}", LibTorchVersion, "runtimes", platform, "native");
 
     /// <summary>Finds libtorch in the given folders or returns <see langword="null"/>.</summary>
     internal static string? FindLibTorch(IEnumerable<string> folders)
