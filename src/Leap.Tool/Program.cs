@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using Leap.Tool;
 
 // The first request to end is passed on to the command; a second one ends the process.
@@ -40,7 +42,7 @@ namespace Leap.Tool
             TextWriter error = configuration.Error;
             if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
             {
-                error.WriteLine($"leap: {parsed.Errors[0].Message.TrimEnd('.')}. Run '{GetPath(parsed.CommandResult.Command)} --help' for help.");
+                error.WriteLine($"leap: {Describe(parsed.Errors[0]).TrimEnd('.')}. Run '{GetPath(parsed.CommandResult.Command)} --help' for help.");
                 return WrongUsage;
             }
 
@@ -74,6 +76,18 @@ namespace Leap.Tool
 
         private static string GetPath(Command command) =>
             command is RootCommand ? "leap" : $"{GetPath((Command)command.Parents.First())} {command.Name}";
+
+        // The library names the types of .NET that a value should have had.
+        private static string Describe(ParseError error)
+        {
+            if (error.SymbolResult is not OptionResult { Tokens: [.., Token value] } result || !error.Message.StartsWith("Cannot parse", StringComparison.Ordinal))
+                return error.Message;
+            Type type = Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType;
+            string expected = type.IsEnum ? $"one of {string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName))}"
+                : type == typeof(double) ? "a number"
+                : "a whole number";
+            return $"{result.Option.Name} must be {expected}, but is '{value.Value}'";
+        }
 
         // What .NET adds for programmers is left out.
         private static string Describe(Exception exception) => exception switch

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Spectre.Console;
 
 namespace Leap.Tool;
@@ -8,7 +9,7 @@ namespace Leap.Tool;
 /// <summary><c>leap explain</c>: how well a model predicts each token of a text, and what it focuses on.</summary>
 internal static class ExplainCommand
 {
-    private const int StrangestTokens = 8;
+    private const int StrangestWords = 8;
 
     // Bits of surprise from which on a token has the next colour: the probability falls to a half with each bit.
     private static readonly (double Bits, string Style)[] Styles =
@@ -86,10 +87,24 @@ internal static class ExplainCommand
         console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"perplexity {Math.Exp(nats / tokens.Length):0.00} per token, {nats / Math.Log(2) / Encoding.UTF8.GetByteCount(report.Text):0.000} bits per byte, {tokens.Length} tokens"));
-        var table = new Table().Border(TableBorder.Simple).AddColumns("surprise (bits)", "token", "at character");
-        foreach (FocusToken token in tokens.OrderByDescending(GetBits).Take(StrangestTokens))
-            table.AddRow(GetBits(token).ToString("0.0", CultureInfo.InvariantCulture), Markup.Escape($"'{token.Text}'"), token.Start.ToString(CultureInfo.InvariantCulture));
+        var table = new Table().Border(TableBorder.Simple).AddColumns("surprise (bits)", "word", "at character");
+        foreach ((int start, string word, double bits) in FindWords(report.Text, tokens).OrderByDescending(word => word.Bits).Take(StrangestWords))
+            table.AddRow(bits.ToString("0.0", CultureInfo.InvariantCulture), Markup.Escape($"'{word}'"), start.ToString(CultureInfo.InvariantCulture));
         console.Write(table);
+    }
+
+    // What stands between white space; the tokens that begin in a word add up. One that begins with a space belongs to the word after it.
+    private static IEnumerable<(int Start, string Word, double Bits)> FindWords(string text, IReadOnlyList<FocusToken> tokens)
+    {
+        int next = 0;
+        foreach (Match match in Regex.Matches(text, @"\S+"))
+        {
+            int end = match.Index + match.Length;
+            double bits = 0;
+            for (; next < tokens.Count && tokens[next].Start < end; next++)
+                bits += GetBits(tokens[next]);
+            yield return (match.Index, text.Substring(match.Index, match.Length), bits);
+        }
     }
 
     private static double GetBits(FocusToken token) => -token.LogLikelihood / Math.Log(2);

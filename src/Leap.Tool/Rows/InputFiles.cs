@@ -145,6 +145,15 @@ internal sealed record RowReader(IReadOnlyList<InputFile> Files, TextField TextF
     private IEnumerable<Row> Read(FilePart part)
     {
         InputFile file = part.File;
+
+        // Where a line feed is more than one byte, a file is not cut.
+        if (file.Format is RowFormat.Text or RowFormat.Csv or RowFormat.Tsv && Encoding.GetByteCount("\n") > 1)
+        {
+            if (!part.IsFirst)
+                return [];
+            part = FilePart.Whole(file);
+        }
+
         IEnumerable<Row> rows = file.Format switch
         {
             RowFormat.Text => LineRows.Read(part, Encoding),

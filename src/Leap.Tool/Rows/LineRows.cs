@@ -10,9 +10,6 @@ internal static class LineRows
     /// <summary>Reads each line as a row.</summary>
     public static IEnumerable<Row> Read(FilePart part, Encoding encoding)
     {
-        // A line feed is one byte where a character is one byte at least.
-        if (encoding.GetByteCount("\n") > 1 && !(part.IsFirst && part.End == long.MaxValue))
-            part = part.IsFirst ? FilePart.Whole(part.File) : part with { Start = long.MaxValue, End = long.MaxValue };
         using Stream? stream = part.OpenRows(isQuoted: false);
         if (stream is null)
             yield break;

@@ -81,12 +81,12 @@ internal static partial class ParquetRows
 
         private void WriteColumn(ParquetRowGroupWriter group, DataField field, int column)
         {
-            if (field.ClrType == typeof(string))
+            if (IsText(field))
             {
                 string?[] texts = [.. _rows.Select(row => row[column] is null ? null : Row.Format(row[column]))];
                 Wait(group.WriteAsync(field, texts!, null));
             }
-            else if (field.ClrType == typeof(byte[]))
+            else if (IsBytes(field))
             {
                 Wait(group.WriteAsync(field, (byte[][])[.. _rows.Select(row => (byte[])row[column]!)], null));
             }

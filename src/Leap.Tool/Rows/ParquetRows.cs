@@ -18,7 +18,7 @@ internal static partial class ParquetRows
         {
             DataField[] fields = [.. reader.Schema.Fields.OfType<DataField>().Where(field => !field.IsArray)];
             int text = textField.Find([.. fields.Select(field => field.Name)], part.File.Name);
-            if (fields[text].ClrType != typeof(string))
+            if (!IsText(fields[text]))
                 throw new FormatException($"{part.File.Name}: the column '{fields[text].Name}' holds {fields[text].ClrType.Name}, and no text.");
             foreach (ParquetRowGroupReader group in reader.RowGroups.Where(group => IsIn(group, part)))
             {
@@ -78,13 +78,18 @@ internal static partial class ParquetRows
         return place >= part.Start && place < part.End;
     }
 
+    // The library's schemas have either type.
+    private static bool IsText(DataField field) => field.ClrType == typeof(string) || field.ClrType == typeof(ReadOnlyMemory<char>);
+
+    private static bool IsBytes(DataField field) => field.ClrType == typeof(byte[]) || field.ClrType == typeof(ReadOnlyMemory<byte>);
+
     private static Array ReadColumn(ParquetRowGroupReader group, DataField field)
     {
         int count = checked((int)group.RowCount);
         return field.ClrType switch
         {
-            Type type when type == typeof(string) => Fill(new string?[count], rows => group.ReadAsync(field, rows!)),
-            Type type when type == typeof(byte[]) => Fill(new byte[]?[count], rows => group.ReadAsync(field, rows!)),
+            _ when IsText(field) => Fill(new string?[count], rows => group.ReadAsync(field, rows!)),
+            _ when IsBytes(field) => Fill(new byte[]?[count], rows => group.ReadAsync(field, rows!)),
             Type type when type == typeof(bool) => Values<bool>(),
             Type type when type == typeof(byte) => Values<byte>(),
             Type type when type == typeof(sbyte) => Values<sbyte>(),
