@@ -11,8 +11,12 @@ using System.Xml.Linq;
 string[] inference = ["Microsoft.ML.Tokenizers 2.0.1", "System.Numerics.Tensors 11.0.0"];
 string[] leap = ["Microsoft.ML [5.0.1, 6.0.0)", "Microsoft.ML.Leap.Inference VERSION", "TorchSharp 0.107.0"];
 string[] extensions = ["Microsoft.Extensions.AI.Abstractions 10.11.0", "Microsoft.ML.Leap.Inference VERSION"];
+string[] server = ["Microsoft.ML.Leap.Inference VERSION"];
 (string Id, string[] Dependencies)[] packages =
-    [("Microsoft.ML.Leap.Inference", inference), ("Microsoft.ML.Leap", leap), ("Microsoft.ML.Leap.Extensions.AI", extensions)];
+[
+    ("Microsoft.ML.Leap.Inference", inference), ("Microsoft.ML.Leap", leap), ("Microsoft.ML.Leap.Extensions.AI", extensions),
+    ("Microsoft.ML.Leap.AspNetCore", server),
+];
 
 List<string> faults = [];
 string[] found = [.. Directory.GetFiles(args[0], "*.nupkg").Select(path => Path.GetFileName(path))];
@@ -101,7 +105,8 @@ internal sealed class PackageCheck(string path, string id, List<string> faults)
     private void CheckDependencies(XElement metadata, string[] expected)
     {
         XElement[] dependencies = [.. metadata.Descendants().Where(element => element.Name.LocalName == "dependency")];
-        IEnumerable<XElement> groups = metadata.Descendants().Where(element => element.Name.LocalName == "group");
+        IEnumerable<XElement> groups =
+            metadata.Descendants().Where(element => element.Name.LocalName == "group" && element.Parent?.Name.LocalName == "dependencies");
         Compare("frameworks", groups.Select(group => group.Attribute("targetFramework")!.Value), ["net10.0"]);
         Compare(
             "dependencies",

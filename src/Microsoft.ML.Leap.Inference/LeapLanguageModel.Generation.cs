@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Microsoft.ML.Leap;
 
 /// <content>Continues texts.</content>
@@ -114,13 +116,31 @@ public sealed partial class LeapLanguageModel
     /// <exception cref="InvalidOperationException">The text reaches past the context, and the policy is
     /// <see cref="PositionPolicy.Throw"/>.</exception>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "A text and tokens are never confused.")]
     public GenerationState CreateGenerationState(string prompt = "", PositionPolicy positionPolicy = PositionPolicy.Throw)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentNullException.ThrowIfNull(prompt);
+        return CreateGenerationState(Tokenizer.Encode(prompt), positionPolicy);
+    }
+
+    /// <summary>Reads tokens that are to be continued, once or many times.</summary>
+    /// <param name="promptIds">Their ids; none for a text from its beginning.</param>
+    /// <param name="positionPolicy">What happens where the text reaches past the context.</param>
+    /// <returns>The state after the tokens; the caller disposes it, before the model.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="promptIds"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">An id is outside of the vocabulary.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="positionPolicy"/> is none of its values.</exception>
+    /// <exception cref="InvalidOperationException">The text reaches past the context, and the policy is
+    /// <see cref="PositionPolicy.Throw"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "A text and tokens are never confused.")]
+    public GenerationState CreateGenerationState(IReadOnlyList<int> promptIds, PositionPolicy positionPolicy = PositionPolicy.Throw)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        RequireKnown(promptIds, nameof(promptIds));
         if (!Enum.IsDefined(positionPolicy))
             throw new ArgumentOutOfRangeException(nameof(positionPolicy), positionPolicy, "positionPolicy must be one of its named values.");
-        return _generator.Read(Tokenizer.Encode(prompt), positionPolicy);
+        return _generator.Read(promptIds, positionPolicy);
     }
 
     /// <summary>Reads a state that <see cref="GenerationState.Save"/> wrote.</summary>

@@ -203,6 +203,36 @@ public sealed partial class LeapLanguageModel : IDisposable
         return likelihoods;
     }
 
+    /// <summary>Tells how likely the model finds each token of a text, and which tokens it finds likeliest in its place.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="alternativeCount">How many of the likeliest tokens to name at each place, from 0 to 20.</param>
+    /// <returns>One for each token of <see cref="LeapTokenizer.Encode(string)"/>, with the log-likelihood of <see cref="ScoreTokens"/>.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="alternativeCount"/> is outside its range.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public IReadOnlyList<ScoredToken> PredictTokens(string text, int alternativeCount)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return PredictTokens(Tokenizer.Encode(text), alternativeCount);
+    }
+
+    /// <summary>Tells how likely the model finds each of some tokens, and which tokens it finds likeliest in its place.</summary>
+    /// <param name="ids">The tokens' ids; the first is predicted from an end-of-text start.</param>
+    /// <param name="alternativeCount">How many of the likeliest tokens to name at each place, from 0 to 20.</param>
+    /// <returns>One for each token.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="ids"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">An id is outside of the vocabulary.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="alternativeCount"/> is outside its range.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    public IReadOnlyList<ScoredToken> PredictTokens(IReadOnlyList<int> ids, int alternativeCount)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        RequireKnown(ids, nameof(ids));
+        ArgumentOutOfRangeException.ThrowIfNegative(alternativeCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(alternativeCount, GenerationOptions.MaximumLogProbabilityCount);
+        return new TokenAlternatives(Network, Memory, Tokenizer).Score(_scorer, ids, alternativeCount);
+    }
+
     /// <summary>Turns a text into a vector: what the network knows of it, for a classifier, a search or a clustering.</summary>
     /// <param name="text">The text. One without tokens gives NaN.</param>
     /// <param name="options">Which layer, and how its vectors become one; <see langword="null"/> for the mean of the last layer's.</param>
@@ -210,11 +240,28 @@ public sealed partial class LeapLanguageModel : IDisposable
     /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The network has no such layer.</exception>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "A text and tokens are never confused.")]
     public float[] Embed(string text, EmbeddingOptions? options = null)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentNullException.ThrowIfNull(text);
         return TextEmbedder.Embed(Network, [Tokenizer.Encode(text)], Tokenizer.EndOfTextId, options ?? new EmbeddingOptions())[0];
+    }
+
+    /// <summary>Turns tokens into a vector, as <see cref="Embed(string, EmbeddingOptions?)"/> does with those of a text.</summary>
+    /// <param name="ids">The tokens' ids. None give NaN.</param>
+    /// <param name="options">Which layer, and how its vectors become one; <see langword="null"/> for the mean of the last layer's.</param>
+    /// <returns>A vector of <see cref="LeapConfig.HiddenSize"/> values.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="ids"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">An id is outside of the vocabulary.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The network has no such layer.</exception>
+    /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
+    [SuppressMessage("ApiDesign", "RS0026", Justification = "A text and tokens are never confused.")]
+    public float[] Embed(IReadOnlyList<int> ids, EmbeddingOptions? options = null)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        RequireKnown(ids, nameof(ids));
+        return TextEmbedder.Embed(Network, [ids], Tokenizer.EndOfTextId, options ?? new EmbeddingOptions())[0];
     }
 
     /// <summary>Tells what the model focuses on in a text, and how well it predicts each token.</summary>
@@ -298,6 +345,16 @@ public sealed partial class LeapLanguageModel : IDisposable
 
     /// <inheritdoc/>
     public override string ToString() => $"{Config}; {Tokenizer}{(_disposed ? "; disposed" : "")}";
+
+    private void RequireKnown(IReadOnlyList<int> ids, string name)
+    {
+        ArgumentNullException.ThrowIfNull(ids, name);
+        foreach (int id in ids)
+        {
+            if ((uint)id >= (uint)Tokenizer.VocabularySize)
+                throw new ArgumentException($"{name} names the token {id}, but ids are at least 0 and below {Tokenizer.VocabularySize}.", name);
+        }
+    }
 
     internal ModelParts GetParts() => new(Config, Network.GetWeights(), Tokenizer, Counts, Memory);
 }

@@ -46,7 +46,7 @@ public sealed partial class LeapLanguageModelTrainer
         /// <summary>The column that the transformer adds for a vector that stands for a row's text, for classifiers, searches and
         /// clusterings.</summary>
         /// <value><see langword="null"/>, the default, for none; else its name, for example "Embedding": a vector of <see cref="HiddenSize"/> values
-        /// of Single, as <see cref="LeapLanguageModel.Embed"/> gives it; NaN for a row without text.</value>
+        /// of Single, as <see cref="LeapLanguageModel.Embed(string, EmbeddingOptions?)"/> gives it; NaN for a row without text.</value>
         public string? EmbeddingColumnName;
 
         /// <summary>How the vectors of a text's tokens become the one of <see cref="EmbeddingColumnName"/>.</summary>

@@ -9,6 +9,9 @@ namespace Microsoft.ML.Leap;
 /// <example><code>new GenerationOptions { MaximumNewTokens = 100, Temperature = 0.8, TopK = 40, Seed = 1 }</code></example>
 public sealed record GenerationOptions
 {
+    /// <summary>More alternatives than this are no longer likely.</summary>
+    internal const int MaximumLogProbabilityCount = 20;
+
     private readonly int _maximumNewTokens = 64;
     private readonly int _minimumNewTokens;
     private readonly double _temperature = 1;
@@ -132,7 +135,7 @@ public sealed record GenerationOptions
     public int LogProbabilityCount
     {
         get => _logProbabilityCount;
-        init => _logProbabilityCount = Checked(value, value is >= 0 and <= 20, nameof(LogProbabilityCount), "at least 0 and at most 20");
+        init => _logProbabilityCount = Checked(value, value is >= 0 and <= MaximumLogProbabilityCount, nameof(LogProbabilityCount), "at least 0 and at most 20");
     }
 
     /// <summary>Gets what is added to the logits of single tokens.</summary>

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>A text that a model has read, ready to be continued: what the network remembers of it, of a size that does not depend on its
 /// length.</summary>
 /// <remarks>
-/// <para>Made by <see cref="LeapLanguageModel.CreateGenerationState"/>. <see cref="Clone"/> forks a prompt into many continuations
+/// <para>Made by <see cref="LeapLanguageModel.CreateGenerationState(string, PositionPolicy)"/>. <see cref="Clone"/> forks a prompt into many continuations
 /// without reading it again.</para>
 /// <para>Not thread-safe; different states of one model may be used at once. Holds native memory until disposed, and must not be used once its
 /// model is.</para>
@@ -138,27 +138,43 @@ public sealed class GenerationState : IDisposable
         _pending = id;
     }
 
-    /// <summary>Reads the appended tokens of several states of one model, and gives what the output layer sees of each.</summary>
-    internal static float[][] Advance(IReadOnlyList<GenerationState> states)
+    /// <summary>Gets what the output layer sees of the last token that was read.</summary>
+    internal float[] Hidden => _hidden;
+
+    /// <summary>Gets whether the state is of a network.</summary>
+    internal bool IsOf(LeapNetwork network) => _network == network;
+
+    /// <summary>Reads the appended tokens of several states of one network.</summary>
+    /// <returns>What kept each state from it; <see langword="null"/> where nothing did.</returns>
+    internal static Exception?[] ReadAppended(LeapNetwork network, IReadOnlyList<GenerationState> states)
     {
-        if (states.Count == 1)
+        if (states.Count > 1)
         {
-            states[0].ReadPending();
-            return [states[0]._hidden];
+            GenerationState[] stepping = [.. states.Where(state => state is { _disposed: false, _pending: not null } && state.HasRoom(1))];
+            if (stepping.Length > 1)
+            {
+                int[] ids = [.. stepping.Select(state => state._pending!.Value)];
+                network.Step(ids, [.. stepping.Select(state => state._state)], [.. stepping.Select(state => state._hidden)]);
+                for (int i = 0; i < ids.Length; i++)
+                    stepping[i].HasRead([ids[i]]);
+            }
         }
 
-        GenerationState[] stepping = [.. states.Where(state => state is { _disposed: false, _pending: not null } && state.Fits(1))];
-        if (stepping.Length > 1)
+        // Those that begin a context anew, or cannot go on.
+        var faults = new Exception?[states.Count];
+        for (int i = 0; i < faults.Length; i++)
         {
-            int[] ids = [.. stepping.Select(state => state._pending!.Value)];
-            stepping[0]._network.Step(ids, [.. stepping.Select(state => state._state)], [.. stepping.Select(state => state._hidden)]);
-            for (int i = 0; i < ids.Length; i++)
-                stepping[i].HasRead([ids[i]]);
+            try
+            {
+                states[i].ReadPending();
+            }
+            catch (Exception e)
+            {
+                faults[i] = e;
+            }
         }
 
-        foreach (GenerationState state in states)
-            state.ReadPending();
-        return [.. states.Select(state => state._hidden)];
+        return faults;
     }
 
     internal void Read(int[] ids)
@@ -200,15 +216,17 @@ public sealed class GenerationState : IDisposable
         }
     }
 
+    private bool HasRoom(int count) => !_network.Config.UsePositionEmbeddings || PositionPolicy == PositionPolicy.Clamp
+        || _state.Position + count <= _network.Config.ContextLength;
+
     private bool Fits(int count)
     {
-        LeapConfig config = _network.Config;
-        if (!config.UsePositionEmbeddings || PositionPolicy == PositionPolicy.Clamp || _state.Position + count <= config.ContextLength)
+        if (HasRoom(count))
             return true;
         if (PositionPolicy == PositionPolicy.Restart)
             return false;
         throw new InvalidOperationException(
-            $"The text has {_state.Position} tokens, and {count} more would reach past the model's context of {config.ContextLength}, where its learned " +
+            $"The text has {_state.Position} tokens, and {count} more would reach past the model's context of {_network.Config.ContextLength}, where its learned " +
             "positions end. Set PositionPolicy to Restart or Clamp, ask for fewer tokens, or train with a greater ContextLength or without " +
             "UsePositionEmbeddings.");
     }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace Microsoft.ML.Leap;
 
@@ -7,6 +8,8 @@ internal sealed class TextGenerator(LeapNetwork network, ModelMemory? memory, Le
 {
     // Texts that are continued together: more gain little, and each needs logits of its own.
     private const int TextsAtOnce = 32;
+
+    private readonly StepQueue _steps = new(batch => Continuation.Advance(network, batch), TextsAtOnce);
 
     /// <summary>Reads a prompt after an end-of-text token, as documents began in training.</summary>
     public GenerationState Read(IReadOnlyList<int> promptIds, PositionPolicy policy)
@@ -35,7 +38,7 @@ internal sealed class TextGenerator(LeapNetwork network, ModelMemory? memory, Le
         while (!continuation.IsFinished)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            tokens.AddRange(Continuation.Advance(network, [continuation]));
+            tokens.Add(Continuation.Advance(network, [continuation])[0].GetToken());
         }
 
         return Result(tokens, promptTokens, continuation);
@@ -74,7 +77,8 @@ internal sealed class TextGenerator(LeapNetwork network, ModelMemory? memory, Le
         return results;
     }
 
-    /// <summary>Continues a text as its tokens are asked for. Nothing of the caller's thread is held between them.</summary>
+    /// <summary>Continues a text as its tokens are asked for, in steps that it shares with other streams. Nothing of the caller's thread is held
+    /// between them.</summary>
     /// <param name="read">Gives the state, on another thread.</param>
     /// <param name="ownsState">Whether to dispose the state at the end.</param>
     /// <param name="options">How to continue.</param>
@@ -90,10 +94,7 @@ internal sealed class TextGenerator(LeapNetwork network, ModelMemory? memory, Le
         {
             Continuation continuation = Start(state, options, options.Seed ?? Random.Shared.Next());
             while (!continuation.IsFinished)
-            {
-                GeneratedToken[] tokens = await Task.Run(() => Continuation.Advance(network, [continuation]), cancellationToken).ConfigureAwait(false);
-                yield return tokens[0];
-            }
+                yield return await _steps.StepAsync(continuation, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -102,8 +103,12 @@ internal sealed class TextGenerator(LeapNetwork network, ModelMemory? memory, Le
         }
     }
 
-    private Continuation Start(GenerationState state, GenerationOptions options, int seed) =>
-        new(state, new GenerationRun(tokenizer, options, seed, state.RecentIds()), memory, network.Config.VocabularySize);
+    private Continuation Start(GenerationState state, GenerationOptions options, int seed)
+    {
+        if (!state.IsOf(network))
+            throw new ArgumentException("The state was made by another model; make one by this model's CreateGenerationState.", nameof(state));
+        return new Continuation(state, new GenerationRun(tokenizer, options, seed, state.RecentIds()), memory, network.Config.VocabularySize);
+    }
 
     private Job StartJob(int index, IReadOnlyList<int> ids, GenerationOptions options, int seed)
     {
@@ -121,9 +126,9 @@ internal sealed class TextGenerator(LeapNetwork network, ModelMemory? memory, Le
 
     private void Advance(List<Job> active)
     {
-        GeneratedToken[] tokens = Continuation.Advance(network, [.. active.Select(job => job.Continuation)]);
-        for (int i = 0; i < tokens.Length; i++)
-            active[i].Tokens.Add(tokens[i]);
+        ContinuationStep[] steps = Continuation.Advance(network, [.. active.Select(job => job.Continuation)]);
+        for (int i = 0; i < steps.Length; i++)
+            active[i].Tokens.Add(steps[i].GetToken());
     }
 
     private static GenerationResult Result(List<GeneratedToken> tokens, int promptTokens, Continuation continuation) =>
@@ -135,26 +140,44 @@ internal sealed class TextGenerator(LeapNetwork network, ModelMemory? memory, Le
 /// <summary>A text that is being continued: where the network stands, and what is drawn from it.</summary>
 internal sealed class Continuation(GenerationState state, GenerationRun run, ModelMemory? memory, int vocabularySize)
 {
+    // What a draw takes per token of the vocabulary, in multiplications of a product.
+    private const int DrawCost = 64;
+
     private readonly float[] _logits = new float[vocabularySize];
 
     public bool IsFinished => run.IsFinished;
 
     public GenerationFinishReason FinishReason => run.FinishReason!.Value;
 
-    /// <summary>Adds a token to each of several continuations of one network. What each gets does not depend on the others.</summary>
-    public static GeneratedToken[] Advance(LeapNetwork network, IReadOnlyList<Continuation> continuations)
+    /// <summary>Adds a token to each of several continuations of one network. What each gets does not depend on the others, nor does what keeps it from
+    /// a token.</summary>
+    public static ContinuationStep[] Advance(LeapNetwork network, IReadOnlyList<Continuation> continuations)
     {
-        float[][] hidden = GenerationState.Advance([.. continuations.Select(continuation => continuation.State)]);
-        network.Logits(hidden, [.. continuations.Select(continuation => continuation._logits)]);
-        var tokens = new GeneratedToken[continuations.Count];
-        if (tokens.Length == 1)
+        var steps = new ContinuationStep[continuations.Count];
+        Exception?[] faults = GenerationState.ReadAppended(network, [.. continuations.Select(continuation => continuation.State)]);
+        int[] able = [.. Enumerable.Range(0, steps.Length).Where(i => faults[i] is null)];
+        if (able.Length > 0)
+            network.Logits([.. able.Select(i => continuations[i].State.Hidden)], [.. able.Select(i => continuations[i]._logits)]);
+        for (int i = 0; i < steps.Length; i++)
         {
-            tokens[0] = continuations[0].Draw();
-            return tokens;
+            if (faults[i] is { } fault)
+                steps[i] = new ContinuationStep(ExceptionDispatchInfo.Capture(fault));
         }
 
-        Parallel.For(0, tokens.Length, new ParallelOptions { MaxDegreeOfParallelism = network.ThreadCount }, i => tokens[i] = continuations[i].Draw());
-        return tokens;
+        network.Workers.For(able.Length, (long)able.Length * DrawCost * network.Config.VocabularySize, i => steps[able[i]] = continuations[able[i]].TryDraw());
+        return steps;
+    }
+
+    private ContinuationStep TryDraw()
+    {
+        try
+        {
+            return new ContinuationStep(Draw());
+        }
+        catch (Exception e)
+        {
+            return new ContinuationStep(ExceptionDispatchInfo.Capture(e));
+        }
     }
 
     private GenerationState State => state;

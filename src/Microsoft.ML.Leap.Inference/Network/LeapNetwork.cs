@@ -55,6 +55,9 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// <summary>Gets the threads that are used at most.</summary>
     public int ThreadCount => _workers.ThreadCount;
 
+    /// <summary>Gets what shares work out among those threads.</summary>
+    public WorkSharing Workers => _workers;
+
     /// <summary>Gets the memory that the weights take.</summary>
     public long SizeInBytes => _weights.SizeInBytes;
 

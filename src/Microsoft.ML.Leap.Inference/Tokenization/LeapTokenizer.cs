@@ -184,6 +184,21 @@ public abstract class LeapTokenizer
         return text.ToString();
     }
 
+    /// <summary>Finds which part of a text each of its tokens stands for.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="ids">The ids that <see cref="Encode(string)"/> gives it.</param>
+    /// <returns>The first place and the length of each token's part, in UTF-16 units, in order and without overlaps. A character that several
+    /// tokens share belongs to the one that begins it. Where the tokenizer changes a text, as SentencePiece does, of a run of tokens that do not
+    /// occur literally the first gets all that lies between.</returns>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An id is outside the vocabulary.</exception>
+    public IReadOnlyList<(int Start, int Length)> FindSpans(string text, IReadOnlyList<int> ids)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        ArgumentNullException.ThrowIfNull(ids);
+        return TokenSpans.Find(this, text, ids);
+    }
+
     /// <inheritdoc/>
     public override string ToString() => $"{Kind} tokenizer with {VocabularySize} ids";
 
