@@ -68,6 +68,7 @@ namespace Leap.Tool
                 EvaluateCommand.Create(),
                 InfoCommand.Create(),
                 ConvertCommand.Create(),
+                ServeCommand.Create(),
                 BackendCommand.Create(),
             };
             root.HelpName = "leap";

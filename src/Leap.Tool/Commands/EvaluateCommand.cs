@@ -92,7 +92,7 @@ internal static class EvaluateCommand
         table.Columns[1].RightAligned();
         foreach ((_, string label, double value) in GetFigures(metrics).Where(each => double.IsFinite(each.Value)))
             table.AddRow(label, value.ToString(value == Math.Floor(value) ? "N0" : value < 10 ? "0.0000" : "N2", CultureInfo.InvariantCulture));
-        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }).Write(table);
+        Terminal.Open(output).Write(table);
     }
 
     private static double? Finite(double value) => double.IsFinite(value) ? value : null;

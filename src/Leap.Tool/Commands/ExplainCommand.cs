@@ -73,7 +73,7 @@ internal static class ExplainCommand
 
     private static void Show(FocusReport report, TextWriter output)
     {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        IAnsiConsole console = Terminal.Open(output);
         FocusToken[] tokens = [.. report.Tokens.Where(token => !token.IsStart)];
         var markup = new StringBuilder();
         foreach (FocusToken token in tokens.Where(token => token.Length > 0))

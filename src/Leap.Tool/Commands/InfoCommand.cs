@@ -65,7 +65,7 @@ internal static class InfoCommand
 
     private static void Show(ModelInfo info, TextWriter output)
     {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        IAnsiConsole console = Terminal.Open(output);
         Table facts = new Table().Border(TableBorder.None).HideHeaders().AddColumns("", "");
         Add("parameters", info.Parameters.ToString("N0", CultureInfo.InvariantCulture));
         Add("in memory", string.Create(CultureInfo.InvariantCulture, $"{info.Bytes / 1e6:0.0} MB, that of counted n-grams with it"));

@@ -139,8 +139,8 @@ internal sealed class TrainingView : IDisposable
     public TrainingView(TextWriter error)
     {
         _error = error;
-        _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error), Interactive = InteractionSupport.Detect });
-        IsLive = error == Console.Error && !Console.IsErrorRedirected && _console.Profile.Capabilities.Ansi;
+        _console = Terminal.Open(error);
+        IsLive = _console.Profile.Capabilities.Ansi;
     }
 
     private bool IsLive { get; }
