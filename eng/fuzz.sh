@@ -9,7 +9,7 @@ readonly tool_version=2.3.0
 readonly work=$PWD/artifacts/fuzz
 
 # What is followed: the library, the sample's server, and the tokenizers beneath. The rest of .NET is not.
-readonly followed=(Microsoft.ML.Leap.Inference Microsoft.ML.Leap WebApi Microsoft.ML.Tokenizers)
+readonly followed=(Microsoft.ML.Leap.Inference Microsoft.ML.Leap Microsoft.ML.Leap.AspNetCore Microsoft.ML.Tokenizers)
 
 require_afl() {
   if command -v afl-fuzz >/dev/null; then return; fi

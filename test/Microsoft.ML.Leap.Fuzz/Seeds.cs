@@ -69,9 +69,14 @@ internal static class Seeds
             [new(ModelFileNames.Config, WriteConfig(2)), new(HistoryCsv.FileName, files[HistoryCsv.FileName])]));
         yield return ("checkpoint", "step-1", Bundle.Write(TrainingTargets.WriteCheckpoint().Where(file => file.Key != ModelFileNames.Manifest)));
         yield return ("web", "score", Encoding.UTF8.GetBytes("/score application/json\n{\"texts\":[\"The cat.\",\"na\u00efve \\ud83d\\ude00\"]}"));
-        yield return ("web", "generate", Encoding.UTF8.GetBytes(
-            "/generate application/json\n{\"prompt\":\"The cat\",\"maximumNewTokens\":3,\"minimumNewTokens\":1,\"temperature\":0.5,\"topK\":4,\"topP\":0.9,\"stopStrings\":[\".\"],\"seed\":1}"));
-        yield return ("web", "stream", Encoding.UTF8.GetBytes("/generate application/json; charset=utf-8\n{\"prompt\":\"\",\"maximumNewTokens\":2,\"stream\":true}"));
+        yield return ("web", "completions", Encoding.UTF8.GetBytes(
+            "/v1/completions application/json\n{\"prompt\":\"The cat\",\"max_tokens\":3,\"n\":2,\"temperature\":0.5,\"top_k\":4,\"top_p\":0.9,\"stop\":[\".\"],\"seed\":1,\"logprobs\":2,\"echo\":true,\"logit_bias\":{\"4\":-100}}"));
+        yield return ("web", "stream", Encoding.UTF8.GetBytes(
+            "/v1/completions application/json; charset=utf-8\n{\"prompt\":[[1,2]],\"max_tokens\":2,\"stream\":true,\"stream_options\":{\"include_usage\":true}}"));
+        yield return ("web", "embeddings", Encoding.UTF8.GetBytes(
+            "/v1/embeddings application/json\n{\"input\":[\"The cat.\"],\"encoding_format\":\"base64\"}"));
+        yield return ("web", "explain", Encoding.UTF8.GetBytes(
+            "/explain application/json\n{\"text\":\"cat\"}"));
     }
 
     private static byte[] WriteConfig(int contextLength)

@@ -2,18 +2,19 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
-using WebApi;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace Microsoft.ML.Leap.Fuzz;
 
-/// <summary>The bodies of requests to samples/WebApi, over the loopback. A first line names the path, and the type of the content if there is one.</summary>
+/// <summary>The bodies of requests to the server of Microsoft.ML.Leap.AspNetCore, over the loopback. A first line names the path, and the type of the content if there is one.</summary>
 internal static class WebTarget
 {
     private static readonly Lazy<HttpClient> _client = new(Start);
-    private static readonly string[] _paths = ["/score", "/generate"];
+    private static readonly string[] _paths = ["/score", "/explain", "/v1/completions", "/v1/embeddings"];
 
     public static FuzzTarget Target { get; } =
-        new("web", "a request to samples/WebApi: a line 'PATH TYPE', and its body", Post) { Mutations = 1000, Megabytes = 32 };
+        new("web", "a request to a server of a model: a line 'PATH TYPE', and its body", Post) { Mutations = 1000, Megabytes = 32 };
 
     private static void Post(byte[] input)
     {
@@ -30,7 +31,7 @@ internal static class WebTarget
         bool isRefused = response.StatusCode is >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError;
         if (!isRefused && response.StatusCode != HttpStatusCode.OK)
             throw new FuzzFault($"The server answered with status {(int)response.StatusCode}: {System.Text.Encoding.UTF8.GetString(answer.ToArray())}");
-        if (response.Content.Headers.ContentType?.MediaType is "application/json" or "application/problem+json")
+        if (response.Content.Headers.ContentType?.MediaType == "application/json")
             JsonDocument.Parse(answer.ToArray()).Dispose();
         if (isRefused)
             throw new FormatException($"status {(int)response.StatusCode}");
@@ -38,12 +39,15 @@ internal static class WebTarget
 
     private static HttpClient Start()
     {
-        string path = Path.Combine(Directory.CreateTempSubdirectory("leap-fuzz-").FullName, "model.zip");
-        File.WriteAllBytes(path, TrainingTargets.WriteZip());
-        WebApplication application = Application.Create(
-            [$"--Model:Path={path}", "--urls=http://127.0.0.1:0", "--Logging:LogLevel:Default=None", "--Limits:NewTokens=16"]);
+        // Lives as long as the process.
+        var model = LeapLanguageModel.Load(new MemoryStream(TrainingTargets.WriteZip()));
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Services.AddLeap(model, options => options.NewTokens = 16);
+        WebApplication application = builder.Build();
+        application.MapLeap();
         application.StartAsync().GetAwaiter().GetResult();
-        Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
         return new HttpClient { BaseAddress = new Uri(application.Urls.Single()) };
     }
 }

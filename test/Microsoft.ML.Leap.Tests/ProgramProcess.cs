@@ -23,13 +23,7 @@ internal static class ProgramProcess
     /// <inheritdoc cref="Run"/>
     public static (int ExitCode, string Output, string Errors) RunAny(string name, string input, params string[] arguments)
     {
-        var start = new ProcessStartInfo(HostPath(), [GetPath(name), .. arguments])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using Process process = Process.Start(start)!;
+        using Process process = Start(name, arguments);
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> errors = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
@@ -37,6 +31,16 @@ internal static class ProgramProcess
         process.WaitForExit();
         return (process.ExitCode, output.Result, errors.Result);
     }
+
+    /// <summary>Starts a program that goes on until it is ended.</summary>
+    /// <param name="name">The name of its assembly.</param>
+    /// <param name="arguments">Its arguments.</param>
+    public static Process Start(string name, params string[] arguments) => Process.Start(new ProcessStartInfo(HostPath(), [GetPath(name), .. arguments])
+    {
+        RedirectStandardInput = true,
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+    })!;
 
     // Written by the project file.
     public static string GetPath(string name) => Path.GetFullPath(Path.Combine(
