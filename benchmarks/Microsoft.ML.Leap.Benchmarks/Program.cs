@@ -22,4 +22,7 @@ root.Subcommands.Add(DriftCommand.Create());
 root.Subcommands.Add(RecipesCommand.Create());
 root.Subcommands.Add(AnomaliesCommand.Create());
 root.Subcommands.Add(MicroCommand.Create());
+#if SERVER
+root.Subcommands.Add(ServeCommand.Create());
+#endif
 return root.Parse(args).Invoke();

@@ -13,7 +13,9 @@ internal static class Models
 
     public static Task GetAsync(CallContext context)
     {
-        RequireName((string?)context.Http.Request.RouteValues["id"], context);
+        // A slash within a name comes as %2F, which routing leaves as it is.
+        string name = (string?)context.Http.Request.RouteValues["id"] ?? "";
+        RequireName(name.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase), context);
         return context.Http.Response.WriteJsonAsync(Describe(context.Options), ServerJson.Default.ModelDescription, context.Cancellation);
     }
 
@@ -35,12 +37,12 @@ internal static class Models
             RequireName(name, context);
     }
 
-    private static void RequireName(string? name, CallContext context)
+    private static void RequireName(string name, CallContext context)
     {
         if (name != context.Options.ModelName)
         {
             throw ApiError.NotFound(
-                $"There is no model '{ApiError.Shorten(name ?? "")}' here; the model's name is '{context.Options.ModelName}'.", "model", "model_not_found");
+                $"There is no model '{ApiError.Shorten(name)}' here; the model's name is '{context.Options.ModelName}'.", "model", "model_not_found");
         }
     }
 

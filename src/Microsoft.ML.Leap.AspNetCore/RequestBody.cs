@@ -22,9 +22,7 @@ internal static class RequestBody
             limit.MaxRequestBodySize = mostBytes;
         try
         {
-            ReadOnlySequence<byte> body = await ReadBytesAsync(request.BodyReader, mostBytes, cancellationToken);
-            JsonDocument document = JsonDocument.Parse(body.ToArray(), Json);
-            request.BodyReader.AdvanceTo(body.End);
+            JsonDocument document = JsonDocument.Parse(await ReadBytesAsync(request.BodyReader, mostBytes, cancellationToken), Json);
             if (document.RootElement.ValueKind == JsonValueKind.Object)
                 return document;
             document.Dispose();
@@ -47,16 +45,18 @@ internal static class RequestBody
 
     public static ApiError TooSlow() => new(StatusCodes.Status408RequestTimeout, "invalid_request_error", "The body came too slowly.");
 
-    private static async Task<ReadOnlySequence<byte>> ReadBytesAsync(PipeReader reader, int mostBytes, CancellationToken cancellationToken)
+    private static async Task<byte[]> ReadBytesAsync(PipeReader reader, int mostBytes, CancellationToken cancellationToken)
     {
         while (true)
         {
             ReadResult read = await reader.ReadAsync(cancellationToken);
-            if (read.Buffer.Length > mostBytes)
+            bool isTooLarge = read.Buffer.Length > mostBytes;
+            byte[] body = read.IsCompleted && !isTooLarge ? read.Buffer.ToArray() : [];
+            reader.AdvanceTo(read.IsCompleted || isTooLarge ? read.Buffer.End : read.Buffer.Start, read.Buffer.End);
+            if (isTooLarge)
                 throw TooLarge(mostBytes);
             if (read.IsCompleted)
-                return read.Buffer;
-            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                return body;
         }
     }
 
