@@ -57,7 +57,7 @@ internal sealed class CompletionWork : IAsyncDisposable
         _context = context;
 
         // Prompts are read beside the steps of texts that are under way.
-        _prompts = [.. request.Prompts.Select(prompt => Task.Run(() => Read(prompt), context.Cancellation))];
+        _prompts = [.. request.Prompts.Select(prompt => context.ComputeAsync(() => Read(prompt)))];
         int seed = request.Generation.Seed ?? Random.Shared.Next();
         Choices = [.. Enumerable.Range(0, request.Prompts.Length * request.Count).Select(i => RunAsync(i, seed, context.Cancellation))];
     }

@@ -33,7 +33,7 @@ internal static class Embeddings
 {
     public static async Task AnswerAsync(EmbeddingRequest request, CallContext context)
     {
-        Embedding[] data = await Task.Run(() => request.Texts.Select((text, i) => Embed(text, i, request.IsBase64, context)).ToArray(), context.Cancellation);
+        Embedding[] data = await context.ComputeAsync(() => request.Texts.Select((text, i) => Embed(text, i, request.IsBase64, context)).ToArray());
         int tokens = request.Texts.Sum(text => text.Ids.Count);
         context.Metrics.AddScored(tokens);
         await context.Http.Response.WriteJsonAsync(

@@ -31,6 +31,7 @@ public static class LeapServerExtensions
         services.AddSingleton(model);
         services.AddSingleton<ServerMetrics>();
         services.AddSingleton<Places>();
+        services.AddSingleton<Processors>();
         services.AddSingleton<RequestPipeline>();
         return services;
     }

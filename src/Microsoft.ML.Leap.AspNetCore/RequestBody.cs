@@ -22,7 +22,9 @@ internal static class RequestBody
             limit.MaxRequestBodySize = mostBytes;
         try
         {
-            JsonDocument document = JsonDocument.Parse(await ReadBytesAsync(request.BodyReader, mostBytes, cancellationToken), Json);
+            byte[] body = await ReadBytesAsync(request.BodyReader, mostBytes, cancellationToken);
+            JsonDocument document = JsonDocument.Parse(body, Json);
+            RequireNames(body);
             if (document.RootElement.ValueKind == JsonValueKind.Object)
                 return document;
             document.Dispose();
@@ -37,6 +39,26 @@ internal static class RequestBody
             throw new ApiError(
                 StatusCodes.Status400BadRequest, "invalid_request_error",
                 $"The body is no JSON: the fault is at line {fault.LineNumber + 1}, byte {fault.BytePositionInLine + 1}.");
+        }
+    }
+
+    // A name that holds half a character would throw wherever it is compared.
+    private static void RequireNames(ReadOnlySpan<byte> body)
+    {
+        var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = Json.MaxDepth });
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType == JsonTokenType.PropertyName)
+                    reader.GetString();
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            throw new ApiError(
+                StatusCodes.Status400BadRequest, "invalid_request_error",
+                $"The body is no JSON: the name at byte {reader.TokenStartIndex + 1} holds bytes or an escape that are no whole character.");
         }
     }
 

@@ -14,19 +14,28 @@ namespace Microsoft.ML.Leap;
 /// <param name="Model">The model.</param>
 /// <param name="Options">The server's options.</param>
 /// <param name="Metrics">What to count in.</param>
+/// <param name="Processors">What computes for many at the same time.</param>
 /// <param name="Started">When the request came, by <see cref="Stopwatch.GetTimestamp"/>.</param>
 /// <param name="Cancellation">Ends the work when the client goes away, or time is up.</param>
 internal sealed record CallContext(
-    HttpContext Http, LeapLanguageModel Model, LeapServerOptions Options, ServerMetrics Metrics, long Started, CancellationToken Cancellation);
+    HttpContext Http, LeapLanguageModel Model, LeapServerOptions Options, ServerMetrics Metrics, Processors Processors, long Started,
+    CancellationToken Cancellation)
+{
+    /// <summary>Computes what takes long, as soon as there is a processor for it.</summary>
+    public Task<T> ComputeAsync<T>(Func<T> compute) => Processors.RunAsync(compute, Cancellation);
+}
 
 /// <summary>Gives a body its meaning, or refuses it.</summary>
 internal delegate TRequest ParseBody<TRequest>(JsonElement body, CallContext context);
 
 /// <summary>What every request goes through: the key, the body, a place, the time, and errors that say what was wrong.</summary>
 internal sealed partial class RequestPipeline(
-    LeapLanguageModel model, IOptions<LeapServerOptions> options, ServerMetrics metrics, Places places, ILogger<RequestPipeline> log)
+    LeapLanguageModel model, IOptions<LeapServerOptions> options, ServerMetrics metrics, Places places, Processors processors,
+    ILogger<RequestPipeline> log)
 {
     private const string Bearer = "Bearer ";
+
+    private static readonly TimeSpan TimeToTell = TimeSpan.FromSeconds(2);
 
     private readonly LeapServerOptions _options = options.Value;
     private readonly byte[]? _keyHash = options.Value.ApiKey is string key ? SHA256.HashData(Encoding.UTF8.GetBytes(key)) : null;
@@ -49,7 +58,7 @@ internal sealed partial class RequestPipeline(
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
         end.CancelAfter(TimeSpan.FromSeconds(_options.SecondsPerRequest));
-        var context = new CallContext(http, model, _options, metrics, Stopwatch.GetTimestamp(), end.Token);
+        var context = new CallContext(http, model, _options, metrics, processors, Stopwatch.GetTimestamp(), end.Token);
         if (route is not null)
             metrics.Begin();
         try
@@ -72,7 +81,12 @@ internal sealed partial class RequestPipeline(
     {
         // Nobody is there to read an answer.
         if (http.RequestAborted.IsCancellationRequested)
+        {
+            if (!http.Response.HasStarted)
+                http.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
             return;
+        }
+
         ApiError error = ToError(fault);
         if (!http.Response.HasStarted)
         {
@@ -86,10 +100,24 @@ internal sealed partial class RequestPipeline(
         }
 
         // The answer has begun, with a good status. An event can still tell; of any other answer the end is missing, which the client sees.
-        if (http.Response.ContentType?.StartsWith(EventStream.ContentType, StringComparison.Ordinal) == true)
-            await EventStream.WriteAsync(http.Response, error.ToBody(), ServerJson.Default.ErrorBody, http.RequestAborted);
-        else
+        if (http.Response.ContentType?.StartsWith(EventStream.ContentType, StringComparison.Ordinal) != true || !await TryTellAsync(http, error))
             http.Abort();
+    }
+
+    // A client that does not read must not keep the request.
+    private static async Task<bool> TryTellAsync(HttpContext http, ApiError error)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+        end.CancelAfter(TimeToTell);
+        try
+        {
+            await EventStream.WriteAsync(http.Response, error.ToBody(), ServerJson.Default.ErrorBody, end.Token);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
     }
 
     private ApiError ToError(Exception fault)
@@ -134,6 +162,28 @@ internal sealed partial class RequestPipeline(
 
     [LoggerMessage(LogLevel.Error, "A request failed")]
     private static partial void LogFault(ILogger log, Exception fault);
+}
+
+/// <summary>Computes what takes long: prompts, scores, vectors. One processor stays free for the steps of texts that are under way, which
+/// would otherwise wait behind every prompt that has come.</summary>
+internal sealed class Processors : IDisposable
+{
+    private readonly SemaphoreSlim _free = new(Math.Max(1, Environment.ProcessorCount - 1));
+
+    public async Task<T> RunAsync<T>(Func<T> compute, CancellationToken cancellationToken)
+    {
+        await _free.WaitAsync(cancellationToken);
+        try
+        {
+            return await Task.Run(compute, cancellationToken);
+        }
+        finally
+        {
+            _free.Release();
+        }
+    }
+
+    public void Dispose() => _free.Dispose();
 }
 
 /// <summary>The places where requests compute, and the queue before them.</summary>

@@ -31,11 +31,11 @@ internal static class Scores
 
     public static async Task AnswerAsync(ScoreRequest request, CallContext context)
     {
-        TextScore[] scores = await Task.Run(() => request.Texts.Chunk(Chunk).SelectMany(texts =>
+        TextScore[] scores = await context.ComputeAsync(() => request.Texts.Chunk(Chunk).SelectMany(texts =>
         {
             context.Cancellation.ThrowIfCancellationRequested();
             return context.Model.ScoreAll(texts);
-        }).ToArray(), context.Cancellation);
+        }).ToArray());
         context.Metrics.AddScored(scores.Sum(score => (long)score.TokenCount));
         await context.Http.Response.WriteJsonAsync(new ScoreList(Array.ConvertAll(scores, ScoreOfText.From)), ServerJson.Default.ScoreList, context.Cancellation);
     }
@@ -61,15 +61,14 @@ internal static class Explanations
 {
     public static async Task AnswerAsync(ExplainRequest request, CallContext context)
     {
-        using var json = new MemoryStream();
-        await Task.Run(
-            () =>
-            {
-                FocusReport report = context.Model.Explain(request.Text);
-                context.Metrics.AddScored(report.Tokens.Count);
-                report.WriteJson(json);
-            },
-            context.Cancellation);
+        using MemoryStream json = await context.ComputeAsync(() =>
+        {
+            var written = new MemoryStream();
+            FocusReport report = context.Model.Explain(request.Text);
+            context.Metrics.AddScored(report.Tokens.Count);
+            report.WriteJson(written);
+            return written;
+        });
         HttpResponse response = context.Http.Response;
         response.ContentType = "application/json; charset=utf-8";
         response.ContentLength = json.Length;

@@ -27,7 +27,9 @@ public partial class ReadmeTests
     [DataRow("docs/tokenizers.md")]
     [DataRow("docs/generation.md")]
     [DataRow("docs/training.md")]
+    [DataRow("docs/serving.md")]
     [DataRow("Extensions.AI.md")]
+    [DataRow("AspNetCore.md")]
     public void Page_Program_Compiles(string page) => Assert.IsNotEmpty(Compile(page));
 
     [TestMethod]

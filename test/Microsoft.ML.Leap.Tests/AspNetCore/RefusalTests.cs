@@ -97,7 +97,8 @@ public class RefusalTests
     [DataRow("/score", "null", null, "must be a JSON object")]
     [DataRow("/v1/completions", "[]", null, "must be a JSON object")]
     [DataRow("/v1/completions", """{ "prompt": [[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]] }""", null, "no JSON")]
-    [DataRow("/v1/completions", """{ "\ud800": 1, "max_tokens": -1 }""", "max_tokens", "whole number")]
+    [DataRow("/v1/completions", """{ "\ud800": 1 }""", null, "name at byte 3")]
+    [DataRow("/v1/completions", """{ "logit_bias": { "\udc00": 1 } }""", null, "name at byte 19")]
     public async Task Post_InvalidBody_IsRefusedWithTheReason(string path, string body, string? param, string reason)
     {
         using HttpResponseMessage response = await SendAsync(path, Encoding.UTF8.GetBytes(body));
