@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -31,16 +32,38 @@ internal static class EventStream
         using (var json = new Utf8JsonWriter(response.BodyWriter))
             JsonSerializer.Serialize(json, value, type);
         response.BodyWriter.Write("\n\n"u8);
-        await response.BodyWriter.FlushAsync(cancellationToken);
+        await FlushAsync(response, cancellationToken);
     }
 
     public static async Task EndAsync(HttpResponse response, CancellationToken cancellationToken)
     {
         response.BodyWriter.Write("data: [DONE]\n\n"u8);
-        await response.BodyWriter.FlushAsync(cancellationToken);
+        await FlushAsync(response, cancellationToken);
     }
 
-    private static void Write(this System.IO.Pipelines.PipeWriter writer, ReadOnlySpan<byte> bytes)
+    // Kestrel ends a connection whose flush is cancelled. Only a client that does not read makes a flush wait: only that one's connection may end so.
+    private static async Task FlushAsync(HttpResponse response, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        ValueTask<FlushResult> flush = response.BodyWriter.FlushAsync(response.HttpContext.RequestAborted);
+        if (flush.IsCompleted)
+        {
+            await flush;
+            return;
+        }
+
+        try
+        {
+            await flush.AsTask().WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            response.HttpContext.Abort();
+            throw;
+        }
+    }
+
+    private static void Write(this PipeWriter writer, ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(writer.GetSpan(bytes.Length));
         writer.Advance(bytes.Length);
