@@ -14,6 +14,7 @@ usage: ./build.sh VERB
   notebooks [NAME]   write the notebooks of samples/NotebookSamples from their programs, and run them for their outputs
   gpu-kit            put what a machine with a GPU and without .NET needs into artifacts/gpu-kit (docs/gpu.md)
   pack               put the NuGet packages into artifacts/ and check what is in them
+  tool-check         install leap from its package, run each of its verbs, and serve to OpenAI's clients and a browser (docs/tool.md)
   format             format the sources
 
 Everything is built as Release. TorchBackend=cuda ./build.sh VERB builds for NVIDIA GPUs (docs/gpu.md).
@@ -25,7 +26,7 @@ TEXT
 verb=$1
 shift
 case $verb in
-  build | test | pack | gpu-kit | format) (($# == 0)) || usage ;;
+  build | test | pack | gpu-kit | tool-check | format) (($# == 0)) || usage ;;
   quickstart | bench | notebooks) ;;
   *) usage ;;
 esac

@@ -31,8 +31,13 @@ foreach ((string id, string[] dependencies) in packages)
         faults.Add($"{id}: expected one package, got [{string.Join(", ", files)}]");
 }
 
-if (found.Length != packages.Length)
-    faults.Add($"expected {packages.Length} packages, got [{string.Join(", ", found)}]");
+const string tool = "Leap.Tool";
+if (found.SingleOrDefault(file => file.StartsWith(tool + '.', StringComparison.Ordinal)) is string file)
+    new PackageCheck(Path.Combine(args[0], file), tool, faults).RunTool();
+else
+    faults.Add($"{tool}: expected one package");
+if (found.Length != packages.Length + 1)
+    faults.Add($"expected {packages.Length + 1} packages, got [{string.Join(", ", found)}]");
 foreach (string fault in faults)
     Console.Error.WriteLine(fault);
 if (faults.Count == 0)
@@ -52,6 +57,27 @@ internal sealed class PackageCheck(string path, string id, List<string> faults)
         CheckIcon(archive.GetEntry("icon.png"));
         using ZipArchive symbols = ZipFile.OpenRead(Path.ChangeExtension(path, ".snupkg"));
         Compare("symbols", Names(symbols), [$"{id}.nuspec", $"lib/net10.0/{id}.pdb"]);
+    }
+
+    /// <summary>Checks a tool's package, which holds all that the tool needs, but for libtorch.</summary>
+    public void RunTool()
+    {
+        const long mostBytes = 20_000_000;
+        using ZipArchive archive = ZipFile.OpenRead(path);
+        CheckMetadata(ReadMetadata(archive));
+        CheckIcon(archive.GetEntry("icon.png"));
+        Compare("files at the root", Names(archive).Where(name => !name.Contains('/', StringComparison.Ordinal)), [$"{id}.nuspec", "README.md", "icon.png"]);
+        foreach (string name in (string[])["DotnetToolSettings.xml", $"{id}.dll", "Microsoft.ML.Leap.Inference.dll", "runtimes/linux-x64/native/libLibTorchSharp.so"])
+        {
+            if (archive.GetEntry($"tools/net10.0/any/{name}") is null)
+                faults.Add($"{id}: {name} is missing");
+        }
+
+        faults.AddRange(Names(archive).Where(name => name.Contains("torch_cpu", StringComparison.Ordinal) || name.EndsWith(".dbg", StringComparison.Ordinal))
+            .Select(name => $"{id}: {name} does not belong into it"));
+        long bytes = new FileInfo(path).Length;
+        if (bytes > mostBytes)
+            faults.Add($"{id}: {bytes:N0} bytes, where {mostBytes:N0} are the most");
     }
 
     // eng/TrimDocumentation.cs takes the others out.

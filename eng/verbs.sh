@@ -89,8 +89,14 @@ verb_pack() {
   for package in "${packages[@]}"; do assemblies+=("src/$package/bin/Release/net10.0/$package.dll"); done
   dotnet run eng/TrimDocumentation.cs -- "${assemblies[@]}"
   rm -rf artifacts/package
-  for package in "${packages[@]}"; do
+  for package in "${packages[@]}" Leap.Tool; do
     dotnet pack "src/$package" --configuration Release --no-build --output artifacts/package --verbosity quiet
   done
   dotnet run eng/CheckPackage.cs -- artifacts/package
+}
+
+# Installs the tool from its package, and uses every verb of it from outside.
+verb_tool-check() {
+  verb_pack
+  eng/tool-check.sh artifacts/package
 }

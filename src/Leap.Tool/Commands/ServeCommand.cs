@@ -86,10 +86,16 @@ internal static class ServeCommand
             builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
         builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
 
+        // On the loopback, a page of the web must not reach it under a name of its own (DNS rebinding).
+        if (IPAddress.IsLoopback(place.Address))
+            builder.Services.AddHostFiltering(filtering => filtering.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"]);
+
         // The tool ends it.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         addModel(builder.Services);
         WebApplication app = builder.Build();
+        if (IPAddress.IsLoopback(place.Address))
+            app.UseHostFiltering();
         app.MapLeap();
         return app;
     }

@@ -43,7 +43,10 @@ public partial class TroubleshootingTests
     public void Exceptions_OfSources_AreQuotedByThePage()
     {
         string[] known = [.. QuotedMessages(), .. Ranges, .. Internal];
-        string[] thrown = [.. SourceFiles().Where(path => path.EndsWith(".cs", StringComparison.Ordinal)).SelectMany(ThrownMessages).Distinct()];
+
+        // The tool's own messages stand in the terminal beside the command that they speak of, and say what to do.
+        string[] thrown = [.. SourceFiles()
+            .Where(path => path.EndsWith(".cs", StringComparison.Ordinal) && !path.Contains("Leap.Tool", StringComparison.Ordinal)).SelectMany(ThrownMessages).Distinct()];
 
         Assert.IsGreaterThan(100, thrown.Length);
         string[] unknown = [.. thrown.Where(message => !known.Any(quote => Holds(message, quote)))];

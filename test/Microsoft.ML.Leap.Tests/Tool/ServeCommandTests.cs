@@ -28,6 +28,10 @@ public sealed class ServeCommandTests : ToolTest
         using HttpResponseMessage tooMuch = await client.PostAsJsonAsync(new Uri("/v1/completions", UriKind.Relative), new { model = "model", prompt = "a", max_tokens = 6 }, CancellationToken.None);
         Assert.AreEqual(HttpStatusCode.BadRequest, tooMuch.StatusCode);
 
+        using var foreign = new HttpRequestMessage(HttpMethod.Get, new Uri("/v1/models", UriKind.Relative)) { Headers = { Host = "elsewhere.example" } };
+        using HttpResponseMessage rebound = await client.SendAsync(foreign, CancellationToken.None);
+        Assert.AreEqual(HttpStatusCode.BadRequest, rebound.StatusCode);
+
         await ending.CancelAsync();
         Assert.AreEqual(0, await serving.WaitAsync(TimeSpan.FromSeconds(60), CancellationToken.None));
         await Assert.ThrowsExactlyAsync<HttpRequestException>(() => client.GetStringAsync(new Uri("/health", UriKind.Relative), CancellationToken.None));
