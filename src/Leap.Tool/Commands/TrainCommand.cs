@@ -165,10 +165,14 @@ internal sealed class TrainingView : IDisposable
         // Steps come as lines of the log, too.
         if (!isWarning && sentence.StartsWith("epoch ", StringComparison.Ordinal))
             return;
-        if (IsLive)
-            _console.MarkupLineInterpolated(isWarning ? (FormattableString)$"[yellow]{sentence}[/]" : $"[grey]{sentence}[/]");
-        else
+        if (!IsLive)
+        {
             _error.WriteLine(isWarning ? $"warning: {sentence}" : sentence);
+            return;
+        }
+
+        // As wide as the terminal, over what is left of the bar.
+        _console.Write(new Padder(new Text(sentence, new Style(isWarning ? Color.Yellow : Color.Grey)), new Padding(0)).Expand());
     }
 
     /// <summary>Shows a step.</summary>
@@ -179,7 +183,7 @@ internal sealed class TrainingView : IDisposable
         {
             string validation = _validationLoss is double loss ? string.Create(CultureInfo.InvariantCulture, $", validation {loss:0.000}") : "";
             _task.IsIndeterminate = false;
-            _task.Value = (double)progress.Step / progress.StepCount;
+            _task.Value = progress.Elapsed / (progress.Elapsed + progress.Remaining);
             _task.Description = string.Create(
                 CultureInfo.InvariantCulture,
                 $"epoch {progress.Epoch}/{progress.EpochCount}, loss {progress.Loss:0.000}{validation}, {progress.TokensPerSecond:N0} tokens/s, {progress.Remaining:h\\:mm\\:ss} left");
