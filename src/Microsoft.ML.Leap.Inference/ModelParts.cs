@@ -84,6 +84,6 @@ internal sealed record ModelParts(
         return counts;
     }
 
-    // The tokenizer keeps its streams open longer than a source does.
-    private static MemoryStream Copy(Stream stream) => new(TokenizerFiles.ReadAll(stream, "tokenizer"));
+    // The tokenizer keeps its streams open longer than a source does those of large files.
+    private static MemoryStream Copy(Stream stream) => stream as MemoryStream ?? new(TokenizerFiles.ReadAll(stream, "tokenizer"));
 }

@@ -107,11 +107,13 @@ internal static class Checkpoint
         var reader = new SafeTensorsReader(stream, length, source);
         bool hasTiedOutput = RequireExpected(reader.Tensors, config, source);
         var weights = new Dictionary<string, float[]>(StringComparer.Ordinal);
+        if (packed is not null && !hasTiedOutput)
+            AddMatrices(reader.Tensors, format, packed);
         float[] rows = [];
         reader.ReadTensors((info, start, bytes) =>
         {
             int count = bytes.Length / info.Type.GetSize();
-            if (packed is null || hasTiedOutput || !IsMatrix(info.Name, info.Shape) || !info.Type.IsFloat() || !SafeTensorsReader.ComesInRows(info))
+            if (packed is null || !packed.TryGetValue(info.Name, out PackedMatrix? matrix))
             {
                 if (start == 0)
                     weights[info.Name] = new float[info.Count];
@@ -119,13 +121,10 @@ internal static class Checkpoint
                 return;
             }
 
-            int columns = (int)info.Shape[1];
-            if (start == 0)
-                packed[info.Name] = new PackedMatrix((int)info.Shape[0], columns, format, hasBias: info.Name == WordEmbedding);
             if (rows.Length < count)
                 rows = new float[count];
             ReadValues(reader, info, bytes, rows.AsSpan(0, count));
-            packed[info.Name].SetRows((int)(start / columns), rows.AsSpan(0, count));
+            matrix.SetRows((int)(start / matrix.Columns), rows.AsSpan(0, count));
         });
 
         foreach (SafeTensorInfo info in reader.Tensors)
@@ -166,6 +165,30 @@ internal static class Checkpoint
         }
 
         return null;
+    }
+
+    // Makes those matrices that can be packed as they come, side by side: a block of all is large enough for huge pages.
+    private static void AddMatrices(IReadOnlyList<SafeTensorInfo> tensors, WeightFormat format, Dictionary<string, PackedMatrix> packed)
+    {
+        List<(SafeTensorInfo Info, long Start)> places = [];
+        long bytes = 0;
+        foreach (SafeTensorInfo info in tensors)
+        {
+            if (!IsMatrix(info.Name, info.Shape) || !info.Type.IsFloat() || !SafeTensorsReader.ComesInRows(info))
+                continue;
+            places.Add((info, bytes));
+            long size = PackedMatrix.Measure((int)info.Shape[0], (int)info.Shape[1], format, HasBias(info));
+            bytes += (size + NativeBlock.Alignment - 1) / NativeBlock.Alignment * NativeBlock.Alignment;
+        }
+
+        if (bytes == 0)
+            return;
+        var block = new NativeBlock(bytes);
+        foreach ((SafeTensorInfo info, long start) in places)
+            packed.Add(info.Name, new PackedMatrix((int)info.Shape[0], (int)info.Shape[1], format, HasBias(info), (block, start)));
+        block.Release();
+
+        static bool HasBias(SafeTensorInfo info) => info.Name == WordEmbedding;
     }
 
     // Convolutions are none: they have few weights, and all of a layer's matrices see what they make.

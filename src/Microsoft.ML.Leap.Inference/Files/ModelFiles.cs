@@ -87,7 +87,7 @@ internal static class ModelFolder
     {
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no folder '{folder}' to load a model from.");
-        return load(new Source(folder));
+        return new Source(folder).Load(load);
     }
 
     // Temporary files of processes that were killed.
@@ -176,6 +176,8 @@ internal static class ModelFolder
             _manifest = ModelManifest.Read(reader);
         }
 
+        public T Load<T>(Func<IModelSource, T> load) => _manifest is null ? load(this) : _manifest.Load(() => load(this));
+
         public bool Contains(string name) => _manifest?.Contains(name) ?? File.Exists(GetPath(_folder, name));
 
         public T Read<T>(string name, Func<Stream, T> read)
@@ -237,6 +239,13 @@ internal static class BoundedReader
     /// <exception cref="FormatException">The stream is longer than <paramref name="maximum"/>, or cannot be decompressed.</exception>
     public static byte[] ReadAll(Stream stream, int maximum, string source)
     {
+        if (stream is MemoryStream memory && memory.Length - memory.Position <= maximum)
+        {
+            byte[] rest = new byte[memory.Length - memory.Position];
+            memory.ReadExactly(rest);
+            return rest;
+        }
+
         byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBuffer);
         int filled = 0;
         try

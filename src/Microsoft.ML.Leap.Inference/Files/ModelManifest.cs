@@ -10,7 +10,12 @@ internal sealed class ModelManifest
 {
     private const int MaximumCount = 64;
 
+    // What is small is read whole, and compared at the end of a load.
+    private const long SmallLength = 1 << 20;
+
     private readonly Dictionary<string, FileFacts> _files = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+    private List<(string Name, byte[] Content, string Remedy)>? _uncompared;
 
     /// <summary>Gets whether a file is listed.</summary>
     public bool Contains(string name) => _files.ContainsKey(name);
@@ -19,6 +24,30 @@ internal sealed class ModelManifest
     /// <param name="name">Its name, not listed yet.</param>
     /// <param name="content">Its content, at the first byte. It is read to the end.</param>
     public void Add(string name, Stream content) => _files.Add(name, new FileFacts(content.Length, SHA256.HashData(content)));
+
+    /// <summary>Loads what is in the files. Small ones are compared with what is listed when all are read: what reads them does not wait for the
+    /// system's cryptography, which a process loads for the large ones at the same time.</summary>
+    /// <param name="load">Reads files by <see cref="ReadFile"/>, of which some threads may read different ones; at its end none reads any more.</param>
+    /// <returns>What <paramref name="load"/> returned, of files that are as they were saved.</returns>
+    /// <exception cref="FormatException">A file differs from what is listed, or <paramref name="load"/> found fault with it.</exception>
+    public T Load<T>(Func<T> load)
+    {
+        _uncompared = [];
+        T result;
+        try
+        {
+            result = load();
+        }
+        catch (FormatException)
+        {
+            // Where a file is damaged, what its reader complains of is only a consequence.
+            Compare();
+            throw;
+        }
+
+        Compare();
+        return result;
+    }
 
     /// <summary>Reads a file, and compares it with what is listed on the way.</summary>
     /// <param name="name">Its name, which is listed.</param>
@@ -33,6 +62,8 @@ internal sealed class ModelManifest
         (long expected, byte[] sum) = _files[name];
         if (length != expected)
             throw new FormatException($"{name}: the entry must have {expected} bytes, but has {length}.{remedy}");
+        if (_uncompared is not null && length <= SmallLength)
+            return read(new MemoryStream(ReadWhole(name, content, (int)length, remedy)));
         using var hashed = new HashedStream(content, length);
         T? result = default;
         ExceptionDispatchInfo? fault = null;
@@ -45,9 +76,8 @@ internal sealed class ModelManifest
             fault = ExceptionDispatchInfo.Capture(e);
         }
 
-        // Where the file is damaged, what its reader complains of is only a consequence.
-        if (!hashed.ReadToEnd().AsSpan().SequenceEqual(sum))
-            throw new FormatException($"{name}: the entry is damaged: its content does not match the sum that was saved with it.{remedy}");
+        // Of a damaged file too.
+        RequireSum(name, hashed.ReadToEnd(), sum, remedy);
         fault?.Throw();
         return result!;
     }
@@ -87,6 +117,30 @@ internal sealed class ModelManifest
         {
             throw new FormatException("The model's list of files is truncated.", e);
         }
+    }
+
+    private byte[] ReadWhole(string name, Stream content, int length, string remedy)
+    {
+        byte[] bytes = new byte[length];
+        int read = content.ReadAtLeast(bytes, length, throwOnEndOfStream: false);
+        if (read < length)
+            Array.Resize(ref bytes, read);
+        lock (_lock)
+            _uncompared!.Add((name, bytes, remedy));
+        return bytes;
+    }
+
+    private void Compare()
+    {
+        foreach ((string name, byte[] content, string remedy) in _uncompared!)
+            RequireSum(name, SHA256.HashData(content), _files[name].Sum, remedy);
+        _uncompared = null;
+    }
+
+    private static void RequireSum(string name, byte[] sum, byte[] expected, string remedy)
+    {
+        if (!sum.AsSpan().SequenceEqual(expected))
+            throw new FormatException($"{name}: the entry is damaged: its content does not match the sum that was saved with it.{remedy}");
     }
 
     private static string ReadName(BinaryReader reader)

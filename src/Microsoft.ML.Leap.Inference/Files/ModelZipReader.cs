@@ -30,7 +30,7 @@ internal static class ModelZipReader
         try
         {
             using ZipArchive archive = Open(stream);
-            return read(new Source(stream, archive, FindFolder(archive)));
+            return new Source(stream, archive, FindFolder(archive)).Load(read);
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or NotSupportedException)
         {
@@ -84,6 +84,8 @@ internal static class ModelZipReader
 
             _manifest = ReadManifest();
         }
+
+        public T Load<T>(Func<IModelSource, T> load) => _manifest.Load(() => load(this));
 
         public bool Contains(string name) => _manifest.Contains(name);
 

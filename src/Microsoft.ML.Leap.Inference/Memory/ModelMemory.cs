@@ -137,8 +137,8 @@ internal sealed class ModelMemory
         if (childrenCount > count || Find(SharesName, SafeTensorsType.BFloat16).Count != count)
             throw new FormatException($"{Source}: the tensors '{IdsName}', '{ChildrenName}' and '{SharesName}' differ in length.");
         var ids = new TokenIds(count, isNarrow: idsInfo.Type == SafeTensorsType.Int16);
-        int[] children = new int[childrenCount];
-        ushort[] shares = new ushort[count];
+        var children = new NativeArray<int>(childrenCount);
+        var shares = new NativeArray<ushort>(count);
         float[] gate = new float[Find(GateName, SafeTensorsType.Float32).Count];
         reader.ReadTensors((info, start, bytes) =>
         {

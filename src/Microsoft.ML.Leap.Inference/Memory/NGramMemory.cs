@@ -26,13 +26,13 @@ internal sealed class NGramMemory
     // Of each node: its last token, and the bfloat16 of its share of what followed its context. Of each up to the last one with children: where
     // those begin (they end where those of the next node begin). Of the empty n-gram and of single tokens, which have many: what their shares leave.
     private readonly TokenIds _ids;
-    private readonly int[] _firstChild;
-    private readonly ushort[] _shares;
+    private readonly NativeArray<int> _firstChild;
+    private readonly NativeArray<ushort> _shares;
     private readonly float[] _left;
     private readonly int _start;
     private readonly float[] _unigram;
 
-    private NGramMemory(int order, int vocabularySize, TokenIds ids, int[] firstChild, ushort[] shares, float[] left)
+    private NGramMemory(int order, int vocabularySize, TokenIds ids, NativeArray<int> firstChild, NativeArray<ushort> shares, float[] left)
     {
         Order = order;
         VocabularySize = vocabularySize;
@@ -59,8 +59,8 @@ internal sealed class NGramMemory
     /// their ids.</summary>
     public TokenIds Ids => _ids;
 
-    /// <summary>Gets the shares in bfloat16, [n].</summary>
-    public ReadOnlySpan<ushort> Shares => _shares;
+    /// <summary>Gets the shares in bfloat16, [n], for as long as the caller refers to this memory.</summary>
+    public ReadOnlySpan<ushort> Shares => _shares.AsSpan(0, Count);
 
     /// <summary>Gets the bytes of memory that it takes.</summary>
     public long SizeInBytes =>
@@ -99,7 +99,7 @@ internal sealed class NGramMemory
         }
 
         int parents = Array.FindLastIndex(children, children => children > 0) + 1;
-        return Create(counts.Order, counts.VocabularySize, new TokenIds(ids), children[..parents], shares);
+        return Create(counts.Order, counts.VocabularySize, new TokenIds(ids), new NativeArray<int>(children.AsSpan(0, parents)), new NativeArray<ushort>(shares));
     }
 
     /// <summary>Makes a memory of its parts, and checks that they fit together.</summary>
@@ -110,11 +110,11 @@ internal sealed class NGramMemory
     /// millions of n-grams, getting fresh memory takes longer than all else here.</param>
     /// <param name="shares">The share of each, in bfloat16. The memory keeps the array.</param>
     /// <exception cref="FormatException">They do not make a tree of n-grams.</exception>
-    public static NGramMemory Create(int order, int vocabularySize, TokenIds ids, int[] children, ushort[] shares)
+    public static NGramMemory Create(int order, int vocabularySize, TokenIds ids, NativeArray<int> children, NativeArray<ushort> shares)
     {
         if (ids.Length == 0 || ids.Length < children.Length || ids.Length != shares.Length)
             throw new FormatException($"The memory has {ids.Length} ids, {children.Length} numbers of children and {shares.Length} shares.");
-        int[] firstChild = children;
+        NativeArray<int> firstChild = children;
         float[] left = new float[children.Length == 0 ? 0 : Math.Clamp(children[0] + 1L, 0, children.Length)];
         int next = 1;
         int levelEnd = 1;
@@ -132,14 +132,17 @@ internal sealed class NGramMemory
             if (count < 0 || count > ids.Length - first || (count > 0 && length == order))
                 throw new FormatException($"N-gram {node} of the memory cannot have {count} children.");
             next += count;
-            firstChild[node] = first;
+            firstChild.Set(node, first);
             double taken = 0;
-            for (int child = first; child < next; child++)
+            int last = node == Root ? NGramModel.StartId - 1 : -1;
+            ReadOnlySpan<ushort> childShares = shares.AsSpan(first, count);
+            for (int i = 0; i < childShares.Length; i++)
             {
-                bool isOrdered = child == first ? ids[child] >= (node == Root ? NGramModel.StartId : 0) : ids[child] > ids[child - 1];
-                float share = BFloat16Bits.Widen(shares[child]);
-                if (!isOrdered || ids[child] >= vocabularySize || !(share >= 0))
-                    throw new FormatException($"N-gram {child} of the memory is damaged: token {ids[child]} with a share of {share}.");
+                int id = ids[first + i];
+                float share = BFloat16Bits.Widen(childShares[i]);
+                if (id <= last || id >= vocabularySize || !(share >= 0))
+                    throw new FormatException($"N-gram {first + i} of the memory is damaged: token {id} with a share of {share}.");
+                last = id;
                 taken += share;
             }
 

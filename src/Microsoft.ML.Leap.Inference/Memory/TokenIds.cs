@@ -3,44 +3,42 @@ namespace Microsoft.ML.Leap;
 /// <summary>Token ids, in 16 bits each where that is enough. Immutable once they are filled, and then thread-safe.</summary>
 internal readonly struct TokenIds
 {
-    private readonly short[]? _narrow;
-    private readonly int[]? _wide;
+    private readonly NativeArray<short> _narrow;
+    private readonly NativeArray<int> _wide;
+    private readonly bool _isNarrow;
 
     /// <summary>Makes room for ids.</summary>
     /// <param name="count">How many there will be.</param>
     /// <param name="isNarrow">Whether 16 bits are enough for each.</param>
     public TokenIds(int count, bool isNarrow)
     {
-        _narrow = isNarrow ? new short[count] : null;
-        _wide = isNarrow ? null : new int[count];
+        _isNarrow = isNarrow;
+        _narrow = new NativeArray<short>(isNarrow ? count : 0);
+        _wide = new NativeArray<int>(isNarrow ? 0 : count);
     }
 
     /// <summary>Copies ids.</summary>
     public TokenIds(ReadOnlySpan<int> ids)
         : this(ids.Length, AreNarrow(ids))
     {
+        if (!_isNarrow)
+        {
+            ids.CopyTo(_wide.AsSpan(0, ids.Length));
+            return;
+        }
+
         for (int i = 0; i < ids.Length; i++)
-            this[i] = ids[i];
+            _narrow.Set(i, (short)ids[i]);
     }
 
     /// <summary>Gets how many there are.</summary>
-    public int Length => _narrow is null ? _wide!.Length : _narrow.Length;
+    public int Length => _isNarrow ? _narrow.Length : _wide.Length;
 
     /// <summary>Gets the bytes of memory that they take.</summary>
-    public long SizeInBytes => _narrow is null ? (long)Length * sizeof(int) : (long)Length * sizeof(short);
+    public long SizeInBytes => (long)Length * (_isNarrow ? sizeof(short) : sizeof(int));
 
-    /// <summary>Gets or sets an id.</summary>
-    public int this[int i]
-    {
-        get => _narrow is null ? _wide![i] : _narrow[i];
-        set
-        {
-            if (_narrow is null)
-                _wide![i] = value;
-            else
-                _narrow[i] = (short)value;
-        }
-    }
+    /// <summary>Gets an id.</summary>
+    public int this[int i] => _isNarrow ? _narrow[i] : _wide[i];
 
     /// <summary>Reads some ids from a tensor, of 16 bits where there is no room for more.</summary>
     /// <param name="start">The place of the first.</param>
@@ -49,10 +47,10 @@ internal readonly struct TokenIds
     public void Read(int start, SafeTensorsType type, ReadOnlySpan<byte> bytes)
     {
         int count = bytes.Length / type.GetSize();
-        if (_narrow is null)
-            type.ToInt32(bytes, _wide.AsSpan(start, count));
-        else
+        if (_isNarrow)
             type.ToInt16(bytes, _narrow.AsSpan(start, count));
+        else
+            type.ToInt32(bytes, _wide.AsSpan(start, count));
     }
 
     private static bool AreNarrow(ReadOnlySpan<int> ids)

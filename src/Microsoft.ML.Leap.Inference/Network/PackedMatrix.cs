@@ -17,20 +17,21 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Outputs per panel.</summary>
     public const int PanelWidth = 32;
 
-    private const int CacheLine = 64;
     private const int RowsAtOnce = 8;
 
     private readonly int _weightSize;
+    private readonly NativeBlock _block;
     private byte* _panels;
     private float* _scales;
     private float* _bias;
 
-    /// <summary>Makes a matrix of zeros, to be filled.</summary>
+    /// <summary>Makes a matrix to be filled: all of its rows, and the bias if there is one.</summary>
     /// <param name="rows">At least 1.</param>
     /// <param name="columns">At least 1.</param>
     /// <param name="format">How weights are to lie in memory.</param>
     /// <param name="hasBias">Whether there is something to add to each output.</param>
-    public PackedMatrix(int rows, int columns, WeightFormat format, bool hasBias)
+    /// <param name="block">What to lie in, and from where on, where the matrix is to share memory with others; else it takes its own.</param>
+    public PackedMatrix(int rows, int columns, WeightFormat format, bool hasBias, (NativeBlock Memory, long Start)? block = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rows);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
@@ -38,18 +39,12 @@ internal sealed unsafe class PackedMatrix : IDisposable
         Columns = columns;
         Format = format;
         PanelCount = (rows + PanelWidth - 1) / PanelWidth;
-        _weightSize = format switch
-        {
-            WeightFormat.Float32 => Float32Weights.Size,
-            WeightFormat.BFloat16 => BFloat16Weights.Size,
-            WeightFormat.Int8 => Int8Weights.Size,
-            _ => throw new ArgumentOutOfRangeException(nameof(format), format, "format must be one of WeightFormat's values."),
-        };
-        long panelBytes = (long)PanelCount * PanelBytes;
+        _weightSize = GetWeightSize(format);
+        SizeInBytes = Measure(rows, columns, format, hasBias);
+        long panelBytes = PanelCount * PanelBytes;
         long outputBytes = (long)PanelCount * PanelWidth * sizeof(float);
-        SizeInBytes = panelBytes + (format == WeightFormat.Int8 ? outputBytes : 0) + (hasBias ? outputBytes : 0);
-        _panels = (byte*)NativeMemory.AlignedAlloc((nuint)SizeInBytes, CacheLine);
-        NativeMemory.Clear(_panels, (nuint)SizeInBytes);
+        _block = block?.Memory.AddUser() ?? new NativeBlock(SizeInBytes);
+        _panels = _block.Start + (block?.Start ?? 0);
         byte* end = _panels + panelBytes;
         if (format == WeightFormat.Int8)
         {
@@ -59,9 +54,14 @@ internal sealed unsafe class PackedMatrix : IDisposable
 
         if (hasBias)
             _bias = (float*)end;
-    }
 
-    ~PackedMatrix() => Free();
+        // The last panel is computed whole.
+        if (rows % PanelWidth != 0)
+        {
+            NativeMemory.Clear(_panels + panelBytes - PanelBytes, (nuint)PanelBytes);
+            new Span<float>(_panels + panelBytes, (int)((SizeInBytes - panelBytes) / sizeof(float))).Clear();
+        }
+    }
 
     /// <summary>Gets the outputs of a product.</summary>
     public int Rows { get; }
@@ -77,6 +77,14 @@ internal sealed unsafe class PackedMatrix : IDisposable
     public long SizeInBytes { get; }
 
     private long PanelBytes => (long)Columns * PanelWidth * _weightSize;
+
+    /// <summary>Gives the bytes of memory that a matrix takes.</summary>
+    public static long Measure(int rows, int columns, WeightFormat format, bool hasBias)
+    {
+        long outputs = (rows + PanelWidth - 1L) / PanelWidth * PanelWidth;
+        int others = (format == WeightFormat.Int8 ? 1 : 0) + (hasBias ? 1 : 0);
+        return outputs * ((long)columns * GetWeightSize(format) + others * sizeof(float));
+    }
 
     /// <summary>Packs a matrix.</summary>
     /// <param name="matrix">[rows, columns].</param>
@@ -202,9 +210,21 @@ internal sealed unsafe class PackedMatrix : IDisposable
 
     public void Dispose()
     {
-        Free();
-        GC.SuppressFinalize(this);
+        if (_panels is null)
+            return;
+        _panels = null;
+        _scales = null;
+        _bias = null;
+        _block.Release();
     }
+
+    private static int GetWeightSize(WeightFormat format) => format switch
+    {
+        WeightFormat.Float32 => Float32Weights.Size,
+        WeightFormat.BFloat16 => BFloat16Weights.Size,
+        WeightFormat.Int8 => Int8Weights.Size,
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "format must be one of WeightFormat's values."),
+    };
 
     private void Multiply<TVector, TWeights>(float* x, int n, int firstPanel, int panelCount, float* y, long stride)
         where TVector : struct, ISimdVector<TVector>
@@ -271,12 +291,4 @@ internal sealed unsafe class PackedMatrix : IDisposable
     private byte* Start(int row) => _panels + row / PanelWidth * PanelBytes + row % PanelWidth * _weightSize;
 
     private void RequireMemory() => ObjectDisposedException.ThrowIf(_panels is null, this);
-
-    private void Free()
-    {
-        NativeMemory.AlignedFree(_panels);
-        _panels = null;
-        _scales = null;
-        _bias = null;
-    }
 }

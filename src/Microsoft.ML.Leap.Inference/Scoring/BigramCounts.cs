@@ -83,19 +83,12 @@ internal sealed class BigramCounts
     public static BigramCounts Read(Stream stream)
     {
         byte[] file = BoundedReader.ReadAll(stream, MaximumFileLength, FileName);
-        try
+        var reader = new Reader(file);
+        while (reader.MoveNext())
         {
-            foreach (var _ in Decode(file))
-            {
-            }
+        }
 
-            using var reader = new BinaryReader(new MemoryStream(file));
-            return new BigramCounts(ReadHeader(reader, file.Length).VocabularySize, file);
-        }
-        catch (EndOfStreamException e)
-        {
-            throw new FormatException($"{FileName}: the file ends early.", e);
-        }
+        return new BigramCounts(reader.VocabularySize, file);
     }
 
     private static byte[] Encode(int vocabularySize, (int Previous, int Id, int Count)[] counts)
@@ -120,42 +113,73 @@ internal sealed class BigramCounts
 
     private static IEnumerable<(int Previous, int Id, int Count)> Decode(byte[] file)
     {
-        using var reader = new BinaryReader(new MemoryStream(file));
-        (int vocabularySize, int length) = ReadHeader(reader, file.Length);
-        long pair = 0;
-        for (int i = 0; i < length; i++)
-        {
-            long difference = ReadNumber(reader);
-            long count = ReadNumber(reader);
-            if (difference < (i == 0 ? 0 : 1) || difference > ((long)vocabularySize + 1) * vocabularySize - 1 - pair || count is < 1 or > int.MaxValue)
-                throw new FormatException($"{FileName}: count {i} is damaged.");
-            pair += difference;
-            yield return ((int)(pair / vocabularySize) - 1, (int)(pair % vocabularySize), (int)count);
-        }
+        var reader = new Reader(file);
+        while (reader.MoveNext())
+            yield return reader.Current;
     }
 
-    private static (int VocabularySize, int Length) ReadHeader(BinaryReader reader, int fileLength)
+    // Goes through the pairs of a file. Each model that is loaded has some ten thousand of them checked.
+    private struct Reader
     {
-        if (reader.ReadByte() is var version && version != Version)
-            throw new FormatException($"{FileName}: the counts are of version {version}, which this version of Microsoft.ML.Leap does not know.");
-        long vocabularySize = ReadNumber(reader);
-        long length = ReadNumber(reader);
+        private readonly byte[] _file;
+        private readonly int _length;
+        private int _place;
+        private int _read;
+        private long _pair;
+        private int _count;
 
-        // A count takes two bytes at least.
-        if (vocabularySize is < 1 or > int.MaxValue || length < 0 || length > fileLength / 2)
-            throw new FormatException($"{FileName}: {length} counts of {vocabularySize} token ids cannot be in {fileLength} bytes.");
-        return ((int)vocabularySize, (int)length);
-    }
-
-    private static long ReadNumber(BinaryReader reader)
-    {
-        try
+        public Reader(byte[] file)
         {
-            return reader.Read7BitEncodedInt64();
+            _file = file;
+            if (ReadByte() is var version && version != Version)
+                throw new FormatException($"{FileName}: the counts are of version {version}, which this version of Microsoft.ML.Leap does not know.");
+            long vocabularySize = ReadNumber();
+            long length = ReadNumber();
+
+            // A count takes two bytes at least.
+            if (vocabularySize is < 1 or > int.MaxValue || length < 0 || length > file.Length / 2)
+                throw new FormatException($"{FileName}: {length} counts of {vocabularySize} token ids cannot be in {file.Length} bytes.");
+            VocabularySize = (int)vocabularySize;
+            _length = (int)length;
         }
-        catch (FormatException e)
+
+        public int VocabularySize { get; }
+
+        public readonly (int Previous, int Id, int Count) Current => ((int)(_pair / VocabularySize) - 1, (int)(_pair % VocabularySize), _count);
+
+        public bool MoveNext()
         {
-            throw new FormatException($"{FileName}: a number is damaged.", e);
+            if (_read == _length)
+                return false;
+            long difference = ReadNumber();
+            long count = ReadNumber();
+            if (difference < (_read == 0 ? 0 : 1) || difference > ((long)VocabularySize + 1) * VocabularySize - 1 - _pair || count is < 1 or > int.MaxValue)
+                throw new FormatException($"{FileName}: count {_read} is damaged.");
+            _pair += difference;
+            _count = (int)count;
+            _read++;
+            return true;
+        }
+
+        private byte ReadByte() => _place < _file.Length ? _file[_place++] : throw new FormatException($"{FileName}: the file ends early.");
+
+        // As BinaryWriter writes it: seven bits per byte, the lowest first.
+        private long ReadNumber()
+        {
+            const int bits = 7;
+            const int lastShift = 63;
+            ulong number = 0;
+            for (int shift = 0; shift <= lastShift; shift += bits)
+            {
+                byte read = ReadByte();
+                if (shift == lastShift && read > 1)
+                    break;
+                number |= (ulong)(read & 0x7F) << shift;
+                if (read < 0x80)
+                    return (long)number;
+            }
+
+            throw new FormatException($"{FileName}: a number is damaged.");
         }
     }
 }

@@ -90,7 +90,7 @@ internal static class BytePairFiles
 
     private static BytePairMerge[] ReadMerges(byte[] file, Dictionary<string, int> ids)
     {
-        var merges = new List<BytePairMerge>();
+        var merges = new List<BytePairMerge>(ids.Count);
         using var reader = new StreamReader(new MemoryStream(file), Encoding.UTF8);
         int number = 0;
         while (reader.ReadLine() is { } line)
@@ -104,22 +104,27 @@ internal static class BytePairFiles
         return [.. merges];
     }
 
-    private static BytePairMerge ReadMerge(string line, int number, Dictionary<string, int> ids)
+    private static BytePairMerge ReadMerge(ReadOnlySpan<char> line, int number, Dictionary<string, int> ids)
     {
-        string[] parts = line.Split(' ');
-        if (parts.Length != 2)
+        int space = line.IndexOf(' ');
+        if (space < 0 || line[(space + 1)..].Contains(' '))
         {
             throw new FormatException(
                 $"Line {number} of the merges must hold two tokens and a space between them, but is '{Shorten(line)}'.");
         }
 
-        (string left, string right) = (parts[0], parts[1]);
-        if (ids.TryGetValue(left, out int leftId) && ids.TryGetValue(right, out int rightId) && ids.TryGetValue(left + right, out int id))
+        // Without a string per token: there are thousands of lines.
+        Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup = ids.GetAlternateLookup<ReadOnlySpan<char>>();
+        Span<char> whole = line.Length <= 256 ? stackalloc char[256] : new char[line.Length];
+        line[..space].CopyTo(whole);
+        line[(space + 1)..].CopyTo(whole[space..]);
+        if (lookup.TryGetValue(line[..space], out int leftId) && lookup.TryGetValue(line[(space + 1)..], out int rightId)
+            && lookup.TryGetValue(whole[..(line.Length - 1)], out int id))
             return new BytePairMerge(leftId, rightId, id);
         throw new FormatException($"Line {number} of the merges, '{Shorten(line)}', names a token that the vocabulary lacks.");
     }
 
-    private static string Shorten(string line) => line.Length <= 80 ? line : line[..80] + "...";
+    private static string Shorten(ReadOnlySpan<char> line) => line.Length <= 80 ? line.ToString() : $"{line[..80]}...";
 }
 
 /// <summary>GPT-2's way to write bytes as visible characters: printable Latin-1 stands for itself, the others for U+0100 onwards.</summary>

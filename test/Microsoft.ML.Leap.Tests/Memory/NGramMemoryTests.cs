@@ -72,7 +72,7 @@ public class NGramMemoryTests
     public void Create_OfItsOwnParts_IsTheSame()
     {
         NGramMemory memory = NGramMemory.Create(Count(3), Unlimited);
-        NGramMemory again = NGramMemory.Create(3, Vocabulary, new TokenIds(Ids(memory)), Children(memory), memory.Shares.ToArray());
+        NGramMemory again = NGramMemory.Create(3, Vocabulary, new TokenIds(Ids(memory)), new NativeArray<int>(Children(memory)), new NativeArray<ushort>(memory.Shares));
         int[] text = [End, 0, 1, 2, 3, 3, End, 1];
         for (int length = 1; length < text.Length; length++)
             Assert.AreEqual(ReadAll(memory, text[..length]).Read(text[length]), ReadAll(again, text[..length]).Read(text[length]));
@@ -111,7 +111,7 @@ public class NGramMemoryTests
             default: throw new ArgumentOutOfRangeException(nameof(damage));
         }
 
-        Assert.ThrowsExactly<FormatException>(() => NGramMemory.Create(order, Vocabulary, new TokenIds(ids), children, shares));
+        Assert.ThrowsExactly<FormatException>(() => NGramMemory.Create(order, Vocabulary, new TokenIds(ids), new NativeArray<int>(children), new NativeArray<ushort>(shares)));
     }
 
     [TestMethod]
@@ -121,7 +121,7 @@ public class NGramMemoryTests
     {
         NGramMemory small = NGramMemory.Create(Count(3), Unlimited);
         int[] ids = [.. Ids(small).Select(id => id < 0 ? id : id + shift)];
-        NGramMemory memory = NGramMemory.Create(3, Vocabulary + shift, new TokenIds(ids), Children(small), small.Shares.ToArray());
+        NGramMemory memory = NGramMemory.Create(3, Vocabulary + shift, new TokenIds(ids), new NativeArray<int>(Children(small)), new NativeArray<ushort>(small.Shares));
 
         CollectionAssert.AreEqual(ids, Ids(memory));
         Assert.AreEqual(small.Count * (shift == 0 ? sizeof(short) : sizeof(int)), memory.Ids.SizeInBytes);
