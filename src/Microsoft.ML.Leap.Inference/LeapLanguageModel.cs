@@ -46,7 +46,7 @@ public sealed partial class LeapLanguageModel : IDisposable
     /// <summary>Loads a model.</summary>
     /// <param name="path">A zip that <c>mlContext.Model.Save</c> wrote, of a model or of a pipeline with one; or a folder with
     /// <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's files, as <see cref="Save"/> and the original Python project write
-    /// it.</param>
+    /// it; or the zip of a folder that <see cref="Save"/> wrote.</param>
     /// <param name="options">How to hold and compute it; <see langword="null"/> for the defaults.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="ArgumentException"><paramref name="path"/> is <see langword="null"/> or empty.</exception>
@@ -69,7 +69,8 @@ public sealed partial class LeapLanguageModel : IDisposable
         return Load(stream, options);
     }
 
-    /// <summary>Loads a model from a zip that <c>mlContext.Model.Save</c> wrote, of a model or of a pipeline with one.</summary>
+    /// <summary>Loads a model from a zip that <c>mlContext.Model.Save</c> wrote, of a model or of a pipeline with one, or from the zip of a folder
+    /// that <see cref="Save"/> wrote.</summary>
     /// <param name="stream">The zip, seekable. It stays open.</param>
     /// <param name="options">How to hold and compute the model; <see langword="null"/> for the defaults.</param>
     /// <returns>The model; the caller disposes it.</returns>

@@ -4,9 +4,10 @@ using System.IO.Compression;
 namespace Microsoft.ML.Leap;
 
 /// <summary>Reads a model from the zip that <c>mlContext.Model.Save</c> writes, a pipeline's or a single transformer's, without
-/// ML.NET.</summary>
-/// <remarks>A model's files are entries of one folder of the zip, beside <c>Model.key</c>. That one begins with ML.NET's header, which says
-/// where its content starts: the <see cref="ModelManifest"/>.</remarks>
+/// ML.NET; or from the zip of a folder.</summary>
+/// <remarks>A model's files are entries of one folder of the zip, beside the <see cref="ModelManifest"/>. That is a folder's own
+/// <c>leap.manifest</c>, or the content of <c>Model.key</c>, which begins with ML.NET's header; the header says where the content
+/// starts.</remarks>
 internal static class ModelZipReader
 {
     private const string KeyName = "Model.key";
@@ -117,15 +118,27 @@ internal static class ModelZipReader
 
         private ModelManifest ReadManifest()
         {
-            if (!_entries.TryGetValue(KeyName, out ZipArchiveEntry? entry))
-                throw new FormatException($"The model's folder in the zip lacks {KeyName}.");
-            using Stream stream = entry.Open();
-            byte[] key = BoundedReader.ReadAll(stream, MaximumKeyLength, KeyName);
+            if (ReadSmall(KeyName) is not { } key)
+            {
+                byte[] manifest = ReadSmall(ModelFileNames.Manifest)
+                    ?? throw new FormatException($"The model's folder in the zip lacks {KeyName} of ML.NET, or {ModelFileNames.Manifest} of a saved folder.");
+                using var plain = new BinaryReader(new MemoryStream(manifest));
+                return ModelManifest.Read(plain);
+            }
+
             long start = key.Length < PlaceOfContentOffset + sizeof(long) ? -1 : BinaryPrimitives.ReadInt64LittleEndian(key.AsSpan(PlaceOfContentOffset));
             if (start < 0 || start > key.Length || key.AsSpan(0, (int)start).IndexOf(Mark) < 0)
                 throw new FormatException($"{KeyName}: the entry is damaged, or not that of a LEAP language model.");
             using var reader = new BinaryReader(new MemoryStream(key, (int)start, key.Length - (int)start));
             return ModelManifest.Read(reader);
+        }
+
+        private byte[]? ReadSmall(string name)
+        {
+            if (!_entries.TryGetValue(name, out ZipArchiveEntry? entry))
+                return null;
+            using Stream stream = entry.Open();
+            return BoundedReader.ReadAll(stream, MaximumKeyLength, name);
         }
     }
 

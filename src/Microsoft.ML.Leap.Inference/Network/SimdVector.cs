@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.Wasm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Microsoft.ML.Leap;
@@ -199,52 +200,97 @@ internal readonly unsafe struct SimdVector256(Vector256<float> value) : ISimdVec
 }
 
 /// <summary>128 bits: 4 numbers, on ARM, in WebAssembly, and on any processor.</summary>
-internal readonly unsafe struct SimdVector128(Vector128<float> value) : ISimdVector<SimdVector128>
+/// <remarks>WebAssembly has no compiler of its own here: .NET's interpreter compiles loops whose operations it all knows, and only those run fast. So every
+/// member is inlined, a vector is wrapped by a cast and not by a constructor, and what the interpreter does not know goes by
+/// <see cref="PackedSimd"/>: measured, a product took 0.4 ms in place of 10.</remarks>
+internal readonly unsafe struct SimdVector128 : ISimdVector<SimdVector128>
 {
-    private readonly Vector128<float> _value = value;
+#pragma warning disable CS0649 // Wrap fills it.
+    private readonly Vector128<float> _value;
+#pragma warning restore CS0649
 
-    public static int Count => Vector128<float>.Count;
+    public static int Count
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Vector128<float>.Count;
+    }
 
-    public static bool HasManyRegisters => AdvSimd.IsSupported;
+    public static bool HasManyRegisters
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => AdvSimd.IsSupported;
+    }
 
-    public static SimdVector128 operator +(SimdVector128 left, SimdVector128 right) => new(left._value + right._value);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 operator +(SimdVector128 left, SimdVector128 right) => Wrap(left._value + right._value);
 
-    public static SimdVector128 operator -(SimdVector128 left, SimdVector128 right) => new(left._value - right._value);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 operator -(SimdVector128 left, SimdVector128 right) => Wrap(left._value - right._value);
 
-    public static SimdVector128 operator *(SimdVector128 left, SimdVector128 right) => new(left._value * right._value);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 operator *(SimdVector128 left, SimdVector128 right) => Wrap(left._value * right._value);
 
-    public static SimdVector128 operator /(SimdVector128 left, SimdVector128 right) => new(left._value / right._value);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 operator /(SimdVector128 left, SimdVector128 right) => Wrap(left._value / right._value);
 
-    public static SimdVector128 Create(float value) => new(Vector128.Create(value));
+    // By its bits: for a float the interpreter in WebAssembly makes code that browsers refuse, and after two refusals it compiles no more.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 Create(float value) => Wrap(Vector128.Create(BitConverter.SingleToInt32Bits(value)).AsSingle());
 
-    public static SimdVector128 Load(float* source) => new(Vector128.Load(source));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 Load(float* source) => Wrap(Vector128.Load(source));
 
-    public static SimdVector128 LoadBFloat16(ushort* source) =>
-        new((Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)source).AsUInt16()) << 16).AsSingle());
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 LoadBFloat16(ushort* source) => PackedSimd.IsSupported
+        ? Wrap(PackedSimd.ShiftLeft(PackedSimd.LoadWideningVector128(source), 16).AsSingle())
+        : Wrap((Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)source).AsUInt16()) << 16).AsSingle());
 
-    public static SimdVector128 LoadInt8(sbyte* source) =>
-        new(Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalar(*(int*)source).AsSByte()))));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 LoadInt8(sbyte* source) => PackedSimd.IsSupported
+        ? Wrap(PackedSimd.ConvertToSingle(
+            PackedSimd.SignExtendWideningLower(PackedSimd.SignExtendWideningLower(PackedSimd.LoadScalarVector128((int*)source).AsSByte()))))
+        : Wrap(Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalar(*(int*)source).AsSByte()))));
 
-    public static SimdVector128 MultiplyAdd(SimdVector128 left, SimdVector128 right, SimdVector128 addend) =>
-        new(Vector128.MultiplyAddEstimate(left._value, right._value, addend._value));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 MultiplyAdd(SimdVector128 left, SimdVector128 right, SimdVector128 addend) => PackedSimd.IsSupported
+        ? Wrap(left._value * right._value + addend._value)
+        : Wrap(Vector128.MultiplyAddEstimate(left._value, right._value, addend._value));
 
-    public static SimdVector128 Max(SimdVector128 left, SimdVector128 right) => new(Vector128.MaxNative(left._value, right._value));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 Max(SimdVector128 left, SimdVector128 right) => PackedSimd.IsSupported
+        ? Wrap(PackedSimd.Max(left._value, right._value))
+        : Wrap(Vector128.MaxNative(left._value, right._value));
 
-    // Not by the processor's own instructions: which of them lets NaN through differs between processors.
-    public static SimdVector128 Clamp(SimdVector128 value, SimdVector128 least, SimdVector128 most) =>
-        new(Vector128.Min(most._value, Vector128.Max(least._value, value._value)));
+    // Not by the processor's own instructions: which of them lets NaN through differs between processors. WebAssembly's let it through.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 Clamp(SimdVector128 value, SimdVector128 least, SimdVector128 most) => PackedSimd.IsSupported
+        ? Wrap(PackedSimd.Min(most._value, PackedSimd.Max(least._value, value._value)))
+        : Wrap(Vector128.Min(most._value, Vector128.Max(least._value, value._value)));
 
-    public static SimdVector128 Floor(SimdVector128 value) => new(Vector128.Floor(value._value));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 Floor(SimdVector128 value) =>
+        Wrap(PackedSimd.IsSupported ? PackedSimd.Floor(value._value) : Vector128.Floor(value._value));
 
-    public static SimdVector128 Absolute(SimdVector128 value) => new(Vector128.Abs(value._value));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 Absolute(SimdVector128 value) =>
+        Wrap(PackedSimd.IsSupported ? PackedSimd.Abs(value._value) : Vector128.Abs(value._value));
 
-    public static SimdVector128 CopySign(SimdVector128 value, SimdVector128 sign) => new(Vector128.CopySign(value._value, sign._value));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 CopySign(SimdVector128 value, SimdVector128 sign) => PackedSimd.IsSupported
+        ? Wrap(PackedSimd.BitwiseSelect(sign._value, value._value, Vector128.Create(int.MinValue).AsSingle()))
+        : Wrap(Vector128.CopySign(value._value, sign._value));
 
-    public static SimdVector128 ScaleByPowerOfTwo(SimdVector128 value, SimdVector128 exponent) =>
-        new(value._value * ((Vector128.ConvertToInt32(exponent._value) + Vector128.Create(127)) << 23).AsSingle());
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static SimdVector128 ScaleByPowerOfTwo(SimdVector128 value, SimdVector128 exponent)
+    {
+        Vector128<int> power = PackedSimd.IsSupported ? PackedSimd.ConvertToInt32Saturate(exponent._value) : Vector128.ConvertToInt32(exponent._value);
+        return Wrap(value._value * ((power + Vector128.Create(127)) << 23).AsSingle());
+    }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float Sum() => Vector128.Sum(_value);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* target) => _value.Store(target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -254,4 +300,7 @@ internal readonly unsafe struct SimdVector128(Vector128<float> value) : ISimdVec
         Vector128<uint> rounded = (bits + Vector128.Create(BFloat16Bits.HalfLessOne) + ((bits >> 16) & Vector128<uint>.One)) >> 16;
         *(ulong*)target = Vector128.Narrow(rounded, rounded).AsUInt64().ToScalar();
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static SimdVector128 Wrap(Vector128<float> value) => Unsafe.BitCast<Vector128<float>, SimdVector128>(value);
 }
