@@ -1,5 +1,5 @@
 #:package OpenAI
-#:package Microsoft.Playwright.MSTest.v4
+#:package Microsoft.Playwright
 #:property PublishAot=false
 #:property NoWarn=$(NoWarn);OPENAI001
 using System.ClientModel;
