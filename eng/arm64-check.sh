@@ -24,7 +24,7 @@ if [[ ! -e $system/complete ]]; then
   download=$(mktemp -d)
   trap 'rm -rf "$download"' EXIT
   debootstrap --download-only --arch=arm64 --variant=minbase --include=libssl3,libstdc++6,zlib1g bookworm "$download" \
-    "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$folder/debootstrap.log"
+    ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$folder/debootstrap.log"
   mkdir -p "$system"
   for package in libc6 libgcc-s1 libstdc++6 libssl3 zlib1g; do
     dpkg --extract "$download/var/cache/apt/archives/$package"_*.deb "$system"

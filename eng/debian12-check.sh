@@ -29,7 +29,7 @@ given=${1:-}
 trap clean_up EXIT
 
 # ICU is what the .NET runtime needs beside the base system.
-[[ -e $root/etc/debian_version ]] || debootstrap --variant=minbase --include=ca-certificates,libicu72 bookworm "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >&2
+[[ -e $root/etc/debian_version ]] || debootstrap --variant=minbase --include=ca-certificates,libicu72 bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >&2
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 # Authorities that this machine trusts beside the usual ones.
 cp -r /usr/local/share/ca-certificates "$root/usr/local/share/"

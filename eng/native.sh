@@ -19,10 +19,10 @@ quick_start_model() {
   echo "$model"
 }
 
-# A line, and the pages' lines: some hundred documents, with empty ones among them.
+# A line, and the pages' lines: a few hundred documents, with empty ones among them.
 write_documents() {
   echo "Returns the number of elements in the collection." >"$1/one.txt"
-  head -q -n 40 README.md docs/*.md >"$1/many.txt"
+  head -q -n 10 README.md docs/*.md >"$1/many.txt"
 }
 
 # Prints a figure; where its goal is missed, sets $missed.

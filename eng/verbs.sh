@@ -100,3 +100,7 @@ verb_tool-check() {
   verb_pack
   eng/tool-check.sh artifacts/package
 }
+
+verb_native-check() { eng/native-check.sh; }
+
+verb_browser-check() { eng/browser-check.sh; }

@@ -26,6 +26,7 @@ public partial class TroubleshootingTests
         "Expected the name of a file", "The tensors of a stream can be read only once.", "The destination of tensor",
         "A safetensors file holds tensors of", "A tensor cannot be named", "Two tensors are named", "The settings are null.",
         "A search for special literals found none", "computes no packed documents.", "Packed documents are for the fused",
+        "There is no such number in the array.",
     ];
 
     [TestMethod]
