@@ -42,6 +42,8 @@ internal static partial class Check
         IReadOnlyDictionary<string, long> sent = site.Sent;
         double difference = await DifferenceAsync(page, modelPath);
         double speed = await SpeedAsync(page);
+        if (Environment.GetEnvironmentVariable("LEAP_SCREENSHOTS") is { Length: > 0 } folder)
+            await PhotographAsync(page, folder);
 
         Console.WriteLine($"{"transferred",-60} {"bytes",12}");
         foreach ((string path, long bytes) in sent.OrderByDescending(file => file.Value))
@@ -90,6 +92,22 @@ internal static partial class Check
         }
 
         return tokens / seconds;
+    }
+
+    // The pictures of docs/browser.md: surprise in light colours, focus in dark ones, and a narrow screen.
+    private static async Task PhotographAsync(IPage page, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        await page.SetViewportSizeAsync(1120, 900);
+        await page.Locator(".token").Nth(16).HoverAsync();
+        await page.ScreenshotAsync(new() { Path = Path.Combine(folder, "browser-light.png"), FullPage = true });
+        await page.EmulateMediaAsync(new() { ColorScheme = ColorScheme.Dark });
+        await page.SelectOptionAsync("#colours", "focus");
+        await page.SelectOptionAsync("#layer", "1");
+        await page.Locator(".token").Nth(16).HoverAsync();
+        await page.ScreenshotAsync(new() { Path = Path.Combine(folder, "browser-dark.png"), FullPage = true });
+        await page.SetViewportSizeAsync(390, 800);
+        await page.ScreenshotAsync(new() { Path = Path.Combine(folder, "browser-narrow.png"), FullPage = true });
     }
 
     private static Task SlideAsync(IPage page, string id, int value) => page.EvalOnSelectorAsync(

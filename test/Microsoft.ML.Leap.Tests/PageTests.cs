@@ -182,13 +182,15 @@ public abstract class PageTests : BrowserTest
         Assert.IsLessThanOrEqualTo(360, await opened.Page.EvaluateAsync<int>("() => document.documentElement.scrollWidth"));
     }
 
-    private protected async Task<OpenedPage> OpenAsync(ColorScheme scheme = ColorScheme.Light)
+    /// <summary>Opens the page, or gives one that is as it was when it was opened.</summary>
+    private protected virtual async Task<OpenedPage> OpenAsync(ColorScheme scheme = ColorScheme.Light)
     {
         (string address, IAsyncDisposable server) = await ServeAsync();
-        IPage page = await Browser.NewPageAsync(new BrowserNewPageOptions { ColorScheme = scheme, ViewportSize = new() { Width = 1200, Height = 900 } });
+        IPage page = await Browser.NewPageAsync();
         var opened = new OpenedPage(page, server);
         await page.GotoAsync(address);
         await Expect(page.Locator("#text")).ToBeEnabledAsync(new() { Timeout = 60_000 });
+        await opened.ResetAsync(scheme);
         return opened;
     }
 
@@ -228,6 +230,7 @@ public abstract class PageTests : BrowserTest
     private protected sealed class OpenedPage : IAsyncDisposable
     {
         private readonly IAsyncDisposable _server;
+        private bool _isShared;
         private readonly List<string> _faults = [];
 
         public OpenedPage(IPage page, IAsyncDisposable server)
@@ -244,13 +247,43 @@ public abstract class PageTests : BrowserTest
 
         public IPage Page { get; }
 
+        /// <summary>Makes the page what it was when it was opened, without a text.</summary>
+        public async Task ResetAsync(ColorScheme scheme)
+        {
+            await Page.EmulateMediaAsync(new PageEmulateMediaOptions { ColorScheme = scheme });
+            await Page.SetViewportSizeAsync(1200, 900);
+            await Page.SelectOptionAsync("#colours", "focus");
+            await Page.SelectOptionAsync("#layer", "all");
+            await Page.SelectOptionAsync("#colours", "surprise");
+            await Page.EvaluateAsync("() => document.getElementById('table-of-tokens').open = false");
+            await Page.FillAsync("#text", "");
+            await Expect(Page.Locator("#tokens")).ToHaveTextAsync("–");
+            _faults.Clear();
+        }
+
+        /// <summary>Leaves the page open when a test ends, for the next.</summary>
+        public OpenedPage Share()
+        {
+            _isShared = true;
+            return this;
+        }
+
+        /// <summary>Closes a shared page.</summary>
+        public async Task CloseAsync()
+        {
+            await Page.CloseAsync();
+            await _server.DisposeAsync();
+        }
+
         /// <summary>Fails where a script failed, or the content security policy forbade something.</summary>
         public void AssertFaultless() => Assert.IsEmpty(_faults, string.Join('\n', _faults));
 
         public async ValueTask DisposeAsync()
         {
-            await Page.CloseAsync();
-            await _server.DisposeAsync();
+            if (!_isShared)
+                await CloseAsync();
         }
+
+        private static ILocatorAssertions Expect(ILocator locator) => Assertions.Expect(locator);
     }
 }

@@ -7,10 +7,21 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class BrowserSampleTests : PageTests
 {
+    // Starting .NET in a tab takes seconds, so tests share a page.
+    private static OpenedPage? s_shared;
+
+    [ClassCleanup]
+    public static async Task CloseShared()
+    {
+        if (s_shared is not null)
+            await s_shared.CloseAsync();
+        s_shared = null;
+    }
+
     [TestMethod]
     public async Task File_Chosen_ReplacesTheModel()
     {
-        await using OpenedPage opened = await OpenAsync();
+        await using OpenedPage opened = await base.OpenAsync();
         IPage page = opened.Page;
         using var folder = new TemporaryFolder();
         string path = Path.Combine(folder.Path, "other.zip");
@@ -37,6 +48,30 @@ public class BrowserSampleTests : PageTests
         await Expect(page.Locator("#model")).ToContainTextAsync("The zip cannot be read");
         await page.FillAsync("#text", "a dog");
         await Expect(page.Locator(".token")).ToHaveCountAsync(5);
+    }
+
+    /// <summary>Writes the pictures of docs/browser.md.</summary>
+    [TestMethod]
+    [TestCategory("Screenshots")]
+    [DataRow(ColorScheme.Light)]
+    [DataRow(ColorScheme.Dark)]
+    public async Task Page_LightAndDark_CanBePhotographed(ColorScheme scheme)
+    {
+        using var folder = new TemporaryFolder();
+        await using OpenedPage opened = await OpenAsync(scheme);
+        await opened.Page.FillAsync("#text", "the cat sat on the mat and the dog zzqx");
+        await Expect(opened.Page.Locator("#strangest button").First).ToBeVisibleAsync();
+
+        await TakeScreenshotAsync(opened.Page, folder, $"page-{scheme}.png");
+    }
+
+    private protected override async Task<OpenedPage> OpenAsync(ColorScheme scheme = ColorScheme.Light)
+    {
+        if (s_shared is null)
+            s_shared = (await base.OpenAsync(scheme)).Share();
+        else
+            await s_shared.ResetAsync(scheme);
+        return s_shared;
     }
 
     private protected override async Task<(string Address, IAsyncDisposable Server)> ServeAsync()
