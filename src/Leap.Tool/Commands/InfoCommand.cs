@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Microsoft.ML;
 using System.Text.Json.Serialization;
+using Microsoft.ML;
 using Spectre.Console;
 
 namespace Leap.Tool;

@@ -67,7 +67,8 @@ internal sealed class TrainingSettings
         {
             if (parsed.GetResult(option) is not null && parsed.GetValue(option) is T value)
                 apply(options, value);
-        }));
+        }
+        ));
     }
 
     private static TimeSpan ParseTime(string text)

@@ -108,12 +108,12 @@ internal static partial class ParquetRows
 
         private static T Convert<T>(object value, string name)
             where T : struct => value switch
-        {
-            T fitting => fitting,
-            long number when typeof(T) == typeof(double) => (T)(object)(double)number,
-            _ => throw new FormatException(
-                $"The column '{name}' holds '{Row.Format(value)}' where its first rows hold {typeof(T).Name}. Write the rows as JSON Lines, with --to jsonl."),
-        };
+            {
+                T fitting => fitting,
+                long number when typeof(T) == typeof(double) => (T)(object)(double)number,
+                _ => throw new FormatException(
+                    $"The column '{name}' holds '{Row.Format(value)}' where its first rows hold {typeof(T).Name}. Write the rows as JSON Lines, with --to jsonl."),
+            };
 
         // Of JSON.
         private static object? Simplify(object? value) => value switch

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
-using Microsoft.ML.Leap.Tests;
 using Microsoft.ML.Leap;
-using Parquet.Schema;
+using Microsoft.ML.Leap.Tests;
 using Parquet;
+using Parquet.Schema;
 
 namespace Leap.Tool.Tests;
 

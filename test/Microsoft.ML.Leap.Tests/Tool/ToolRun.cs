@@ -1,6 +1,6 @@
 using System.CommandLine;
-using Microsoft.ML.Leap.Tests;
 using Microsoft.ML.Leap;
+using Microsoft.ML.Leap.Tests;
 
 namespace Leap.Tool.Tests;
 

@@ -26,8 +26,19 @@ public sealed class TrainCommandTests : ToolTest
         StringAssert.Contains(run.Errors, "Training on ");
         var options = new LeapLanguageModelTrainer.Options
         {
-            Tokenizer = TokenizerOptions.Bytes(), HiddenSize = 16, HeadCount = 2, LayerCount = 2, ContextLength = 16, BatchSize = 4, Epochs = 2, MemoryMegabytes = 0,
-            LearningRate = 0.005, Seed = 7, ValidationFraction = 0, Device = "cpu", Precision = TrainingPrecision.Float32,
+            Tokenizer = TokenizerOptions.Bytes(),
+            HiddenSize = 16,
+            HeadCount = 2,
+            LayerCount = 2,
+            ContextLength = 16,
+            BatchSize = 4,
+            Epochs = 2,
+            MemoryMegabytes = 0,
+            LearningRate = 0.005,
+            Seed = 7,
+            ValidationFraction = 0,
+            Device = "cpu",
+            Precision = TrainingPrecision.Float32,
         };
         using LeapLanguageModelTransformer expected = TrainedModel.Context.Leap().LanguageModel(options)
             .Fit(TinyModel.View(TrainedModel.Context, [.. TinyModel.Texts, "more text", "and more", "a"]));
