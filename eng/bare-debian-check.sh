@@ -26,7 +26,7 @@ dotnet tool install Leap.Tool --tool-path "$folder/leap" --version "$version" --
 head -q -n 10 README.md docs/*.md >"$folder/texts.txt"
 "$folder/leap/leap" score "$model" "$folder/texts.txt" --json >"$folder/expected.jsonl"
 
-debootstrap --variant=minbase --include=libicu72,libssl3,libstdc++6,zlib1g bookworm "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$folder/debootstrap.log" \
+debootstrap --variant=minbase --include=libicu72,libssl3,libstdc++6,zlib1g bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$folder/debootstrap.log" \
   || { tail -n 5 "$folder/debootstrap.log" >&2; exit 1; }
 dotnet_root=$(dirname "$(readlink -f "$(command -v dotnet)")")
 mkdir "$root/usr/share/dotnet"
