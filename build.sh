@@ -15,6 +15,7 @@ usage: ./build.sh VERB
   gpu-kit            put what a machine with a GPU and without .NET needs into artifacts/gpu-kit (docs/gpu.md)
   pack               put the NuGet packages into artifacts/ and check what is in them
   tool-check         install leap from its package, run each of its verbs, and serve to OpenAI's clients and a browser (docs/tool.md)
+  browser-check      publish samples/Browser with a small model, drive it in Chromium, print speed and sizes (docs/browser.md)
   format             format the sources
 
 Everything is built as Release. TorchBackend=cuda ./build.sh VERB builds for NVIDIA GPUs (docs/gpu.md).
@@ -26,7 +27,7 @@ TEXT
 verb=$1
 shift
 case $verb in
-  build | test | pack | gpu-kit | tool-check | format) (($# == 0)) || usage ;;
+  build | test | pack | gpu-kit | tool-check | browser-check | format) (($# == 0)) || usage ;;
   quickstart | bench | notebooks) ;;
   *) usage ;;
 esac
