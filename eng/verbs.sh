@@ -95,12 +95,14 @@ verb_pack() {
   dotnet run eng/CheckPackage.cs -- artifacts/package
 }
 
+# Trains a small model where there is none, publishes the sample, and drives it in Chromium.
+verb_browser-check() { eng/browser-check.sh; }
+
 # Installs the tool from its package, and uses every verb of it from outside.
 verb_tool-check() {
   verb_pack
   eng/tool-check.sh artifacts/package
 }
 
+# Compiles a sample ahead of time, and holds it to its goals.
 verb_native-check() { eng/native-check.sh; }
-
-verb_browser-check() { eng/browser-check.sh; }

@@ -40,6 +40,38 @@ public class LeapLanguageModelTests
     }
 
     [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Load_ZipOfAFolder_IsTheFoldersModel(bool isInAFolder)
+    {
+        using var folder = new TemporaryFolder();
+        string saved = Path.Combine(folder.Path, "saved"), zip = Path.Combine(folder.Path, "model.zip");
+        TrainedModel.Transformer.Model.Save(saved, WeightFormat.Int8);
+        System.IO.Compression.ZipFile.CreateFromDirectory(saved, zip, System.IO.Compression.CompressionLevel.Fastest, includeBaseDirectory: isInAFolder);
+
+        using LeapLanguageModel expected = LeapLanguageModel.Load(saved);
+        using LeapLanguageModel model = LeapLanguageModel.Load(zip);
+
+        Assert.AreEqual(expected.Score("the cat sat"), model.Score("the cat sat"));
+    }
+
+    [TestMethod]
+    public void Load_ZipOfAFolder_WithoutItsSumsOrWithOthers_IsRefused()
+    {
+        using var folder = new TemporaryFolder();
+        string saved = Path.Combine(folder.Path, "saved"), zip = Path.Combine(folder.Path, "model.zip");
+        TrainedModel.Transformer.Model.Save(saved);
+        File.AppendAllText(Path.Combine(saved, "config.json"), " ");
+        System.IO.Compression.ZipFile.CreateFromDirectory(saved, zip);
+        StringAssert.Contains(Assert.Throws<FormatException>(() => LeapLanguageModel.Load(zip)).Message, "config.json");
+
+        File.Delete(Path.Combine(saved, "leap.manifest"));
+        File.Delete(zip);
+        System.IO.Compression.ZipFile.CreateFromDirectory(saved, zip);
+        StringAssert.Contains(Assert.Throws<FormatException>(() => LeapLanguageModel.Load(zip)).Message, "leap.manifest");
+    }
+
+    [TestMethod]
     public void SaveThenLoad_Folder_IsTheSameModel()
     {
         using var folder = new TemporaryFolder();
