@@ -83,13 +83,8 @@ internal sealed class DelimitedRows(char delimiter)
                 if (writesHeader)
                     WriteLine(_names);
             }
-            else if (!_names.SequenceEqual(fields.Select(field => field.Key)))
-            {
-                throw new FormatException(
-                    $"The rows have different fields, which a table cannot hold: {string.Join(", ", fields.Select(field => field.Key))} after "
-                    + $"{string.Join(", ", _names)}. Write them as JSON Lines, with --to jsonl.");
-            }
 
+            RequireSame(_names, fields);
             WriteLine(fields.Select(field => Row.Format(field.Value)));
         }
 

@@ -25,13 +25,7 @@ internal static partial class ParquetRows
         {
             KeyValuePair<string, object?>[] fields = [.. row.Fields];
             _names ??= [.. fields.Select(field => field.Key)];
-            if (!_names.SequenceEqual(fields.Select(field => field.Key)))
-            {
-                throw new FormatException(
-                    $"The rows have different fields, which a table cannot hold: {string.Join(", ", fields.Select(field => field.Key))} after "
-                    + $"{string.Join(", ", _names)}. Write them as JSON Lines, with --to jsonl.");
-            }
-
+            RequireSame(_names, fields);
             _rows.Add([.. fields.Select(field => Simplify(field.Value))]);
             _characters += row.Text?.Length ?? 0;
             if (_rows.Count == MostRows || _characters >= MostCharacters)

@@ -23,6 +23,17 @@ internal abstract class RowWriter : IDisposable
     protected virtual void Dispose(bool disposing)
     {
     }
+
+    /// <summary>Requires of a table's row the fields of the first one.</summary>
+    protected static void RequireSame(string[] names, KeyValuePair<string, object?>[] fields)
+    {
+        if (!names.SequenceEqual(fields.Select(field => field.Key)))
+        {
+            throw new FormatException(
+                $"The rows have different fields, which a table cannot hold: {string.Join(", ", fields.Select(field => field.Key))} after "
+                + $"{string.Join(", ", names)}. Write them as JSON Lines, with --to jsonl.");
+        }
+    }
 }
 
 /// <summary>A file that is written beside its place, under the name with .part, and moved there when it is complete: who sees it sees all of it.</summary>
