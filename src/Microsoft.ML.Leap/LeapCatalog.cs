@@ -7,9 +7,9 @@ namespace Microsoft.ML.Leap;
 /// <remarks>Thread-safe.</remarks>
 public sealed class LeapCatalog
 {
-    private readonly MLContext _context;
+    internal LeapCatalog(MLContext context) => Context = context;
 
-    internal LeapCatalog(MLContext context) => _context = context;
+    internal MLContext Context { get; }
 
     /// <summary>Makes a trainer of a language model with the settings that matter most. What is left out is chosen by the amount of text;
     /// <see cref="TrainingRecipe"/> tells the choice.</summary>
@@ -51,7 +51,7 @@ public sealed class LeapCatalog
     /// <exception cref="ArgumentNullException"><paramref name="options"/> is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A setting is outside its range.</exception>
     /// <exception cref="ArgumentException">Settings do not fit together.</exception>
-    public LeapLanguageModelTrainer LanguageModel(LeapLanguageModelTrainer.Options options) => new(_context, options);
+    public LeapLanguageModelTrainer LanguageModel(LeapLanguageModelTrainer.Options options) => new(Context, options);
 
     /// <summary>Sums up the scores of a view that a language model has scored.</summary>
     /// <param name="data">The scored view.</param>
@@ -93,7 +93,7 @@ public sealed class LeapCatalog
         {
             using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite))
             {
-                _context.Model.Save(model, inputSchema, stream);
+                Context.Model.Save(model, inputSchema, stream);
                 stream.Flush(flushToDisk: true);
                 RequireReadable(stream);
             }
@@ -149,7 +149,7 @@ public sealed class LeapCatalog
         options.Generation = generation ?? options.Generation;
         options.Validate();
         return ModelFolder.Load(
-            folder, source => LeapLanguageModelTransformer.Load(_context, source, options.MakeScoringSettings(generationSeed: 0), device));
+            folder, source => LeapLanguageModelTransformer.Load(Context, source, options.MakeScoringSettings(generationSeed: 0), device));
     }
 
     // A disk may take bytes and not keep them.

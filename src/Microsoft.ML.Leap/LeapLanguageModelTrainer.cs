@@ -22,6 +22,9 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     private readonly IHost _host;
     private readonly Options _options;
 
+    /// <summary>Gets the trainers that train the model together with this one; null for none.</summary>
+    internal TrainingGroup? Group { get; init; }
+
     internal LeapLanguageModelTrainer(IHostEnvironment environment, Options options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -73,11 +76,12 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     {
         using IChannel channel = _host.Start("Training");
         Device device = SelectDevice(channel);
-        int seed = _options.Seed ?? _host.Rand.Next();
+        TrainingPlan? plan = Group?.Join();
+        int seed = plan?.Seed ?? _options.Seed ?? _host.Rand.Next();
 
         using TrainingTexts texts = TrainingTexts.Read(ReadColumn(trainData), _options.MaximumCorpusMemory, HostSettings.Read(_host).TempFilePath);
-        TrainingRecipe recipe = TrainingRecipe.Choose(_options, texts.Count, texts.ByteCount, validationData is not null);
-        DocumentSplit? split = validationData is null && recipe.ValidationFraction > 0 ? Split(recipe, seed) : null;
+        TrainingRecipe recipe = plan?.Recipe ?? ChooseRecipe(texts, validationData is not null);
+        DocumentSplit? split = validationData is null && recipe.ValidationFraction > 0 ? Split(texts.Count, recipe.ValidationFraction, seed) : null;
         IEnumerable<ReadOnlyMemory<char>> all = texts.Enumerate(_options.CancellationToken);
         IEnumerable<ReadOnlyMemory<char>> trainingTexts = split is null ? all : split.Select(all, validation: false);
         IEnumerable<ReadOnlyMemory<char>>? validationTexts =
@@ -85,14 +89,18 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         if (recipe.EarlyStoppingPatience is not null && validationTexts is null)
             throw new InvalidOperationException("EarlyStoppingPatience needs validation data: give some to Fit, or set ValidationFraction.");
 
-        LeapTokenizer tokenizer = _options.InitialModel?.Tokenizer ?? (_options.Tokenizer ?? TokenizerOptions.ByteLevelBpe(recipe.VocabularySize))
+        LeapTokenizer tokenizer = plan?.Tokenizer ?? _options.InitialModel?.Tokenizer ?? (_options.Tokenizer ?? TokenizerOptions.ByteLevelBpe(recipe.VocabularySize))
             .Create(trainingTexts, _options.CancellationToken);
         using TokenizedCorpus training = Encode(trainingTexts, tokenizer, "training");
         using TokenizedCorpus? validation = validationTexts is null ? null : Encode(validationTexts, tokenizer, "validation");
+        using TokenizedCorpus? part = Group is null or { HasOwnPartAlone: true }
+            ? null
+            : Encode(trainingTexts.Where(text => Group.Takes(text.Span)), tokenizer, "worker's part of the training");
 
         // Not while the training runs: it may take long, and their memory or file is free again.
         texts.Dispose();
-        recipe = recipe.LimitEpochs(_options, training.Ids.Count - 1);
+        if (plan is null)
+            recipe = recipe.LimitEpochs(_options, (training.Ids.Count - 1) * RowsPerRow);
         channel.Info(default, $"Training on {recipe}.");
         BigramCounts counts = BigramCounts.Count(training.Documents, tokenizer);
         LeapConfig config = _options.InitialModel?.Config ?? recipe.Fill(_options).MakeConfig(tokenizer.VocabularySize);
@@ -107,7 +115,8 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         {
             if (_options.InitialModel is LeapLanguageModelTransformer initial)
                 network.SetWeights(initial.Model.GetParts().Weights);
-            TrainingHistory history = Train(network, tokenizer, training, validation, recipe, seed, channel);
+            plan ??= new TrainingPlan(seed, recipe, tokenizer, StepCount: 0);
+            TrainingHistory history = Train(network, part ?? training, validation, plan, channel);
             ScoringSettings settings = _options.MakeScoringSettings(seed);
             var engine = new LeapNetwork(config, network.GetWeights());
             ComputePredictions predict = (blocks, _) => BlockPredictions.Compute(engine, blocks);
@@ -169,10 +178,20 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     private IEnumerable<ReadOnlyMemory<char>> ReadColumn(IDataView data) =>
         TokenizedCorpus.Texts(data, _options.TextColumnName, _options.CancellationToken);
 
-    private static DocumentSplit Split(TrainingRecipe recipe, int seed) => recipe.RowCount >= 2
-        ? new DocumentSplit(recipe.RowCount, recipe.ValidationFraction, seed)
+    // The rows of all workers for each row that this one has.
+    private int RowsPerRow => Group is { HasOwnPartAlone: true } ? Group.PartCount : 1;
+
+    // Workers end together: none stops early by itself.
+    private TrainingRecipe ChooseRecipe(TrainingTexts texts, bool hasValidationData)
+    {
+        TrainingRecipe recipe = TrainingRecipe.Choose(_options, texts.Count * RowsPerRow, texts.ByteCount * RowsPerRow, hasValidationData);
+        return Group is null ? recipe : recipe with { EarlyStoppingPatience = null };
+    }
+
+    private static DocumentSplit Split(int rowCount, double fraction, int seed) => rowCount >= 2
+        ? new DocumentSplit(rowCount, fraction, seed)
         : throw new InvalidOperationException(
-            $"ValidationFraction needs at least 2 rows with text in the training data, to keep one for each purpose, but there are {recipe.RowCount}.");
+            $"ValidationFraction needs at least 2 rows with text in the training data, to keep one for each purpose, but there are {rowCount}.");
 
     private TokenizedCorpus Encode(IEnumerable<ReadOnlyMemory<char>> texts, LeapTokenizer tokenizer, string purpose)
     {
@@ -194,22 +213,24 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     }
 
     private TrainingHistory Train(
-        LeapModel model, LeapTokenizer tokenizer, TokenizedCorpus training, TokenizedCorpus? validation, TrainingRecipe recipe, int seed,
-        IChannel channel)
+        LeapModel model, TokenizedCorpus training, TokenizedCorpus? validation, TrainingPlan plan, IChannel channel)
     {
-        Options options = recipe.Fill(_options);
-        options.Seed = seed;
+        Options options = plan.Recipe.Fill(_options);
+        options.Seed = plan.Seed;
         options.Precision = PrecisionSelector.Choose(_options.Precision, model.Device, model.Config.HiddenSize);
         options.Progress = new ProgressLog(channel).Report + _options.Progress;
         channel.Info(default, $"Matrix products are in {(options.Precision == TrainingPrecision.BFloat16 ? "bfloat16" : "single precision")}.");
 
+        TokenBlocks blocks = Cut(training);
+        SharedSteps? steps = Group is null ? null : Start(Group, plan, model, blocks, options);
         using var loop = new TrainingLoop(
-            model, Cut(training), validation is null ? null : Cut(validation), options)
+            model, blocks, validation is null ? null : Cut(validation), options)
         {
+            Exchange = steps is null ? null : new WeightExchange(Group!, model, steps),
             Inform = message => channel.Info(default, message),
             Warn = message => channel.Warning(default, message),
             IsHostCancelled = () => HostSettings.IsCancelled(_host),
-            WriteModel = target => new ModelParts(model.Config, model.GetWeights(), tokenizer, null).Write(target),
+            WriteModel = target => new ModelParts(model.Config, model.GetWeights(), plan.Tokenizer, null).Write(target),
         };
         loop.Run();
         return new TrainingHistory(loop.Records);
@@ -217,6 +238,21 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         TokenBlocks Cut(TokenizedCorpus corpus) => _options.Layout == TrainingLayout.Stream
             ? new StreamBlocks(corpus.Ids, model.Config.ContextLength)
             : new DocumentBlocks(corpus, model.Config.ContextLength);
+    }
+
+    // Evaluates what all workers share, which the weights are after an exchange alone, and returns it: the best of one worker's rows need not be
+    // that of another's.
+    private static SharedSteps Start(TrainingGroup group, TrainingPlan plan, LeapModel model, TokenBlocks blocks, Options options)
+    {
+        if (plan.StepCount == 0)
+            plan = plan with { StepCount = (int)Math.Min(int.MaxValue, TrainingLoop.CountSteps(blocks, options)) };
+        float[] weights = WeightExchange.Read(model);
+        SharedSteps steps = group.Start(plan, weights);
+        WeightExchange.Write(model, weights);
+        options.MaximumSteps = steps.Count;
+        options.EvaluationInterval = TrainingInterval.Steps(steps.PerRound);
+        options.KeepBestModel = false;
+        return steps;
     }
 }
 

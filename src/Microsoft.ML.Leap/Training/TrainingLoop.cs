@@ -49,8 +49,8 @@ internal sealed class TrainingLoop : IDisposable
         _state = ReadState(_checkpoints);
         _stepper = new TrainingStep(model, training, options);
         _best = new BestWeights(model.Weights);
-        _stepsPerEpoch = (training.BatchCount(_batchSize) + options.GradientAccumulation - 1) / options.GradientAccumulation;
-        _stepCount = options.MaximumSteps ?? options.Epochs!.Value * _stepsPerEpoch;
+        _stepsPerEpoch = CountStepsOfEpoch(training, options);
+        _stepCount = CountSteps(training, options);
         _rates = new LearningRatePlan(options, _stepCount);
         _forecast = new TimeForecast(options, _stepCount, training);
         _guard = new SkippedStepGuard(options, _state);
@@ -69,6 +69,9 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>Gets or sets what writes the model's files to a checkpoint, at least the weights; needed with a checkpoint folder.</summary>
     public Action<IModelTarget>? WriteModel { get; init; }
 
+    /// <summary>Gets or sets what makes this network's weights one with those of other workers; null for none.</summary>
+    public WeightExchange? Exchange { get; init; }
+
     /// <summary>Gets a record of each evaluation so far.</summary>
     public IReadOnlyList<TrainingRecord> Records => _records;
 
@@ -84,6 +87,12 @@ internal sealed class TrainingLoop : IDisposable
 
     private bool IsCancelled => _options.CancellationToken.IsCancellationRequested || IsHostCancelled?.Invoke() == true;
 
+    /// <summary>Counts the optimizer steps of a run.</summary>
+    /// <param name="training">The training texts.</param>
+    /// <param name="options">The options, with none left open.</param>
+    public static long CountSteps(TokenBlocks training, TrainingOptions options) =>
+        options.MaximumSteps ?? options.Epochs!.Value * CountStepsOfEpoch(training, options);
+
     /// <summary>Trains to the end, and leaves the network in evaluation mode, with the best weights where they are kept.</summary>
     /// <param name="pauseAfterSteps">Steps after which the run ends though its schedule goes on, so that it can be resumed from its checkpoint;
     /// null for none.</param>
@@ -93,7 +102,9 @@ internal sealed class TrainingLoop : IDisposable
     {
         _pauseAfterSteps = pauseAfterSteps;
         _model.train();
-        if (_state.Step > 0)
+        if (Exchange is not null)
+            _state.Step = Exchange.Steps.First;
+        else if (_state.Step > 0)
         {
             _checkpoints!.ReadRest(_state, _model, _stepper.Optimizer, _best, _records);
             Inform?.Invoke($"The training goes on from the checkpoint of step {_state.Step} of {_stepCount}.");
@@ -126,6 +137,9 @@ internal sealed class TrainingLoop : IDisposable
         _best.Dispose();
     }
 
+    private static long CountStepsOfEpoch(TokenBlocks training, TrainingOptions options) =>
+        (training.BatchCount(options.BatchSize!.Value) + options.GradientAccumulation - 1) / options.GradientAccumulation;
+
     private static TrainingState ReadState(TrainingCheckpoints? checkpoints)
     {
         try
@@ -151,6 +165,8 @@ internal sealed class TrainingLoop : IDisposable
         ThrowIfCancelled();
         TrainingProgress progress = Step();
         TimeSpan before = _watch.Elapsed;
+        if (Exchange?.IsDue(_state.Step) == true)
+            _state.Step = Exchange.Run(_state.Step, _state.Tokens);
         if (IsOver || _options.EvaluationInterval.IsDue(_state.Step, _stepsPerEpoch, TimeSpan.Zero))
             progress = Evaluate(progress);
         bool isBest = _options.KeepBestModel && _state.BestStep == _state.Step;
