@@ -69,6 +69,7 @@ namespace Leap.Tool
                 InfoCommand.Create(),
                 ConvertCommand.Create(),
                 ServeCommand.Create(),
+                SiloCommand.Create(),
                 BackendCommand.Create(),
             };
             root.HelpName = "leap";

@@ -294,7 +294,7 @@ internal sealed partial class TrainingRunGrain(
     [LoggerMessage(LogLevel.Information, "Run {Run}: {Rounds} rounds of {Steps} steps, {Weights} weights.")]
     private partial void LogPlanned(string run, int rounds, int steps, int weights);
 
-    [LoggerMessage(LogLevel.Information, "Run {Run}: round {Round} of {Rounds} ended after {Seconds} s with the differences of {Count} of {Members} workers.")]
+    [LoggerMessage(LogLevel.Information, "Run {Run}: round {Round} of {Rounds} ended after {Seconds:0.0} s with the differences of {Count} of {Members} workers.")]
     private partial void LogRound(string run, int round, int rounds, int count, int members, double seconds);
 
     [LoggerMessage(LogLevel.Warning, "Run {Run}: the difference of rank {Rank} for round {Late} came in round {Round}, and is left out.")]

@@ -25,6 +25,7 @@ internal static class TrainCommand
               leap train 'tickets/*.csv' --column body -o tickets.zip --time 10m
               leap train corpus.jsonl.gz --field text -o corpus.zip --checkpoint run1
               cat *.log | leap train - -o log.zip
+              leap train corpus.txt -o corpus.zip --cluster localhost --run corpus --workers 2
             """);
         var rows = new RowOptions();
         var output = new Option<string>("--output", "-o") { Description = "The zip to write.", HelpName = "FILE", Required = true };
@@ -38,10 +39,12 @@ internal static class TrainCommand
         var license = new Option<string?>("--license", "--licence") { Description = "The licence of the texts, to be noted in the model.", HelpName = "TEXT" };
         var json = new Option<bool>("--json") { Description = "Writes the result as JSON." };
         var settings = new TrainingSettings();
+        var cluster = new ClusterSettings();
         rows.AddTo(command);
         foreach (Option option in (Option[])[output, validation, initial, license, json])
             command.Add(option);
         settings.AddTo(command);
+        cluster.AddTo(command);
         command.SetAction((parsed, cancellationToken) => Task.Run(
             () =>
             {
@@ -52,7 +55,7 @@ internal static class TrainCommand
                 options.CancellationToken = cancellationToken;
                 options.OnCancel = CancellationBehavior.ReturnBest;
                 Train(
-                    reader, held, options, parsed.GetValue(initial), parsed.GetRequiredValue(output), parsed.GetValue(license), parsed.GetValue(json),
+                    reader, held, options, cluster.Read(parsed, options), parsed.GetValue(initial), parsed.GetRequiredValue(output), parsed.GetValue(license), parsed.GetValue(json),
                     parsed.InvocationConfiguration);
             },
             CancellationToken.None));
@@ -60,8 +63,8 @@ internal static class TrainCommand
     }
 
     private static void Train(
-        RowReader reader, RowReader? validation, LeapLanguageModelTrainer.Options options, string? initialPath, string output, string? license, bool asJson,
-        InvocationConfiguration console)
+        RowReader reader, RowReader? validation, LeapLanguageModelTrainer.Options options, ClusterTraining? cluster, string? initialPath, string output,
+        string? license, bool asJson, InvocationConfiguration console)
     {
         if (Path.GetDirectoryName(Path.GetFullPath(output)) is string folder && !Directory.Exists(folder))
             throw new UsageException($"There is no folder for {output}.");
@@ -80,8 +83,10 @@ internal static class TrainCommand
         using LeapLanguageModelTransformer? initial = initialPath is null ? null : ModelFile.LoadTransformer(context, initialPath);
         options.InitialModel = initial;
         IDataView data = Load(context, reader);
-        using LeapLanguageModelTransformer model = view.Run(
-            () => context.Leap().LanguageModel(options).Fit(data, validation is null ? null : Load(context, validation)));
+        IDataView? held = validation is null ? null : Load(context, validation);
+        using LeapLanguageModelTransformer model = view.Run(() => cluster is null
+            ? context.Leap().LanguageModel(options).Fit(data, held)
+            : cluster.Train(context, data, held, message => view.Tell(message, isWarning: false)));
         ModelFile.Save(context, model, data.Schema, output, new ModelNotes(license, [.. reader.Files.Select(file => file.Name)]));
         Tell(model, output, asJson, console.Output);
     }

@@ -1,0 +1,118 @@
+using System.CommandLine;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.ML;
+
+namespace Leap.Tool;
+
+/// <summary>The options of <c>leap train</c> that make it a worker of a run on a cluster.</summary>
+internal sealed class ClusterSettings
+{
+    private static readonly ClusterTrainingOptions Defaults = new() { RunName = "none" };
+
+    private readonly Option<string?> _cluster = new("--cluster")
+    {
+        Description = "Trains as one of several workers, through a silo at HOST:PORT or the silos that redis:HOST:PORT knows.",
+        HelpName = "PLACE",
+    };
+
+    private readonly Option<string?> _run = new("--run") { Description = "The run's name on the cluster, the same for all its workers.", HelpName = "NAME" };
+
+    private readonly Option<int> _workers = new("--workers")
+    {
+        Description = "The workers that the run is planned for.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.WorkerCount,
+    };
+
+    private readonly Option<int> _round = new("--round")
+    {
+        Description = "About how many steps a worker takes before the workers exchange the change of their weights.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.StepsPerRound,
+    };
+
+    private readonly Option<bool> _ownPart = new("--own-part") { Description = "Each worker is given its own part of the texts, and not those of all." };
+
+    private readonly Option<double> _wait = new("--start-wait")
+    {
+        Description = "Seconds after which the run begins with fewer workers.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.StartWait.TotalSeconds,
+    };
+
+    private readonly Option<double> _timeout = new("--worker-timeout")
+    {
+        Description = "Seconds of silence after which the run goes on without a worker.",
+        HelpName = "N",
+        DefaultValueFactory = _ => Defaults.WorkerTimeout.TotalSeconds,
+    };
+
+    private Option[] OfRun => [_run, _workers, _round, _ownPart, _wait, _timeout];
+
+    public void AddTo(Command command)
+    {
+        command.Add(_cluster);
+        foreach (Option option in OfRun)
+            command.Add(option);
+    }
+
+    /// <summary>Gives what a command line asks for; <see langword="null"/> for training alone.</summary>
+    public ClusterTraining? Read(ParseResult parsed, LeapLanguageModelTrainer.Options options)
+    {
+        if (parsed.GetValue(_cluster) is not string place)
+        {
+            if (OfRun.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is Option without)
+                throw new UsageException($"{without.Name} goes with --cluster, which is not given.");
+            return null;
+        }
+
+        return new ClusterTraining(place, new ClusterTrainingOptions
+        {
+            RunName = parsed.GetValue(_run) is { Length: > 0 } name ? name : throw new UsageException("--cluster needs the run's name: --run NAME."),
+            Trainer = options,
+            WorkerCount = parsed.GetValue(_workers),
+            StepsPerRound = parsed.GetValue(_round),
+            HasOwnPart = parsed.GetValue(_ownPart),
+            StartWait = TimeSpan.FromSeconds(parsed.GetValue(_wait)),
+            WorkerTimeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
+        });
+    }
+}
+
+/// <summary>Training as a worker of a cluster.</summary>
+/// <param name="place">Where the cluster is.</param>
+/// <param name="options">The run's options.</param>
+internal sealed class ClusterTraining(string place, ClusterTrainingOptions options)
+{
+    /// <summary>Trains the model.</summary>
+    public LeapLanguageModelTransformer Train(MLContext context, IDataView data, IDataView? validation, Action<string> tell)
+    {
+        CancellationToken cancellationToken = options.Trainer.CancellationToken;
+        using var log = new Teller(tell);
+        using IHost host = ClusterAddress.ConnectAsync(place, log, cancellationToken).GetAwaiter().GetResult();
+        LeapCluster cluster = context.Leap().Cluster(host.Services.GetRequiredService<IClusterClient>());
+        LeapLanguageModelTransformer model = cluster.TrainAsync(options, data, validation, cancellationToken).GetAwaiter().GetResult();
+        host.StopAsync(CancellationToken.None).GetAwaiter().GetResult();
+        return model;
+    }
+
+    // What the client tells goes where the training's own messages go.
+    private sealed class Teller(Action<string> tell) : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            tell(formatter(state, exception));
+
+        public void Dispose()
+        {
+        }
+    }
+}
