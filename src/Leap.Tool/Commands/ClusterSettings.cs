@@ -33,6 +33,27 @@ internal sealed class ClusterSettings
         DefaultValueFactory = _ => Defaults.StepsPerRound,
     };
 
+    private readonly Option<double> _outerRate = new("--outer-rate")
+    {
+        Description = "The learning rate with which the mean of the workers' changes changes the shared weights.",
+        HelpName = "RATE",
+        DefaultValueFactory = _ => Defaults.OuterLearningRate,
+    };
+
+    private readonly Option<double> _outerMomentum = new("--outer-momentum")
+    {
+        Description = "The Nesterov momentum of these changes, from 0 to below 1.",
+        HelpName = "PART",
+        DefaultValueFactory = _ => Defaults.OuterMomentum,
+    };
+
+    private readonly Option<DifferenceFormat> _format = new("--format")
+    {
+        Description = "How changes of weights travel: quantized, about 3 bits per weight, or bfloat16.",
+        HelpName = "NAME",
+        DefaultValueFactory = _ => Defaults.Format,
+    };
+
     private readonly Option<bool> _ownPart = new("--own-part") { Description = "Each worker is given its own part of the texts, and not those of all." };
 
     private readonly Option<double> _wait = new("--start-wait")
@@ -49,7 +70,7 @@ internal sealed class ClusterSettings
         DefaultValueFactory = _ => Defaults.WorkerTimeout.TotalSeconds,
     };
 
-    private Option[] OfRun => [_run, _workers, _round, _ownPart, _wait, _timeout];
+    private Option[] OfRun => [_run, _workers, _round, _outerRate, _outerMomentum, _format, _ownPart, _wait, _timeout];
 
     public void AddTo(Command command)
     {
@@ -74,6 +95,9 @@ internal sealed class ClusterSettings
             Trainer = options,
             WorkerCount = parsed.GetValue(_workers),
             StepsPerRound = parsed.GetValue(_round),
+            OuterLearningRate = parsed.GetValue(_outerRate),
+            OuterMomentum = parsed.GetValue(_outerMomentum),
+            Format = parsed.GetValue(_format),
             HasOwnPart = parsed.GetValue(_ownPart),
             StartWait = TimeSpan.FromSeconds(parsed.GetValue(_wait)),
             WorkerTimeout = TimeSpan.FromSeconds(parsed.GetValue(_timeout)),
