@@ -47,7 +47,8 @@ internal sealed class ClusterSettings
         DefaultValueFactory = _ => Defaults.OuterMomentum,
     };
 
-    private readonly Option<DifferenceFormat> _format = new("--format")
+    // Not --format, which is that of the files.
+    private readonly Option<DifferenceFormat> _format = new("--differences")
     {
         Description = "How changes of weights travel: quantized, about 3 bits per weight, or bfloat16.",
         HelpName = "NAME",
