@@ -74,10 +74,10 @@ internal sealed record RunRules([property: Id(0)] int WorkerCount, [property: Id
 [Immutable]
 internal sealed record JoinRequest([property: Id(0)] Guid Worker, [property: Id(1)] int? Rank, [property: Id(2)] RunTerms Terms);
 
-/// <summary>A worker's rank, or why it may not join.</summary>
+/// <summary>A worker's rank, or why it may not join; neither where it must ask again.</summary>
 [GenerateSerializer]
 [Immutable]
-internal sealed record JoinReply([property: Id(0)] int Rank, [property: Id(1)] string? Refusal);
+internal sealed record JoinReply([property: Id(0)] int? Rank, [property: Id(1)] string? Refusal);
 
 /// <summary>How a worker goes. Tokens and seconds are those of its training so far; losses are nats per token.</summary>
 [GenerateSerializer]

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -110,11 +111,15 @@ internal sealed class ClusterSettings
 /// <param name="options">The run's options.</param>
 internal sealed class ClusterTraining(string place, ClusterTrainingOptions options)
 {
+    /// <summary>Gets what went between this worker and the cluster, and how long it waited.</summary>
+    public ClusterTraffic Traffic { get; } = new();
+
     /// <summary>Trains the model.</summary>
     public LeapLanguageModelTransformer Train(MLContext context, IDataView data, IDataView? validation, Action<string> tell)
     {
         CancellationToken cancellationToken = options.Trainer.CancellationToken;
         using var log = new Teller(tell);
+        using MeterListener listener = Traffic.Listen();
         using IHost host = ClusterAddress.ConnectAsync(place, log, cancellationToken).GetAwaiter().GetResult();
         LeapCluster cluster = context.Leap().Cluster(host.Services.GetRequiredService<IClusterClient>());
         LeapLanguageModelTransformer model = cluster.TrainAsync(options, data, validation, cancellationToken).GetAwaiter().GetResult();
@@ -138,5 +143,40 @@ internal sealed class ClusterTraining(string place, ClusterTrainingOptions optio
         public void Dispose()
         {
         }
+    }
+}
+
+/// <summary>What goes between a worker and its cluster, as the library's meter tells it.</summary>
+internal sealed class ClusterTraffic
+{
+    private const string Meter = "Microsoft.ML.Leap.Orleans";
+
+    public long SentBytes { get; private set; }
+
+    public long ReceivedBytes { get; private set; }
+
+    /// <summary>Gets the time between rounds in which the worker did not train.</summary>
+    public double WaitingSeconds { get; private set; }
+
+    /// <summary>Counts until the listener is disposed. The worker's thread alone measures.</summary>
+    public MeterListener Listen()
+    {
+        var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Meter.Name == Meter)
+                    listener.EnableMeasurementEvents(instrument);
+            },
+        };
+        listener.SetMeasurementEventCallback<long>((instrument, value, _, _) =>
+        {
+            SentBytes += instrument.Name == "leap.cluster.worker.sent" ? value : 0;
+            ReceivedBytes += instrument.Name == "leap.cluster.worker.received" ? value : 0;
+        });
+        listener.SetMeasurementEventCallback<double>((instrument, value, _, _) =>
+            WaitingSeconds += instrument.Name == "leap.cluster.worker.waiting" ? value : 0);
+        listener.Start();
+        return listener;
     }
 }
