@@ -29,10 +29,11 @@ internal static class ClusterCommand
         Option<int> timeout = PositiveOption.Create("--worker-timeout", "Seconds of silence after which a worker counts as dead", 30);
         var kills = new Option<bool>("--kills") { Description = "Whether a worker and a silo are killed, in runs of their own", DefaultValueFactory = _ => true };
         var folder = new Option<DirectoryInfo?>("--folder") { Description = "Keeps the runs' logs and results there, and goes on from them" };
+        var picture = new Option<FileInfo?>("--picture") { Description = "File for a picture of the losses, as SVG" };
         var rest = new Argument<string[]>("arguments") { Description = "After --: more options of 'leap train', the same for all runs", Arity = ArgumentArity.ZeroOrMore };
         var command = new System.CommandLine.Command("cluster", "Measure training on a cluster of processes.")
         {
-            json, train, validation, workers, round, timeout, kills, folder, rest,
+            json, train, validation, workers, round, timeout, kills, folder, picture, rest,
         };
         command.Validators.Add(result =>
         {
@@ -46,7 +47,7 @@ internal static class ClusterCommand
             place.Create();
             try
             {
-                ClusterReport report = new ClusterBenchmark(new ClusterBenchmarkSettings
+                var benchmark = new ClusterBenchmark(new ClusterBenchmarkSettings
                 {
                     Folder = place.FullName,
                     TrainingFile = arguments.GetValue(train)?.FullName,
@@ -56,7 +57,10 @@ internal static class ClusterCommand
                     WorkerTimeout = arguments.GetValue(timeout),
                     Kills = arguments.GetValue(kills),
                     Arguments = arguments.GetValue(rest) ?? [],
-                }).Run();
+                });
+                ClusterReport report = benchmark.Run();
+                if (arguments.GetValue(picture) is FileInfo drawn)
+                    File.WriteAllText(drawn.FullName, benchmark.Draw(report));
                 if (arguments.GetValue(json) is FileInfo file)
                     JsonReport.Write(file.FullName, report);
                 report.Write();
@@ -120,7 +124,22 @@ internal sealed class ClusterBenchmark(ClusterBenchmarkSettings settings)
 
         ClusterModel? model = results.FirstOrDefault(result => result.Workers == 2) is ClusterResult two ? ClusterModel.Create(two, settings.StepsPerRound) : null;
         return new ClusterReport(
-            MachineFacts.Collect(), single.TokensPerSecond, single.ValidationLoss!.Value, single.Parameters, results, killedWorker, killedSilo, model?.Predictions);
+            MachineFacts.Collect(), single.TokensPerSecond, single.ValidationLoss!.Value, single.Parameters, (double)single.Tokens / single.Step, results, killedWorker, killedSilo, model?.Predictions);
+    }
+
+    /// <summary>Draws what <see cref="Run"/> ran.</summary>
+    public string Draw(ClusterReport report)
+    {
+        List<(string, List<(double, double)>)> runs = [("one machine", ClusterPicture.Read(Path.Combine(settings.Folder, "single.log"), report.SingleTokensPerStep))];
+        foreach (ClusterResult result in report.Workers)
+            runs.Add((result.Workers == 1 ? "1 worker" : $"{result.Workers} workers", Read($"{result.Workers}-workers", result.TokensPerStep * result.Workers)));
+        if (report.KilledWorkerLoss is not null)
+            runs.Add(("2 workers, one killed", Read("killed-worker", report.SingleTokensPerStep * 2)));
+        if (report.KilledSiloLoss is not null)
+            runs.Add(("2 workers, silo killed", Read("killed-silo", report.SingleTokensPerStep * 2)));
+        return ClusterPicture.Draw(runs);
+
+        List<(double, double)> Read(string name, double tokensPerStep) => ClusterPicture.Read(Path.Combine(settings.Folder, $"{name}-0.log"), tokensPerStep);
     }
 
     private static ClusterResult Summarize(int count, IReadOnlyList<TrainResult> workers)

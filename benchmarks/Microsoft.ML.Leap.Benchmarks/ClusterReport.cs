@@ -18,8 +18,8 @@ internal sealed record ClusterResult(
 
 /// <summary>The result of the verb "cluster".</summary>
 internal sealed record ClusterReport(
-    MachineFacts Machine, double SingleTokensPerSecond, double SingleValidationLoss, long Parameters, IReadOnlyList<ClusterResult> Workers, double? KilledWorkerLoss,
-    double? KilledSiloLoss, IReadOnlyList<ClusterPrediction>? Predictions)
+    MachineFacts Machine, double SingleTokensPerSecond, double SingleValidationLoss, long Parameters, double SingleTokensPerStep, IReadOnlyList<ClusterResult> Workers,
+    double? KilledWorkerLoss, double? KilledSiloLoss, IReadOnlyList<ClusterPrediction>? Predictions)
 {
     public void Write()
     {
