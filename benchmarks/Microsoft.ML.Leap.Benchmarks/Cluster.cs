@@ -25,7 +25,7 @@ internal static class ClusterCommand
             if (result.GetValueOrDefault<int[]>() is { } counts && (counts.Length == 0 || counts.Min() < 1))
                 result.AddError("--workers must be at least 1.");
         });
-        Option<int> round = PositiveOption.Create("--round", "Steps of a round, about", 500);
+        Option<int?> round = PositiveOption.Checked(new Option<int?>("--round") { Description = "Steps of a round, about; by default the library's choice" });
         Option<int> timeout = PositiveOption.Create("--worker-timeout", "Seconds of silence after which a worker counts as dead", 30);
         var kills = new Option<bool>("--kills") { Description = "Whether a worker and a silo are killed, in runs of their own", DefaultValueFactory = _ => true };
         var folder = new Option<DirectoryInfo?>("--folder") { Description = "Keeps the runs' logs and results there, and goes on from them" };
@@ -86,7 +86,7 @@ internal sealed record ClusterBenchmarkSettings
 
     public required IReadOnlyList<int> Workers { get; init; }
 
-    public required int StepsPerRound { get; init; }
+    public int? StepsPerRound { get; init; }
 
     public required int WorkerTimeout { get; init; }
 
@@ -122,7 +122,7 @@ internal sealed class ClusterBenchmark(ClusterBenchmarkSettings settings)
                 killedSilo = Train("killed-silo", common, 2, Disturbance.KilledSilo)[0].ValidationLoss;
         }
 
-        ClusterModel? model = results.FirstOrDefault(result => result.Workers == 2) is ClusterResult two ? ClusterModel.Create(two, settings.StepsPerRound) : null;
+        ClusterModel? model = results.FirstOrDefault(result => result.Workers == 2) is ClusterResult two ? ClusterModel.Create(two, settings.StepsPerRound ?? ClusterModel.UsualStepsPerRound) : null;
         return new ClusterReport(
             MachineFacts.Collect(), single.TokensPerSecond, single.ValidationLoss!.Value, single.Parameters, (double)single.Tokens / single.Step, results, killedWorker, killedSilo, model?.Predictions);
     }
@@ -229,7 +229,7 @@ internal sealed class ClusterBenchmark(ClusterBenchmarkSettings settings)
             $"{name}-{number}", core % Environment.ProcessorCount,
             [
                 .. common, "-o", Path.Combine(settings.Folder, $"{name}-{number}.zip"), "--cluster", cluster.Address, "--run", name, "--workers", Text(count),
-                "--round", Text(settings.StepsPerRound), "--worker-timeout", Text(settings.WorkerTimeout),
+                "--worker-timeout", Text(settings.WorkerTimeout), .. settings.StepsPerRound is int steps ? ["--round", Text(steps)] : Array.Empty<string>(),
             ]);
     }
 

@@ -61,6 +61,9 @@ internal sealed record ClusterPrediction(int Workers, double GigabitsPerSecond, 
 /// outer step; the change to all workers through the same link. All workers are equally fast, and nothing is done at the same time as something else.</remarks>
 internal sealed class ClusterModel(double stepSeconds, double tokensPerStep, int stepsPerRound, double bytesPerDifference, double decodeSeconds, double outerSeconds)
 {
+    /// <summary>The steps of a round in a long run.</summary>
+    public const int UsualStepsPerRound = 500;
+
     private static readonly int[] WorkerCounts = [8, 64, 512];
     private static readonly double[] LinkRates = [1, 10];
 
@@ -74,7 +77,7 @@ internal sealed class ClusterModel(double stepSeconds, double tokensPerStep, int
         var random = new Random(1);
         float[] difference = [.. Enumerable.Range(0, (int)measured.Parameters).Select(_ => (float)(random.NextDouble() + random.NextDouble() - 1))];
         byte[] encoded = WeightDifference.Encode(difference, DifferenceFormat.Quantized);
-        var optimizer = new OuterOptimizer(0.7, 0.9, DifferenceFormat.Quantized);
+        var optimizer = new OuterOptimizer(1, 0, DifferenceFormat.Quantized);
         OuterWeights weights = OuterWeights.Create(new float[difference.Length]);
         double decode = Measure(() => WeightDifference.Decode(encoded, difference.Length));
         double outer = Measure(() => optimizer.Step(weights, [difference]));

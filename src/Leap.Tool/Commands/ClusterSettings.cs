@@ -27,11 +27,10 @@ internal sealed class ClusterSettings
         DefaultValueFactory = _ => Defaults.WorkerCount,
     };
 
-    private readonly Option<int> _round = new("--round")
+    private readonly Option<int?> _round = new("--round")
     {
-        Description = "About how many steps a worker takes before the workers exchange the change of their weights.",
+        Description = "About how many steps a worker takes before the workers exchange the change of their weights; 500 without it, or a twentieth of the run.",
         HelpName = "N",
-        DefaultValueFactory = _ => Defaults.StepsPerRound,
     };
 
     private readonly Option<double> _outerRate = new("--outer-rate")
@@ -48,7 +47,7 @@ internal sealed class ClusterSettings
         DefaultValueFactory = _ => Defaults.OuterMomentum,
     };
 
-    private readonly Option<DifferenceFormat> _format = new("--format")
+    private readonly Option<DifferenceFormat> _format = new("--difference-format")
     {
         Description = "How changes of weights travel: quantized, about 3 bits per weight, or bfloat16.",
         HelpName = "NAME",
