@@ -115,6 +115,7 @@ internal sealed class NGramMemory
         if (ids.Length == 0 || ids.Length < children.Length || ids.Length != shares.Length)
             throw new FormatException($"The memory has {ids.Length} ids, {children.Length} numbers of children and {shares.Length} shares.");
         NativeArray<int> firstChild = children;
+        ReadOnlySpan<ushort> allShares = shares.AsSpan(0, shares.Length);
         float[] left = new float[children.Length == 0 ? 0 : Math.Clamp(children[0] + 1L, 0, children.Length)];
         int next = 1;
         int levelEnd = 1;
@@ -135,13 +136,12 @@ internal sealed class NGramMemory
             firstChild.Set(node, first);
             double taken = 0;
             int last = node == Root ? NGramModel.StartId - 1 : -1;
-            ReadOnlySpan<ushort> childShares = shares.AsSpan(first, count);
-            for (int i = 0; i < childShares.Length; i++)
+            for (int child = first; child < next; child++)
             {
-                int id = ids[first + i];
-                float share = BFloat16Bits.Widen(childShares[i]);
+                int id = ids[child];
+                float share = BFloat16Bits.Widen(allShares[child]);
                 if (id <= last || id >= vocabularySize || !(share >= 0))
-                    throw new FormatException($"N-gram {first + i} of the memory is damaged: token {id} with a share of {share}.");
+                    throw new FormatException($"N-gram {child} of the memory is damaged: token {id} with a share of {share}.");
                 last = id;
                 taken += share;
             }
