@@ -46,6 +46,12 @@ internal readonly struct TokenIds
         get => _isNarrow ? _narrow[i] : _wide[i];
     }
 
+    /// <summary>Gets the ids where they have 16 bits; else none. For as long as the caller refers to them.</summary>
+    public ReadOnlySpan<short> Narrow => _narrow.AsSpan(0, _narrow.Length);
+
+    /// <summary>Gets the ids where they have 32 bits; else none. For as long as the caller refers to them.</summary>
+    public ReadOnlySpan<int> Wide => _wide.AsSpan(0, _wide.Length);
+
     /// <summary>Reads some ids from a tensor, of 16 bits where there is no room for more.</summary>
     /// <param name="start">The place of the first.</param>
     /// <param name="type">The tensor's type.</param>
