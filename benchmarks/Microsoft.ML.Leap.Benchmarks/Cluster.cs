@@ -150,8 +150,9 @@ internal sealed class ClusterBenchmark(ClusterBenchmarkSettings settings)
             count,
             tokens / seconds,
             workers[0].ValidationLoss!.Value,
-            workers.Sum(worker => worker.Cluster!.SentBytes) / tokens,
+            workers.Sum(worker => worker.Cluster!.SentChangeBytes) / tokens,
             workers.Sum(worker => worker.Cluster!.ReceivedBytes) / tokens,
+            workers.Sum(worker => worker.Cluster!.SentBytes - worker.Cluster.SentChangeBytes),
             workers.Average(worker => worker.Cluster!.WaitingSeconds / worker.Seconds),
             workers[0].Parameters,
             tokens / workers.Sum(worker => (double)worker.Step));
@@ -260,7 +261,7 @@ internal sealed record TrainResult(long Parameters, long Step, double? Validatio
     public static TrainResult Read(string path) => System.Text.Json.JsonSerializer.Deserialize<TrainResult>(File.ReadAllText(path), _options)!;
 
     /// <summary>What went between a worker and its cluster.</summary>
-    public sealed record Traffic(long SentBytes, long ReceivedBytes, double WaitingSeconds);
+    public sealed record Traffic(long SentChangeBytes, long SentBytes, long ReceivedBytes, double WaitingSeconds);
 }
 
 /// <summary>A process of <c>leap</c> on one core, where the system can hold a process to one. Its error stream goes to a file.</summary>

@@ -7,14 +7,15 @@ namespace Microsoft.ML.Leap.Benchmarks;
 /// <param name="Workers">The workers.</param>
 /// <param name="TokensPerSecond">Training tokens of all of them per second of training, evaluations and waiting included.</param>
 /// <param name="ValidationLoss">In nats per token.</param>
-/// <param name="BytesPerToken">Bytes that workers sent, the plan and the first weights included, per token that they trained on.</param>
-/// <param name="BytesReceivedPerToken">Bytes that workers received, per token that they trained on.</param>
+/// <param name="BytesPerToken">Bytes of changes that workers sent, per token that they trained on.</param>
+/// <param name="BytesReceivedPerToken">Bytes that workers received, all together, per token that they trained on.</param>
+/// <param name="BytesOfStart">Bytes that were sent once: the plan and the first weights.</param>
 /// <param name="WaitingShare">The part of the time in which a worker did not train: transfers, and waiting for others.</param>
 /// <param name="Parameters">The network's weights.</param>
 /// <param name="TokensPerStep">Tokens that a worker reads in a step.</param>
 internal sealed record ClusterResult(
-    int Workers, double TokensPerSecond, double ValidationLoss, double BytesPerToken, double BytesReceivedPerToken, double WaitingShare, long Parameters,
-    double TokensPerStep);
+    int Workers, double TokensPerSecond, double ValidationLoss, double BytesPerToken, double BytesReceivedPerToken, double BytesOfStart,
+    double WaitingShare, long Parameters, double TokensPerStep);
 
 /// <summary>The result of the verb "cluster".</summary>
 internal sealed record ClusterReport(
@@ -25,7 +26,7 @@ internal sealed record ClusterReport(
     {
         Machine.Write();
         AnsiConsole.MarkupLineInterpolated($"One machine, one core: {SingleTokensPerSecond:N0} tokens/s, validation loss {SingleValidationLoss:0.000}, {Parameters:N0} weights");
-        var table = new Table().AddColumns("workers", "tokens/s", "times one worker", "validation loss", "less one machine's", "bytes sent per token", "received", "waiting");
+        var table = new Table().AddColumns("workers", "tokens/s", "over 1", "loss", "difference", "sent B/token", "received", "waiting");
         double? one = Workers.FirstOrDefault(result => result.Workers == 1)?.TokensPerSecond;
         foreach (ClusterResult result in Workers)
         {

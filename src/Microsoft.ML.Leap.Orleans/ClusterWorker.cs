@@ -207,7 +207,7 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
                 if (tries == MostTriesOfChunk)
                     throw new InvalidOperationException($"The run {_options.RunName} got a part of this worker's {kind} damaged {tries} times.");
                 receipt = Call(() => _run.Send(_id, chunk));
-                ClusterMetrics.CountSent(_options.RunName, chunk.Bytes.Length);
+                ClusterMetrics.CountSent(_options.RunName, chunk);
             }
 
             // What it has against the blob, its status tells.
@@ -225,7 +225,7 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
         {
             if (Call(() => _run.Get(kind, round, index)) is not Chunk chunk)
                 return null;
-            ClusterMetrics.CountReceived(_options.RunName, chunk.Bytes.Length);
+            ClusterMetrics.CountReceived(_options.RunName, chunk);
             if (collector.TryAdd(chunk))
                 index++;
             else if (++damaged == MostTriesOfChunk)

@@ -150,6 +150,10 @@ internal sealed class ClusterTraffic
 {
     private const string Meter = "Microsoft.ML.Leap.Orleans";
 
+    /// <summary>Gets the bytes of the changes of weights that the worker sent after its rounds.</summary>
+    public long SentChangeBytes { get; private set; }
+
+    /// <summary>Gets all bytes that it sent: of a plan and of first weights, too.</summary>
     public long SentBytes { get; private set; }
 
     public long ReceivedBytes { get; private set; }
@@ -168,10 +172,17 @@ internal sealed class ClusterTraffic
                     listener.EnableMeasurementEvents(instrument);
             },
         };
-        listener.SetMeasurementEventCallback<long>((instrument, value, _, _) =>
+        listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
         {
-            SentBytes += instrument.Name == "leap.cluster.worker.sent" ? value : 0;
-            ReceivedBytes += instrument.Name == "leap.cluster.worker.received" ? value : 0;
+            if (instrument.Name == "leap.cluster.worker.sent")
+            {
+                SentBytes += value;
+                SentChangeBytes += tags.Contains(new("kind", "Difference")) ? value : 0;
+            }
+            else if (instrument.Name == "leap.cluster.worker.received")
+            {
+                ReceivedBytes += value;
+            }
         });
         listener.SetMeasurementEventCallback<double>((instrument, value, _, _) =>
             WaitingSeconds += instrument.Name == "leap.cluster.worker.waiting" ? value : 0);
