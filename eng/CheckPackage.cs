@@ -12,10 +12,11 @@ string[] inference = ["Microsoft.ML.Tokenizers 2.0.1", "System.Numerics.Tensors 
 string[] leap = ["Microsoft.ML [5.0.1, 6.0.0)", "Microsoft.ML.Leap.Inference VERSION", "TorchSharp 0.107.0"];
 string[] extensions = ["Microsoft.Extensions.AI.Abstractions 10.11.0", "Microsoft.ML.Leap.Inference VERSION"];
 string[] server = ["Microsoft.ML.Leap.Inference VERSION"];
+string[] cluster = ["Microsoft.ML.Leap VERSION", "Microsoft.Orleans.Runtime 10.4.2", "Microsoft.Orleans.Sdk 10.4.2"];
 (string Id, string[] Dependencies)[] packages =
 [
     ("Microsoft.ML.Leap.Inference", inference), ("Microsoft.ML.Leap", leap), ("Microsoft.ML.Leap.Extensions.AI", extensions),
-    ("Microsoft.ML.Leap.AspNetCore", server),
+    ("Microsoft.ML.Leap.AspNetCore", server), ("Microsoft.ML.Leap.Orleans", cluster),
 ];
 
 List<string> faults = [];

@@ -26,7 +26,7 @@ string? chromium = folders.SelectMany(folder => new[] { "chromium", "google-chro
 Require(chromium is not null, "Chromium, which eng/install-browser.sh installs");
 using IPlaywright playwright = await Playwright.CreateAsync();
 await using IBrowser browser = await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = chromium, Args = ["--no-sandbox"] });
-IPage page = await browser.NewPageAsync();
+IPage page = await browser.NewPageAsync(new BrowserNewPageOptions { ViewportSize = new ViewportSize { Width = 900, Height = 800 } });
 List<string> faults = [];
 page.PageError += (_, fault) => faults.Add(fault);
 page.Console += (_, message) =>
@@ -35,14 +35,17 @@ page.Console += (_, message) =>
         faults.Add(message.Text);
 };
 await page.GotoAsync(server.ToString());
-const string text = "The model reads a banana from left to right.";
+const string text = "Returns the number of elements. Returns the number of bananas.";
 ILocator box = page.GetByRole(AriaRole.Textbox).First;
 await box.FillAsync(text);
-await page.WaitForFunctionAsync("() => /perplexity/i.test(document.body.innerText) && /banana/.test(document.body.innerText)");
+await page.WaitForFunctionAsync("() => /bananas/.test(document.getElementById('strangest').innerText)");
+await page.FillAsync("#prompt", "Gets the number of");
+await page.ClickAsync("#start");
+await page.WaitForFunctionAsync("() => /per second/.test(document.getElementById('generated').innerText)");
 if (args.Length > 1)
     await page.ScreenshotAsync(new PageScreenshotOptions { Path = args[1], FullPage = true });
 Require(faults.Count == 0, $"a page without errors, but: {string.Join("; ", faults)}");
-Console.WriteLine($"Chromium: the page at {server} colours '{text}'");
+Console.WriteLine($"Chromium: the page at {server} colours '{text}', and continues a prompt");
 
 async Task<string> CompleteAsync()
 {

@@ -80,7 +80,7 @@ verb_gpu-kit() {
 
 verb_format() { dotnet format Leap.sln; }
 
-packages=(Microsoft.ML.Leap.Inference Microsoft.ML.Leap Microsoft.ML.Leap.Extensions.AI Microsoft.ML.Leap.AspNetCore)
+packages=(Microsoft.ML.Leap.Inference Microsoft.ML.Leap Microsoft.ML.Leap.Extensions.AI Microsoft.ML.Leap.AspNetCore Microsoft.ML.Leap.Orleans)
 
 # With --no-build it packs what verb_build made.
 verb_pack() {

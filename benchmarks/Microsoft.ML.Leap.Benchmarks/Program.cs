@@ -23,6 +23,7 @@ root.Subcommands.Add(RecipesCommand.Create());
 root.Subcommands.Add(AnomaliesCommand.Create());
 root.Subcommands.Add(MicroCommand.Create());
 #if SERVER
+root.Subcommands.Add(ClusterCommand.Create());
 root.Subcommands.Add(ServeCommand.Create());
 #endif
 return root.Parse(args).Invoke();

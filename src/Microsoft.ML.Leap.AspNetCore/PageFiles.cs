@@ -28,8 +28,23 @@ internal static class PageFiles
             string type = types.TryGetContentType(name, out string? known) ? known : "application/octet-stream";
             byte[] content = Read(assembly, resource);
             string tag = $"\"{Convert.ToHexStringLower(SHA256.HashData(content).AsSpan(0, 16))}\"";
-            endpoints.MapMethods($"/{(name == Start ? "" : name)}", [HttpMethods.Get, HttpMethods.Head], http => SendAsync(http, content, WithCharacterSet(type), tag));
+            endpoints.MapMethods($"/{(name == Start ? "" : name)}", [HttpMethods.Get, HttpMethods.Head], http =>
+            {
+                if (name != Start || EndsWithSlash(http, out string folder))
+                    return SendAsync(http, content, WithCharacterSet(type), tag);
+                http.Response.Redirect(folder + http.Request.QueryString);
+                return Task.CompletedTask;
+            });
         }
+    }
+
+    // The page names its files beside itself, so a group's own path, such as /leap, must end with a slash. The way there is told from the path's last
+    // segment alone: a proxy may have taken away what was before it.
+    private static bool EndsWithSlash(HttpContext http, out string folder)
+    {
+        string path = http.Request.PathBase.ToUriComponent() + http.Request.Path.ToUriComponent();
+        folder = $"./{path[(path.LastIndexOf('/') + 1)..]}/";
+        return path.Length == 0 || path[^1] == '/';
     }
 
     private static async Task SendAsync(HttpContext http, byte[] content, string type, string tag)

@@ -44,11 +44,13 @@ internal static class ClusterMetrics
 
     public static void CountTokens(string run, long tokens) => _tokens.Add(tokens, Tag(run));
 
-    public static void CountSent(string run, int bytes) => _sent.Add(bytes, Tag(run));
+    public static void CountSent(string run, Chunk chunk) => _sent.Add(chunk.Bytes.Length, Tag(run), Tag(chunk.Kind));
 
-    public static void CountReceived(string run, int bytes) => _received.Add(bytes, Tag(run));
+    public static void CountReceived(string run, Chunk chunk) => _received.Add(chunk.Bytes.Length, Tag(run), Tag(chunk.Kind));
 
     public static void CountWaiting(string run, TimeSpan time) => _waiting.Add(time.TotalSeconds, Tag(run));
 
     private static KeyValuePair<string, object?> Tag(string run) => new("run", run);
+
+    private static KeyValuePair<string, object?> Tag(BlobKind kind) => new("kind", kind.ToString());
 }

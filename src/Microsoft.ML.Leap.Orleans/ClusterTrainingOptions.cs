@@ -14,7 +14,8 @@ public sealed class ClusterTrainingOptions
 
     /// <summary>The trainer's options, as for one machine.</summary>
     /// <value>All at their defaults by default. <see cref="TrainingOptions.MaximumSteps"/> are the steps of each worker, and <see cref="TrainingOptions.Epochs"/> passes over all rows: each worker reads
-    /// its part as often. The run has checkpoints of its own, and an end that is the same for all, so that
+    /// its part as often. A <see cref="TrainingOptions.LearningRate"/> that is left open is that of one machine times the square root of <see cref="WorkerCount"/>, at most twice it: the
+    /// mean over workers has less noise. The run has checkpoints of its own, and an end that is the same for all, so that
     /// <see cref="TrainingOptions.CheckpointFolder"/>, <see cref="TrainingOptions.TimeBudget"/> and <see cref="TrainingOptions.EarlyStoppingPatience"/> must not be
     /// set; the validation loss is measured after each round, and the last weights are the model's, as if <see cref="TrainingOptions.KeepBestModel"/> were
     /// <see langword="false"/>.</value>
@@ -30,16 +31,17 @@ public sealed class ClusterTrainingOptions
     public bool HasOwnPart;
 
     /// <summary>About how many steps a worker takes before it exchanges the change of its weights with the others.</summary>
-    /// <value>At least 1; 500 by default. The run's steps are dealt out evenly, so that a round may have some more or less.</value>
-    public int StepsPerRound = 500;
+    /// <value>At least 1; <see langword="null"/>, the default, for 500, or for a twentieth of the run's steps where that is fewer. The run's steps are dealt out evenly,
+    /// so that a round may have some more or less.</value>
+    public int? StepsPerRound;
 
     /// <summary>The learning rate with which the mean of the workers' changes changes the shared weights.</summary>
-    /// <value>Over 0; 0.7 by default (Douillard et al. 2023).</value>
-    public double OuterLearningRate = 0.7;
+    /// <value>Over 0; 1 by default: the shared weights become the mean of the workers'. Douillard et al. (2023) take 0.7, with a momentum of 0.9, in runs of many more rounds.</value>
+    public double OuterLearningRate = 1;
 
     /// <summary>The Nesterov momentum of these changes.</summary>
-    /// <value>At least 0, below 1; 0.9 by default (Douillard et al. 2023).</value>
-    public double OuterMomentum = 0.9;
+    /// <value>At least 0, the default, below 1.</value>
+    public double OuterMomentum;
 
     /// <summary>How changes of weights travel.</summary>
     /// <value><see cref="DifferenceFormat.Quantized"/> by default.</value>
@@ -79,7 +81,7 @@ public sealed class ClusterTrainingOptions
             throw new ArgumentException("RunName must be a name, but it is empty.", nameof(RunName));
         ArgumentNullException.ThrowIfNull(Trainer, nameof(Trainer));
         Require(WorkerCount >= 1, nameof(WorkerCount), WorkerCount, "at least 1");
-        Require(StepsPerRound >= 1, nameof(StepsPerRound), StepsPerRound, "at least 1");
+        Require(StepsPerRound is null or >= 1, nameof(StepsPerRound), StepsPerRound ?? 0, "at least 1");
         Require(OuterLearningRate > 0 && double.IsFinite(OuterLearningRate), nameof(OuterLearningRate), OuterLearningRate, "over 0 and finite");
         Require(OuterMomentum >= 0 && OuterMomentum < 1, nameof(OuterMomentum), OuterMomentum, "at least 0 and below 1");
         Require(Enum.IsDefined(Format), nameof(Format), Format, "a value of DifferenceFormat");
@@ -97,7 +99,7 @@ public sealed class ClusterTrainingOptions
     {
         IEnumerable<KeyValuePair<string, string>> own = typeof(ClusterTrainingOptions).GetFields()
             .Where(field => field.Name is not (nameof(RunName) or nameof(Trainer) or nameof(Patience)))
-            .Select(field => new KeyValuePair<string, string>(field.Name, Convert.ToString(field.GetValue(this), CultureInfo.InvariantCulture)!));
+            .Select(field => new KeyValuePair<string, string>(field.Name, Convert.ToString(field.GetValue(this), CultureInfo.InvariantCulture) is { Length: > 0 } value ? value : "not set"));
         var rules = new RunRules(
             WorkerCount, StepsPerRound, OuterLearningRate, OuterMomentum, Format, Quorum, StragglerWait, WorkerTimeout, StartWait);
         string version = typeof(LeapCluster).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;

@@ -71,6 +71,8 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
     public override SharedSteps Start(TrainingPlan plan, float[] weights)
     {
         long began = Stopwatch.GetTimestamp();
+        _outer = (float[])weights.Clone();
+        _rest = new float[weights.Length];
         RunStatus status = WaitFor(status =>
         {
             if (status.MustPlan)
@@ -84,9 +86,14 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
         });
         if (_ownPlan is not null && !_ownPlan.AsSpan().SequenceEqual(Fetch(BlobKind.Plan, round: 0)))
             throw new InvalidOperationException($"While this worker was silent, another one has planned the run {_options.RunName}. Start this worker again.");
-        Follow(status);
+
+        // The same seed gives the same first weights, on machines of one kind.
+        _round = status.Round;
+        if (ComputeSum(_outer) != status.WeightSum)
+            Follow(status);
+        _stepsPerRound = status.Steps.PerRound;
         _outer.CopyTo(weights, 0);
-        _rest = new float[weights.Length];
+        LogRound(_options.RunName, _round, status.Steps.Rounds);
         ClusterMetrics.CountWaiting(_options.RunName, Stopwatch.GetElapsedTime(began));
         return new SharedSteps(_round * _stepsPerRound, status.Steps.Rounds * _stepsPerRound, _stepsPerRound);
     }
@@ -141,8 +148,7 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
     /// <summary>Takes over the shared weights of the round that runs.</summary>
     private void Follow(RunStatus status)
     {
-        bool isNext = _outer.Length > 0 && status.Round == _round + 1;
-        if (!isNext || Fetch(BlobKind.Change, status.Round) is not byte[] change || !TryApply(change, status.WeightSum))
+        if (status.Round != _round + 1 || Fetch(BlobKind.Change, status.Round) is not byte[] change || !TryApply(change, status.WeightSum))
         {
             byte[]? weights;
             while ((weights = Fetch(BlobKind.Weights, status.Round)) is null)
@@ -151,17 +157,16 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
             _rest.AsSpan().Clear();
         }
 
-        if (!isNext)
-            LogRound(_options.RunName, status.Round, status.Steps.Rounds);
         _round = status.Round;
-        _stepsPerRound = status.Steps.PerRound;
     }
+
+    private static ulong ComputeSum(float[] weights) => XxHash3.HashToUInt64(MemoryMarshal.AsBytes<float>(weights));
 
     private bool TryApply(byte[] change, ulong sum)
     {
         float[] after = new float[_outer.Length];
         TensorPrimitives.Add(_outer, WeightDifference.Decode(change, after.Length), after);
-        if (XxHash3.HashToUInt64(MemoryMarshal.AsBytes<float>(after)) != sum)
+        if (ComputeSum(after) != sum)
             return false;
         _outer = after;
         return true;
@@ -178,8 +183,11 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
                 JoinReply reply = Call(() => _run.Join(new JoinRequest(_id, _rank, _terms)));
                 if (reply.Refusal is not null)
                     throw new InvalidOperationException($"The run {_options.RunName} refuses this worker. {reply.Refusal}");
-                _rank ??= reply.Rank;
-                LogJoined(_options.RunName, reply.Rank);
+                if (reply.Rank is int rank)
+                {
+                    _rank ??= rank;
+                    LogJoined(_options.RunName, rank);
+                }
             }
             else if (isWanted(status))
             {
@@ -199,7 +207,7 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
                 if (tries == MostTriesOfChunk)
                     throw new InvalidOperationException($"The run {_options.RunName} got a part of this worker's {kind} damaged {tries} times.");
                 receipt = Call(() => _run.Send(_id, chunk));
-                ClusterMetrics.CountSent(_options.RunName, chunk.Bytes.Length);
+                ClusterMetrics.CountSent(_options.RunName, chunk);
             }
 
             // What it has against the blob, its status tells.
@@ -217,7 +225,7 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
         {
             if (Call(() => _run.Get(kind, round, index)) is not Chunk chunk)
                 return null;
-            ClusterMetrics.CountReceived(_options.RunName, chunk.Bytes.Length);
+            ClusterMetrics.CountReceived(_options.RunName, chunk);
             if (collector.TryAdd(chunk))
                 index++;
             else if (++damaged == MostTriesOfChunk)

@@ -65,7 +65,7 @@ internal sealed record RunTerms([property: Id(0)] string Version, [property: Id(
 /// <summary>What a run goes by; <see cref="ClusterTrainingOptions"/> explains each.</summary>
 [GenerateSerializer]
 [Immutable]
-internal sealed record RunRules([property: Id(0)] int WorkerCount, [property: Id(1)] int StepsPerRound, [property: Id(2)] double OuterLearningRate,
+internal sealed record RunRules([property: Id(0)] int WorkerCount, [property: Id(1)] int? StepsPerRound, [property: Id(2)] double OuterLearningRate,
     [property: Id(3)] double OuterMomentum, [property: Id(4)] DifferenceFormat Format, [property: Id(5)] double Quorum, [property: Id(6)] TimeSpan StragglerWait,
     [property: Id(7)] TimeSpan WorkerTimeout, [property: Id(8)] TimeSpan StartWait);
 
@@ -74,10 +74,10 @@ internal sealed record RunRules([property: Id(0)] int WorkerCount, [property: Id
 [Immutable]
 internal sealed record JoinRequest([property: Id(0)] Guid Worker, [property: Id(1)] int? Rank, [property: Id(2)] RunTerms Terms);
 
-/// <summary>A worker's rank, or why it may not join.</summary>
+/// <summary>A worker's rank, or why it may not join; neither where it must ask again.</summary>
 [GenerateSerializer]
 [Immutable]
-internal sealed record JoinReply([property: Id(0)] int Rank, [property: Id(1)] string? Refusal);
+internal sealed record JoinReply([property: Id(0)] int? Rank, [property: Id(1)] string? Refusal);
 
 /// <summary>How a worker goes. Tokens and seconds are those of its training so far; losses are nats per token.</summary>
 [GenerateSerializer]
@@ -104,12 +104,16 @@ internal sealed record RunStatus([property: Id(0)] RunPhase Phase, [property: Id
 [Immutable]
 internal readonly record struct RoundSteps([property: Id(0)] int PerRound, [property: Id(1)] int Rounds)
 {
+    private const int MostPerRound = 500;
+    private const int LeastRounds = 20;
+
     /// <summary>Deals out steps, the same number to each round: a few more where they do not divide.</summary>
     /// <param name="count">The steps of each worker.</param>
-    /// <param name="wanted">About how many a round should have.</param>
-    public static RoundSteps Deal(int count, int wanted)
+    /// <param name="wanted">About how many a round should have; <see langword="null"/> for a choice by their number.</param>
+    public static RoundSteps Deal(int count, int? wanted)
     {
-        int rounds = Math.Max(1, (int)Math.Round((double)count / wanted));
+        int steps = wanted ?? Math.Clamp(count / LeastRounds, 1, MostPerRound);
+        int rounds = Math.Max(1, (int)Math.Round((double)count / steps));
         return new RoundSteps((count + rounds - 1) / rounds, rounds);
     }
 }

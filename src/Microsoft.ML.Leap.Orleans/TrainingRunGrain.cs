@@ -11,6 +11,7 @@ internal sealed partial class TrainingRunGrain(
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(0.5);
 
     private readonly Dictionary<Guid, Worker> _workers = [];
+    private readonly Dictionary<Guid, DateTimeOffset> _askedSince = [];
     private ChunkCollector _plan = new();
     private ChunkCollector _weights = new();
     private Guid? _planner;
@@ -41,11 +42,18 @@ internal sealed partial class TrainingRunGrain(
         if (State.Terms is null && !await Save(State with { Terms = request.Terms }))
             throw new OrleansException($"The run {Name} cannot be stored now.");
         if (State.Terms!.FindFault(request.Terms) is string fault)
-            return new JoinReply(0, fault);
+            return new JoinReply(null, fault);
 
         if (!_workers.TryGetValue(request.Worker, out Worker? worker))
         {
             DropSilent();
+
+            // A worker that takes the place of one that died comes before that is known: the rank, and with it the part of the rows, is free only when every
+            // other worker has been heard of since, or is silent for too long.
+            _askedSince.TryAdd(request.Worker, clock.GetUtcNow());
+            if (State.Phase == RunPhase.Training && _workers.Values.Any(other => other.LastSeen < _askedSince[request.Worker]))
+                return new JoinReply(null, null);
+            _askedSince.Remove(request.Worker);
             HashSet<int> taken = [.. _workers.Values.Select(other => other.Rank)];
             int rank = request.Rank is int wanted && !taken.Contains(wanted) ? wanted : Enumerable.Range(0, int.MaxValue).First(free => !taken.Contains(free));
             _workers[request.Worker] = worker = new Worker(request.Worker, rank);

@@ -107,8 +107,8 @@ public sealed class LeapCatalog
     }
 
     /// <summary>Loads a model from a folder in the layout of Hugging Face, as <see cref="LeapLanguageModelTransformer.SavePretrained"/> and
-    /// the original Python project write it.</summary>
-    /// <param name="folder">The folder with <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's files.</param>
+    /// the original Python project write it, or from the zip of a folder that this library wrote.</summary>
+    /// <param name="folder">The folder with <c>config.json</c>, <c>model.safetensors</c> and the tokenizer's files; or a zip of it.</param>
     /// <param name="textColumnName">The column that the transformer scores.</param>
     /// <param name="generatedTextColumnName">The column of continuations; <see langword="null"/> for none.</param>
     /// <param name="generation">How texts are continued; <see langword="null"/> for the defaults of
@@ -148,8 +148,13 @@ public sealed class LeapCatalog
         };
         options.Generation = generation ?? options.Generation;
         options.Validate();
-        return ModelFolder.Load(
-            folder, source => LeapLanguageModelTransformer.Load(Context, source, options.MakeScoringSettings(generationSeed: 0), device));
+        if (!File.Exists(folder))
+            return ModelFolder.Load(folder, Load);
+        using FileStream zip = OrdinaryFile.OpenRead(folder);
+        return ModelZipReader.Read(zip, Load);
+
+        LeapLanguageModelTransformer Load(IModelSource source) =>
+            LeapLanguageModelTransformer.Load(Context, source, options.MakeScoringSettings(generationSeed: 0), device);
     }
 
     // A disk may take bytes and not keep them.

@@ -19,6 +19,8 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
 {
     internal const double BytesPerMegabyte = 1 << 20;
 
+    private const double MostRateFactor = 2;
+
     private readonly IHost _host;
     private readonly Options _options;
 
@@ -181,11 +183,15 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     // The rows of all workers for each row that this one has.
     private int RowsPerRow => Group is { HasOwnPartAlone: true } ? Group.PartCount : 1;
 
-    // Workers end together: none stops early by itself.
+    // Workers end together: none stops early by itself. The mean over workers has less noise than one of them, and bears greater steps; over twice as
+    // great ones were not tried.
     private TrainingRecipe ChooseRecipe(TrainingTexts texts, bool hasValidationData)
     {
         TrainingRecipe recipe = TrainingRecipe.Choose(_options, texts.Count * RowsPerRow, texts.ByteCount * RowsPerRow, hasValidationData);
-        return Group is null ? recipe : recipe with { EarlyStoppingPatience = null };
+        if (Group is null)
+            return recipe;
+        double factor = _options.LearningRate is null ? Math.Min(MostRateFactor, Math.Sqrt(Group.PartCount)) : 1;
+        return recipe with { EarlyStoppingPatience = null, LearningRate = recipe.LearningRate * factor };
     }
 
     private static DocumentSplit Split(int rowCount, double fraction, int seed) => rowCount >= 2

@@ -30,6 +30,7 @@ public partial class ReadmeTests
     [DataRow("docs/serving.md")]
     [DataRow("Extensions.AI.md")]
     [DataRow("AspNetCore.md")]
+    [DataRow("docs/scale-out.md")]
     public void Page_Program_Compiles(string page) => Assert.IsNotEmpty(Compile(page));
 
     [TestMethod]

@@ -5,48 +5,40 @@ const example = {
   prompt: 'Gets the number of',
 };
 
-let worker;
 let calls = 0;
 const waiting = new Map();
 
+// At once: .NET starts while the page's other files are still on their way.
+const worker = new Worker('./worker.js', { type: 'module' });
+worker.addEventListener('message', ({ data: { call, text, result, error, refused } }) => {
+  const entry = waiting.get(call);
+  if (text !== undefined) {
+    entry?.onText(text);
+    return;
+  }
+  waiting.delete(call);
+  if (error === undefined)
+    entry?.resolve(result);
+  else
+    entry?.reject(Object.assign(new Error(error), { refused }));
+});
+worker.addEventListener('error', event => {
+  for (const { reject } of waiting.values())
+    reject(new Error(`The engine stopped. ${event.message ?? ''}`));
+  waiting.clear();
+});
+
 /** Opens the model that lies beside the page. */
 export async function open(onProgress) {
-  const response = fetch('model.zip').then(answer => {
-    if (!answer.ok)
-      throw new Error(`model.zip is not beside the page (status ${answer.status}). Open a model of your own.`);
-    return download(answer, onProgress);
-  });
-  start();
-  return adopt('The .NET documentation', await response, example);
+  const answer = await fetch('model.zip');
+  if (!answer.ok)
+    throw new Error(`model.zip is not beside the page (status ${answer.status}). Open a model of your own.`);
+  return adopt('The .NET documentation', await download(answer, onProgress), example);
 }
 
 /** Opens a model of the user's: a zip, as the library or `leap train` writes it. */
 export async function openFile(file) {
-  start();
   return adopt(file.name, await file.arrayBuffer());
-}
-
-function start() {
-  if (worker)
-    return;
-  worker = new Worker('./worker.js', { type: 'module' });
-  worker.addEventListener('message', ({ data: { call, text, result, error, refused } }) => {
-    const entry = waiting.get(call);
-    if (text !== undefined) {
-      entry?.onText(text);
-      return;
-    }
-    waiting.delete(call);
-    if (error === undefined)
-      entry?.resolve(result);
-    else
-      entry?.reject(Object.assign(new Error(error), { refused }));
-  });
-  worker.addEventListener('error', event => {
-    for (const { reject } of waiting.values())
-      reject(new Error(`The engine stopped. ${event.message ?? ''}`));
-    waiting.clear();
-  });
 }
 
 function ask(method, values, transfer = [], onText = undefined, signal = undefined) {

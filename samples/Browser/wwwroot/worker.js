@@ -1,7 +1,8 @@
 // Runs .NET, and answers the messages of engine.js: { call, method, values } by { call, result } or { call, error }, and { call, text } before.
 import { dotnet } from './_framework/dotnet.js';
 
-const ready = dotnet.create().then(async ({ getAssemblyExports, getConfig }) =>
+// With a time zone given .NET does not ask the browser for one, which loads tables for dates first. The engine has no dates.
+const ready = dotnet.withEnvironmentVariable('TZ', 'UTC').create().then(async ({ getAssemblyExports, getConfig }) =>
   (await getAssemblyExports(getConfig().mainAssemblyName)).Browser.Engine);
 
 const methods = {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -26,11 +27,10 @@ internal sealed class ClusterSettings
         DefaultValueFactory = _ => Defaults.WorkerCount,
     };
 
-    private readonly Option<int> _round = new("--round")
+    private readonly Option<int?> _round = new("--round")
     {
-        Description = "About how many steps a worker takes before the workers exchange the change of their weights.",
+        Description = "About how many steps a worker takes before the workers exchange the change of their weights; 500 without it, or a twentieth of the run.",
         HelpName = "N",
-        DefaultValueFactory = _ => Defaults.StepsPerRound,
     };
 
     private readonly Option<double> _outerRate = new("--outer-rate")
@@ -47,8 +47,7 @@ internal sealed class ClusterSettings
         DefaultValueFactory = _ => Defaults.OuterMomentum,
     };
 
-    // Not --format, which is that of the files.
-    private readonly Option<DifferenceFormat> _format = new("--differences")
+    private readonly Option<DifferenceFormat> _format = new("--difference-format")
     {
         Description = "How changes of weights travel: quantized, about 3 bits per weight, or bfloat16.",
         HelpName = "NAME",
@@ -111,11 +110,15 @@ internal sealed class ClusterSettings
 /// <param name="options">The run's options.</param>
 internal sealed class ClusterTraining(string place, ClusterTrainingOptions options)
 {
+    /// <summary>Gets what went between this worker and the cluster, and how long it waited.</summary>
+    public ClusterTraffic Traffic { get; } = new();
+
     /// <summary>Trains the model.</summary>
     public LeapLanguageModelTransformer Train(MLContext context, IDataView data, IDataView? validation, Action<string> tell)
     {
         CancellationToken cancellationToken = options.Trainer.CancellationToken;
         using var log = new Teller(tell);
+        using MeterListener listener = Traffic.Listen();
         using IHost host = ClusterAddress.ConnectAsync(place, log, cancellationToken).GetAwaiter().GetResult();
         LeapCluster cluster = context.Leap().Cluster(host.Services.GetRequiredService<IClusterClient>());
         LeapLanguageModelTransformer model = cluster.TrainAsync(options, data, validation, cancellationToken).GetAwaiter().GetResult();
@@ -139,5 +142,51 @@ internal sealed class ClusterTraining(string place, ClusterTrainingOptions optio
         public void Dispose()
         {
         }
+    }
+}
+
+/// <summary>What goes between a worker and its cluster, as the library's meter tells it.</summary>
+internal sealed class ClusterTraffic
+{
+    private const string Meter = "Microsoft.ML.Leap.Orleans";
+
+    /// <summary>Gets the bytes of the changes of weights that the worker sent after its rounds.</summary>
+    public long SentChangeBytes { get; private set; }
+
+    /// <summary>Gets all bytes that it sent: of a plan and of first weights, too.</summary>
+    public long SentBytes { get; private set; }
+
+    public long ReceivedBytes { get; private set; }
+
+    /// <summary>Gets the time between rounds in which the worker did not train.</summary>
+    public double WaitingSeconds { get; private set; }
+
+    /// <summary>Counts until the listener is disposed. The worker's thread alone measures.</summary>
+    public MeterListener Listen()
+    {
+        var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Meter.Name == Meter)
+                    listener.EnableMeasurementEvents(instrument);
+            },
+        };
+        listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
+        {
+            if (instrument.Name == "leap.cluster.worker.sent")
+            {
+                SentBytes += value;
+                SentChangeBytes += tags.Contains(new("kind", "Difference")) ? value : 0;
+            }
+            else if (instrument.Name == "leap.cluster.worker.received")
+            {
+                ReceivedBytes += value;
+            }
+        });
+        listener.SetMeasurementEventCallback<double>((instrument, value, _, _) =>
+            WaitingSeconds += instrument.Name == "leap.cluster.worker.waiting" ? value : 0);
+        listener.Start();
+        return listener;
     }
 }

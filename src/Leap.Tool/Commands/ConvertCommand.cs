@@ -5,7 +5,7 @@ using Microsoft.ML;
 
 namespace Leap.Tool;
 
-/// <summary><c>leap convert</c>: a model as a folder of another format of weights, or as a zip.</summary>
+/// <summary><c>leap convert</c>: a model as a folder or a zip, with weights of another format.</summary>
 internal static class ConvertCommand
 {
     public static Command Create()
@@ -13,16 +13,18 @@ internal static class ConvertCommand
         var command = new Command(
             "convert",
             """
-            Writes a model in another form: a folder in the layout of Hugging Face, with weights of fewer bits if asked for, or ML.NET's zip.
+            Writes a model in another form: a folder in the layout of Hugging Face, or a zip; with weights of fewer bits if asked for. A zip of single precision is
+            ML.NET's. One of fewer bits is the zip of such a folder: this tool, LeapLanguageModel.Load and the page in a browser read it, and ML.NET's Model.Load does not.
 
             Examples:
               leap convert model.zip -o folder
               leap convert model.zip -o small --weights int8
+              leap convert model.zip -o small.zip --weights int8
               leap convert folder -o model.zip
             """);
         var path = new Argument<string>("MODEL") { Description = "The model: a zip or a folder." };
         var output = new Option<string>("--output", "-o") { Description = "What to write: a name that ends with .zip, or a folder.", HelpName = "PATH", Required = true };
-        var weights = new Option<WeightFormat>("--weights") { Description = "float32 (the default), bfloat16 or int8; for a folder.", HelpName = "FORMAT" };
+        var weights = new Option<WeightFormat>("--weights") { Description = "float32 (the default), bfloat16 (half of the size) or int8 (a quarter).", HelpName = "FORMAT" };
         var json = new Option<bool>("--json") { Description = "Writes the result as JSON." };
         command.Add(path);
         command.Add(output);
@@ -34,12 +36,13 @@ internal static class ConvertCommand
             if (Path.GetFullPath(source) == Path.GetFullPath(target))
                 throw new UsageException($"{target} is the model itself: write to another place.");
             bool isZip = target.EndsWith(".zip", StringComparison.OrdinalIgnoreCase);
-            if (isZip && parsed.GetValue(weights) != WeightFormat.Float32)
-                throw new UsageException("A zip holds its weights in single precision: write a folder, or leave --weights away.");
-            if (isZip)
+            WeightFormat format = parsed.GetValue(weights);
+            if (!isZip)
+                WriteFolder(source, target, format);
+            else if (format == WeightFormat.Float32)
                 WriteZip(source, target);
             else
-                WriteFolder(source, target, parsed.GetValue(weights));
+                WriteSmallZip(source, target, format);
 
             long bytes = isZip ? new FileInfo(target).Length : new DirectoryInfo(target).EnumerateFiles().Sum(file => file.Length);
             parsed.InvocationConfiguration.Output.WriteLine(parsed.GetValue(json)
@@ -54,6 +57,12 @@ internal static class ConvertCommand
         var context = new MLContext();
         using LeapLanguageModelTransformer model = ModelFile.LoadTransformer(context, source);
         ModelFile.Save(context, model, null, target, ModelFile.ReadNotes(source));
+    }
+
+    private static void WriteSmallZip(string source, string target, WeightFormat weights)
+    {
+        using LeapLanguageModel model = LeapLanguageModel.Load(source);
+        ModelFile.SaveFolder(model, weights, target, ModelFile.ReadNotes(source));
     }
 
     private static void WriteFolder(string source, string target, WeightFormat weights)

@@ -13,15 +13,36 @@ internal sealed record ModelNotes(string? License, IReadOnlyList<string> Sources
 internal static class ModelFile
 {
     private const string NotesEntry = "leap-notes.json";
+    private const string ManifestOfFolder = "leap.manifest";
     private const long MostBytesOfNotes = 1 << 20;
 
-    /// <summary>Saves a model; a file of that name is replaced when all is written.</summary>
-    public static void Save(MLContext context, ITransformer model, DataViewSchema? schema, string path, ModelNotes? notes)
+    /// <summary>Saves a model as ML.NET does; a file of that name is replaced when all is written.</summary>
+    public static void Save(MLContext context, ITransformer model, DataViewSchema? schema, string path, ModelNotes? notes) =>
+        Save(path, notes, temporary => context.Leap().Save(model, schema, temporary));
+
+    /// <summary>Saves a model as the zip of a folder, whose weights can be of fewer bits. ML.NET does not read it; this tool and
+    /// <see cref="LeapLanguageModel.Load(string, LeapLanguageModelOptions?)"/> do.</summary>
+    public static void SaveFolder(LeapLanguageModel model, WeightFormat weights, string path, ModelNotes? notes)
     {
-        string temporary = $"{path}.part";
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("leap-");
         try
         {
-            context.Leap().Save(model, schema, temporary);
+            model.Save(folder.FullName, weights);
+            Save(path, notes, temporary => ZipFile.CreateFromDirectory(folder.FullName, temporary));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static void Save(string path, ModelNotes? notes, Action<string> write)
+    {
+        string temporary = $"{path}.part";
+        File.Delete(temporary);
+        try
+        {
+            write(temporary);
             if (notes is not null)
             {
                 using ZipArchive zip = ZipFile.Open(temporary, ZipArchiveMode.Update);
@@ -65,11 +86,24 @@ internal static class ModelFile
     /// <exception cref="InvalidOperationException">The zip holds none, or several.</exception>
     public static LeapLanguageModelTransformer LoadTransformer(MLContext context, string path)
     {
-        if (Directory.Exists(path))
+        if (Directory.Exists(path) || HoldsFolder(path))
             return context.Leap().LoadPretrained(path, device: "cpu");
         ITransformer loaded = context.Model.Load(path, out _);
         return loaded as LeapLanguageModelTransformer
             ?? (loaded as IEnumerable<ITransformer>)?.OfType<LeapLanguageModelTransformer>().SingleOrDefault()
             ?? throw new InvalidOperationException($"{path} holds no LEAP language model.");
+    }
+
+    private static bool HoldsFolder(string path)
+    {
+        try
+        {
+            using ZipArchive zip = ZipFile.OpenRead(path);
+            return zip.Entries.Any(entry => entry.Name == ManifestOfFolder);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new FormatException($"{path} is no zip: {e.Message}", e);
+        }
     }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using Parquet.Schema;
 
 namespace Leap.Tool;
 
@@ -110,6 +111,11 @@ internal static class ScoreCommand
                 throw new UsageException("Scored rows cannot be plain text: write csv, tsv, jsonl or parquet.");
             if (Format == RowFormat.Parquet && Output is null)
                 throw new UsageException("Parquet needs --output: it is no text.");
+            if (Format == RowFormat.Parquet && Shard is not null && Reader.Files.FirstOrDefault(file => file.Format != RowFormat.Parquet) is InputFile other)
+            {
+                throw new UsageException(
+                    $"Shards in Parquet need columns of the same types, which {other.Name} does not tell: write jsonl or csv, or give Parquet.");
+            }
         }
 
         private RowWriter Open(TextWriter text, Stream? stream) => Format switch
@@ -117,8 +123,11 @@ internal static class ScoreCommand
             RowFormat.Csv => new DelimitedRows.Writer(text, ',', writesHeader: Shard is null or { Index: 1 }),
             RowFormat.Tsv => new DelimitedRows.Writer(text, '\t', writesHeader: Shard is null or { Index: 1 }),
             RowFormat.Jsonl => new JsonRows.Writer(text),
-            _ => new ParquetRows.Writer(stream!, Reader.Files[0].Format == RowFormat.Parquet ? ParquetRows.FindColumns(Reader.Files[0]) : []),
+            _ => new ParquetRows.Writer(stream!, Reader.Files[0].Format == RowFormat.Parquet ? [.. ParquetRows.FindColumns(Reader.Files[0]), .. AddedColumns] : []),
         };
+
+        private DataField[] AddedColumns =>
+            [new DataField(AddedNames[0], typeof(double), true), new DataField(AddedNames[1], typeof(int), true), new DataField(AddedNames[2], typeof(double), true)];
 
         private void Write(LeapLanguageModel model, RowWriter writer, TextWriter error, CancellationToken cancellationToken)
         {

@@ -88,15 +88,17 @@ internal static class TrainCommand
             ? context.Leap().LanguageModel(options).Fit(data, held)
             : cluster.Train(context, data, held, message => view.Tell(message, isWarning: false)));
         ModelFile.Save(context, model, data.Schema, output, new ModelNotes(license, [.. reader.Files.Select(file => file.Name)]));
-        Tell(model, output, asJson, console.Output);
+        Tell(model, cluster, output, asJson, console.Output);
     }
 
     private static IDataView Load(MLContext context, RowReader reader) =>
         context.Data.LoadFromEnumerable(reader.Read().Select(row => new TextRow { Text = row.Text ?? "" }));
 
-    private static void Tell(LeapLanguageModelTransformer model, string output, bool asJson, TextWriter writer)
+    private static void Tell(LeapLanguageModelTransformer model, ClusterTraining? cluster, string output, bool asJson, TextWriter writer)
     {
-        TrainingRecord? best = model.History.Best ?? (model.History.Records.Count > 0 ? model.History.Records[^1] : null);
+        // On a cluster the last weights are the model's.
+        TrainingRecord? last = model.History.Records.Count > 0 ? model.History.Records[^1] : null;
+        TrainingRecord? best = cluster is null ? model.History.Best ?? last : last;
         long bytes = new FileInfo(output).Length;
         if (asJson)
         {
@@ -112,7 +114,9 @@ internal static class TrainCommand
                     epoch = best?.Epoch,
                     trainingLoss = best?.TrainingLoss,
                     validationLoss = best?.ValidationLoss,
-                    seconds = model.History.Records.Count > 0 ? model.History.Records[^1].Elapsed.TotalSeconds : 0,
+                    tokens = last?.Tokens ?? 0,
+                    seconds = last?.Elapsed.TotalSeconds ?? 0,
+                    cluster = cluster?.Traffic,
                 },
                 InfoCommand.Json));
             return;

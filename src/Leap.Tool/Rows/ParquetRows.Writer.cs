@@ -9,7 +9,7 @@ internal static partial class ParquetRows
     /// <summary>Writes rows that have the same fields, a row group at a time. A column's type is that of the table it comes from, or what fits
     /// the values of the first row group.</summary>
     /// <param name="output">Where to; it stays open.</param>
-    /// <param name="known">Columns whose type is known.</param>
+    /// <param name="known">Columns whose type is known; where there are no rows, the file has these.</param>
     public sealed class Writer(Stream output, IReadOnlyList<DataField> known) : RowWriter
     {
         private const int MostRows = 50_000;
@@ -36,6 +36,8 @@ internal static partial class ParquetRows
         {
             if (_rows.Count > 0)
                 WriteGroup();
+            if (_writer is null && known.Count > 0)
+                Begin([.. known]);
             if (_writer is null)
                 throw new FormatException("There are no rows, and a Parquet file needs some to know its columns.");
             Wait(_writer.DisposeAsync().AsTask());
@@ -52,17 +54,19 @@ internal static partial class ParquetRows
         private void WriteGroup()
         {
             if (_fields is null)
-            {
-                _fields = [.. _names!.Select((name, i) => known.FirstOrDefault(field => field.Name == name) ?? new DataField(name, FindType(i), true))];
-                _writer = ParquetWriter.CreateAsync(new ParquetSchema(_fields.Cast<Field>()), output, null, false, default).GetAwaiter().GetResult();
-            }
-
+                Begin([.. _names!.Select((name, i) => known.FirstOrDefault(field => field.Name == name) ?? new DataField(name, FindType(i), true))]);
             using ParquetRowGroupWriter group = _writer!.CreateRowGroup();
-            for (int i = 0; i < _fields.Length; i++)
+            for (int i = 0; i < _fields!.Length; i++)
                 WriteColumn(group, _fields[i], i);
             group.CompleteValidate();
             _rows.Clear();
             _characters = 0;
+        }
+
+        private void Begin(DataField[] fields)
+        {
+            _fields = fields;
+            _writer = ParquetWriter.CreateAsync(new ParquetSchema(_fields.Cast<Field>()), output, null, false, default).GetAwaiter().GetResult();
         }
 
         private Type FindType(int column)

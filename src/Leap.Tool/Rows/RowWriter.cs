@@ -48,7 +48,9 @@ internal sealed class OutputFile : IDisposable
     {
         _path = path;
         Stream = stream;
-        Text = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16, leaveOpen: true);
+
+        // It closes the stream, and once it did, to close it again does nothing: one that leaves the stream open would write at each end.
+        Text = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16);
     }
 
     public FileStream Stream { get; }
@@ -75,20 +77,28 @@ internal sealed class OutputFile : IDisposable
         }
     }
 
-    /// <summary>Moves the file to its place.</summary>
+    /// <summary>Closes the file, and moves it to its place.</summary>
     public void Complete()
     {
         Text.Flush();
         Stream.Flush(flushToDisk: true);
+
+        // Windows moves and deletes no file that is open.
+        Text.Dispose();
         File.Move(_path + Unfinished, _path, overwrite: true);
         _isComplete = true;
     }
 
     public void Dispose()
     {
-        if (!_isComplete)
-            File.Delete(_path + Unfinished);
-        Text.Dispose();
-        Stream.Dispose();
+        try
+        {
+            Text.Dispose();
+        }
+        finally
+        {
+            if (!_isComplete)
+                File.Delete(_path + Unfinished);
+        }
     }
 }

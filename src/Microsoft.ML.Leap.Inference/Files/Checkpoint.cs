@@ -123,14 +123,21 @@ internal static class Checkpoint
 
             if (rows.Length < count)
                 rows = new float[count];
+            int firstRow = (int)(start / matrix.Columns);
             ReadValues(reader, info, bytes, rows.AsSpan(0, count));
-            matrix.SetRows((int)(start / matrix.Columns), rows.AsSpan(0, count));
+            if (info.Type == SafeTensorsType.Int8)
+                Int8Rows.Scale(rows.AsSpan(0, count), weights[info.Name + ScaleSuffix].AsSpan(firstRow, count / matrix.Columns));
+            matrix.SetRows(firstRow, rows.AsSpan(0, count));
         });
 
         foreach (SafeTensorInfo info in reader.Tensors)
         {
             if (info.Type == SafeTensorsType.Int8)
-                Int8Rows.Scale(weights[info.Name], RemoveScales(weights, info.Name));
+            {
+                float[] scales = RemoveScales(weights, info.Name);
+                if (weights.TryGetValue(info.Name, out float[]? matrix))
+                    Int8Rows.Scale(matrix, scales);
+            }
         }
 
         if (weights.Remove(TiedOutput, out float[]? tied) && !weights.TryAdd(WordEmbedding, tied) && !tied.AsSpan().SequenceEqual(weights[WordEmbedding]))
@@ -172,9 +179,14 @@ internal static class Checkpoint
     {
         List<(SafeTensorInfo Info, long Start)> places = [];
         long bytes = 0;
+        var before = new HashSet<string>(StringComparer.Ordinal);
         foreach (SafeTensorInfo info in tensors)
         {
-            if (!IsMatrix(info.Name, info.Shape) || !info.Type.IsFloat() || !SafeTensorsReader.ComesInRows(info))
+            before.Add(info.Name);
+
+            // 8-bit numbers whose scales come after them wait for those.
+            bool isComplete = info.Type.IsFloat() || before.Contains(info.Name + ScaleSuffix);
+            if (!IsMatrix(info.Name, info.Shape) || !isComplete || !SafeTensorsReader.ComesInRows(info))
                 continue;
             places.Add((info, bytes));
             long size = PackedMatrix.Measure((int)info.Shape[0], (int)info.Shape[1], format, HasBias(info));
@@ -198,9 +210,7 @@ internal static class Checkpoint
     {
         if (info.Type == SafeTensorsType.Int8)
         {
-            ReadOnlySpan<sbyte> numbers = MemoryMarshal.Cast<byte, sbyte>(bytes);
-            for (int i = 0; i < values.Length; i++)
-                values[i] = numbers[i];
+            Int8Rows.Widen(MemoryMarshal.Cast<byte, sbyte>(bytes), values);
             return;
         }
 

@@ -92,12 +92,17 @@ internal static class ModelZipReader
 
         public T Read<T>(string name, Func<Stream, T> read) => Read(Find(name), name, read);
 
-        public Task<T> ReadAside<T>(string name, Func<Stream, T> read) => SpareThread.Run(() =>
+        public Task<T> ReadAside<T>(string name, Func<Stream, T> read)
         {
-            // The entries of one archive cannot be read at the same time; those of two can.
-            using ZipArchive archive = Open(_stream);
-            return Read(archive.GetEntry(Find(name).FullName)!, name, read);
-        });
+            if (!SpareThread.Exists)
+                return Task.FromResult(Read(name, read));
+            return SpareThread.Run(() =>
+            {
+                // The entries of one archive cannot be read at the same time; those of two can.
+                using ZipArchive archive = Open(_stream);
+                return Read(archive.GetEntry(Find(name).FullName)!, name, read);
+            });
+        }
 
         private ZipArchiveEntry Find(string name) => _manifest.Contains(name) && _entries.TryGetValue(name, out ZipArchiveEntry? entry)
             ? entry

@@ -114,12 +114,18 @@ internal sealed class NGramMemory
     {
         if (ids.Length == 0 || ids.Length < children.Length || ids.Length != shares.Length)
             throw new FormatException($"The memory has {ids.Length} ids, {children.Length} numbers of children and {shares.Length} shares.");
-        NativeArray<int> firstChild = children;
+
+        // Spans, because a browser compiles no loop that calls.
+        Span<int> firstChild = children.AsSpan(0, children.Length);
+        ReadOnlySpan<ushort> allShares = shares.AsSpan(0, shares.Length);
+        ReadOnlySpan<short> narrowIds = ids.Narrow;
+        ReadOnlySpan<int> wideIds = ids.Wide;
+        int nodeCount = ids.Length;
         float[] left = new float[children.Length == 0 ? 0 : Math.Clamp(children[0] + 1L, 0, children.Length)];
         int next = 1;
         int levelEnd = 1;
         int length = 0;
-        for (int node = 0; node < children.Length; node++)
+        for (int node = 0; node < firstChild.Length; node++)
         {
             if (node == levelEnd)
             {
@@ -128,20 +134,19 @@ internal sealed class NGramMemory
             }
 
             int first = next;
-            int count = children[node];
-            if (count < 0 || count > ids.Length - first || (count > 0 && length == order))
+            int count = firstChild[node];
+            if (count < 0 || count > nodeCount - first || (count > 0 && length == order))
                 throw new FormatException($"N-gram {node} of the memory cannot have {count} children.");
             next += count;
-            firstChild.Set(node, first);
+            firstChild[node] = first;
             double taken = 0;
             int last = node == Root ? NGramModel.StartId - 1 : -1;
-            ReadOnlySpan<ushort> childShares = shares.AsSpan(first, count);
-            for (int i = 0; i < childShares.Length; i++)
+            for (int child = first; child < next; child++)
             {
-                int id = ids[first + i];
-                float share = BFloat16Bits.Widen(childShares[i]);
+                int id = narrowIds.IsEmpty ? wideIds[child] : narrowIds[child];
+                float share = BFloat16Bits.Widen(allShares[child]);
                 if (id <= last || id >= vocabularySize || !(share >= 0))
-                    throw new FormatException($"N-gram {first + i} of the memory is damaged: token {id} with a share of {share}.");
+                    throw new FormatException($"N-gram {child} of the memory is damaged: token {id} with a share of {share}.");
                 last = id;
                 taken += share;
             }
@@ -152,9 +157,9 @@ internal sealed class NGramMemory
                 left[node] = (float)(1 - taken);
         }
 
-        if (next != ids.Length)
-            throw new FormatException($"The memory has {ids.Length} n-grams, of which {next} are named as children.");
-        return new NGramMemory(order, vocabularySize, ids, firstChild, shares, left);
+        if (next != nodeCount)
+            throw new FormatException($"The memory has {nodeCount} n-grams, of which {next} are named as children.");
+        return new NGramMemory(order, vocabularySize, ids, children, shares, left);
     }
 
     // A number from 0 to 1 in bfloat16.

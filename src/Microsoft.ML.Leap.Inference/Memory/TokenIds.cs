@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>Token ids, in 16 bits each where that is enough. Immutable once they are filled, and then thread-safe.</summary>
@@ -38,7 +40,17 @@ internal readonly struct TokenIds
     public long SizeInBytes => (long)Length * (_isNarrow ? sizeof(short) : sizeof(int));
 
     /// <summary>Gets an id.</summary>
-    public int this[int i] => _isNarrow ? _narrow[i] : _wide[i];
+    public int this[int i]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => _isNarrow ? _narrow[i] : _wide[i];
+    }
+
+    /// <summary>Gets the ids where they have 16 bits; else none. For as long as the caller refers to them.</summary>
+    public ReadOnlySpan<short> Narrow => _narrow.AsSpan(0, _narrow.Length);
+
+    /// <summary>Gets the ids where they have 32 bits; else none. For as long as the caller refers to them.</summary>
+    public ReadOnlySpan<int> Wide => _wide.AsSpan(0, _wide.Length);
 
     /// <summary>Reads some ids from a tensor, of 16 bits where there is no room for more.</summary>
     /// <param name="start">The place of the first.</param>

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
@@ -62,6 +63,7 @@ internal sealed unsafe partial class NativeBlock
 }
 
 /// <summary>Numbers in memory outside of the collected heap, of any value at first. Freed when nothing refers to them any more.</summary>
+/// <remarks>What reads and writes one number is inlined even where code is interpreted: a browser compiles no loop that calls.</remarks>
 internal readonly unsafe struct NativeArray<T>
     where T : unmanaged
 {
@@ -86,6 +88,7 @@ internal readonly unsafe struct NativeArray<T>
 
     public T this[int i]
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get
         {
             if ((uint)i >= (uint)Length)
@@ -96,6 +99,7 @@ internal readonly unsafe struct NativeArray<T>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Set(int i, T value)
     {
         if ((uint)i >= (uint)Length)

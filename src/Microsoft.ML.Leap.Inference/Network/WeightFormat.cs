@@ -106,14 +106,25 @@ internal static class Int8Rows
         return numbers;
     }
 
+    /// <summary>Copies whole numbers.</summary>
+    public static void Widen(ReadOnlySpan<sbyte> numbers, Span<float> values)
+    {
+        for (int i = 0; i < values.Length; i++)
+            values[i] = numbers[i];
+    }
+
     /// <summary>Multiplies each row of a matrix by its scale.</summary>
     public static void Scale(Span<float> matrix, ReadOnlySpan<float> scales)
     {
         int columns = matrix.Length / Math.Max(1, scales.Length);
         for (int row = 0; row < scales.Length; row++)
-        {
-            for (int k = 0; k < columns; k++)
-                matrix[row * columns + k] *= scales[row];
-        }
+            ScaleRow(matrix.Slice(row * columns, columns), scales[row]);
+    }
+
+    // By itself: a loop within a loop is compiled later in a browser.
+    private static void ScaleRow(Span<float> row, float scale)
+    {
+        for (int k = 0; k < row.Length; k++)
+            row[k] *= scale;
     }
 }

@@ -10,6 +10,9 @@ internal static class BytePairFiles
     public const string VocabularyName = "vocab.json";
     public const string MergesName = "merges.txt";
 
+    // About, so that a dictionary of the tokens need not grow.
+    private const int BytesPerToken = 12;
+
     private const string VersionLine = "#version: 0.2";
 
     // Made anew each time: who only reads does not bring in the encoder's assembly.
@@ -47,17 +50,28 @@ internal static class BytePairFiles
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(file);
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            // Token by token: a document of all takes as long again where code is interpreted.
+            var reader = new Utf8JsonReader(file);
+            reader.Read();
+            if (reader.TokenType != JsonTokenType.StartObject)
                 throw new FormatException("The vocabulary file is no JSON object of tokens and ids.");
-            var ids = new Dictionary<string, int>(document.RootElement.GetPropertyCount(), StringComparer.Ordinal);
-            foreach (JsonProperty token in document.RootElement.EnumerateObject())
+            var ids = new Dictionary<string, int>(file.Length / BytesPerToken, StringComparer.Ordinal);
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                ids[token.Name] = token.Value.ValueKind == JsonValueKind.Number && token.Value.TryGetInt32(out int id)
-                    ? id
-                    : throw new FormatException($"The vocabulary's token '{token.Name}' must have a whole number as its id, but has {token.Value.GetRawText()}.");
+                string name = reader.GetString()!;
+                reader.Read();
+                if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out int id))
+                {
+                    using JsonDocument value = JsonDocument.ParseValue(ref reader);
+                    throw new FormatException(
+                        $"The vocabulary's token '{name}' must have a whole number as its id, but has {value.RootElement.GetRawText()}.");
+                }
+
+                ids[name] = id;
             }
 
+            // Throws where anything follows the object.
+            reader.Read();
             return ids;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)

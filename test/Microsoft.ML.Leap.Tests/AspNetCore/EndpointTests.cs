@@ -123,6 +123,24 @@ public class EndpointTests
         Assert.AreEqual(page.Content.Headers.ContentLength, head.Content.Headers.ContentLength);
     }
 
+    [TestMethod]
+    public async Task Page_PathOfAGroupWithoutASlash_LeadsToTheOneWith()
+    {
+        using var handler = new HttpClientHandler { AllowAutoRedirect = false };
+        await using RunningServer server = await RunningServer.StartAsync(TrainedModel.Transformer.Model, group: "/models/my leap");
+        using var client = new HttpClient(handler) { BaseAddress = server.Client.BaseAddress };
+
+        using HttpResponseMessage answer = await client.GetAsync("/models/my%20leap?a=b%26c");
+        Assert.AreEqual(HttpStatusCode.Redirect, answer.StatusCode);
+        Assert.AreEqual("./my%20leap/?a=b%26c", answer.Headers.Location?.OriginalString);
+        Uri place = new(new Uri(client.BaseAddress!, "/models/my%20leap"), answer.Headers.Location!);
+        StringAssert.StartsWith(await client.GetStringAsync(place), "<!DOCTYPE html>");
+        using HttpResponseMessage script = await client.GetAsync(new Uri(place, "page.js"));
+        Assert.AreEqual(HttpStatusCode.OK, script.StatusCode);
+        using HttpResponseMessage info = await client.GetAsync(new Uri(place, "info"));
+        Assert.AreEqual(HttpStatusCode.OK, info.StatusCode);
+    }
+
     // Every file of the folder, by its name.
     [TestMethod]
     public async Task Page_EachFile_HasATypeThatBrowsersTake()

@@ -12,7 +12,7 @@ internal sealed class RunningServer : IAsyncDisposable
 {
     private readonly WebApplication _application;
 
-    private RunningServer(LeapLanguageModel model, Action<LeapServerOptions>? configure, Action<WebApplicationBuilder>? more)
+    private RunningServer(LeapLanguageModel model, Action<LeapServerOptions>? configure, Action<WebApplicationBuilder>? more, string group)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -20,7 +20,7 @@ internal sealed class RunningServer : IAsyncDisposable
         builder.Services.AddLeap(model, configure);
         more?.Invoke(builder);
         _application = builder.Build();
-        _application.MapLeap();
+        _application.MapGroup(group).MapLeap();
     }
 
     /// <summary>What the server logs as a warning or worse.</summary>
@@ -32,9 +32,9 @@ internal sealed class RunningServer : IAsyncDisposable
     public IServiceProvider Services => _application.Services;
 
     public static async Task<RunningServer> StartAsync(
-        LeapLanguageModel model, Action<LeapServerOptions>? configure = null, Action<WebApplicationBuilder>? more = null)
+        LeapLanguageModel model, Action<LeapServerOptions>? configure = null, Action<WebApplicationBuilder>? more = null, string group = "")
     {
-        var running = new RunningServer(model, configure, more);
+        var running = new RunningServer(model, configure, more, group);
         await running._application.StartAsync();
         running.Client.BaseAddress = new Uri(running._application.Urls.Single());
         return running;

@@ -17,6 +17,19 @@ public class ServerPageTests : PageTests
         await Expect(page.Locator("#text")).ToBeEnabledAsync();
     }
 
+    [TestMethod]
+    public async Task Page_InAGroupWithoutASlash_FindsItsFilesAndTheModel()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(Model, group: "/models/leap");
+        Playwright.IPage page = await Browser.NewPageAsync();
+
+        await page.GotoAsync($"{server.Client.BaseAddress}models/leap?from=here");
+
+        await Expect(page.Locator("#text")).ToBeEnabledAsync();
+        Assert.AreEqual($"{server.Client.BaseAddress}models/leap/?from=here", page.Url);
+        await page.CloseAsync();
+    }
+
     private protected override async Task<(string Address, IAsyncDisposable Server)> ServeAsync()
     {
         RunningServer server = await RunningServer.StartAsync(Model);

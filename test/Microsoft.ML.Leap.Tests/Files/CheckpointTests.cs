@@ -219,6 +219,18 @@ public class CheckpointTests
     }
 
     [TestMethod]
+    public void ReadNetwork_ScalesAfterTheirMatrices_HoldsWhatReadReturns()
+    {
+        byte[] file = Write(Weights(_small), WeightFormat.Int8);
+        byte[] reversed = Reverse(file);
+        AssertSameNetworks(reversed, _small);
+
+        Dictionary<string, float[]> expected = Checkpoint.Read(new MemoryStream(file), file.Length, _small);
+        foreach ((string name, float[] values) in Checkpoint.Read(new MemoryStream(reversed), reversed.Length, _small))
+            CollectionAssert.AreEqual(expected[name], values, name);
+    }
+
+    [TestMethod]
     public void ReadNetwork_NonFiniteMatrix_ThrowsFormatException()
     {
         Dictionary<string, float[]> weights = Weights(_small);
@@ -275,6 +287,25 @@ public class CheckpointTests
         using var stream = new MemoryStream();
         TensorFiles.Write(stream, parameters);
         return stream.ToArray();
+    }
+
+    // The same tensors, the last first.
+    private static byte[] Reverse(byte[] file)
+    {
+        using var stream = new MemoryStream(file);
+        SafeTensorInfo[] tensors = [.. SafeTensorsHeader.Read(stream, file.Length, "file").Reverse()];
+        int start = (int)stream.Position;
+        long end = 0;
+        IEnumerable<string> entries = tensors.Select(tensor =>
+        {
+            long begin = end;
+            end += tensor.End - tensor.Begin;
+            return $$"""
+                "{{tensor.Name}}": {"dtype": "{{tensor.Type.GetName()}}", "shape": [{{string.Join(", ", tensor.Shape)}}], "data_offsets": [{{begin}}, {{end}}]}
+                """;
+        });
+        return SafeTensorsFile.Build(
+            $"{{{string.Join(", ", entries)}}}", [.. tensors.Select(tensor => file[(start + (int)tensor.Begin)..(start + (int)tensor.End)])]);
     }
 
     private static LeapConfig ReadConfig(JsonDocument fixture) =>

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text.Json;
 using Microsoft.ML.Data;
 
@@ -206,6 +207,20 @@ public class ModelRoundTripTests
             Assert.AreEqual(model.Tokenizer.EndOfTextId, loaded.EndOfTextId);
             CollectionAssert.AreEqual(Document(model.Tokenizer, text), Document(loaded, text));
         }
+    }
+
+    [TestMethod]
+    public void LoadPretrained_ZipOfAFolder_IsTheModelOfTheFolder()
+    {
+        using var folder = new TemporaryFolder();
+        s_model.Model.Save(Path.Combine(folder.Path, "saved"), WeightFormat.Int8);
+        string zip = Path.Combine(folder.Path, "saved.zip");
+        ZipFile.CreateFromDirectory(Path.Combine(folder.Path, "saved"), zip);
+
+        using LeapLanguageModelTransformer fromFolder = Context.Leap().LoadPretrained(Path.Combine(folder.Path, "saved"), device: "cpu");
+        using LeapLanguageModelTransformer fromZip = Context.Leap().LoadPretrained(zip, device: "cpu");
+
+        Assert.AreEqual(fromFolder.Model.Score("the cat").LogLikelihood, fromZip.Model.Score("the cat").LogLikelihood);
     }
 
     [TestMethod]

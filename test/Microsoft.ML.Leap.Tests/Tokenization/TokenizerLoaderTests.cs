@@ -85,12 +85,27 @@ public sealed class TokenizerLoaderTests
     [DataRow("""{"日": 0}""")]
     [DataRow("""["a"]""")]
     [DataRow("null")]
+    [DataRow("""{"a": 0} 1""")]
     public void Load_DamagedVocabulary_ThrowsFormatException(string json)
     {
         Dictionary<string, byte[]> files = TokenizerFixture.Save(TokenizerFixture.Learn(300, Text));
         files["vocab.json"] = Encoding.UTF8.GetBytes(json);
         files["merges.txt"] = [];
         Assert.ThrowsExactly<FormatException>(() => TokenizerFixture.Load(files));
+    }
+
+    [TestMethod]
+    [DataRow("1.5")]
+    [DataRow("3000000000")]
+    [DataRow("\"0\"")]
+    [DataRow("null")]
+    [DataRow("""{"b": [1, 2]}""")]
+    public void Load_IdThatIsNoWholeNumber_NamesTheTokenAndTheValue(string id)
+    {
+        Dictionary<string, byte[]> files = TokenizerFixture.Save(TokenizerFixture.Learn(300, Text));
+        files["vocab.json"] = Encoding.UTF8.GetBytes($"{{\"a\": 0, \"the\": {id}}}");
+        string message = Assert.ThrowsExactly<FormatException>(() => TokenizerFixture.Load(files)).Message;
+        StringAssert.Contains(message, $"token 'the' must have a whole number as its id, but has {id}.");
     }
 
     [TestMethod]

@@ -1,5 +1,7 @@
 using System.IO.Compression;
 using System.Text;
+using Parquet;
+using Parquet.Schema;
 
 namespace Leap.Tool.Tests;
 
@@ -38,6 +40,50 @@ public sealed class ShardTests : ToolTest
 
         for (int i = 0; i < 3; i++)
             CollectionAssert.AreEqual(new[] { $"row {i}", $"another {i}" }, shards[i]);
+    }
+
+    [TestMethod]
+    public async Task Read_ParquetRowGroups_EachGoesToOneShard()
+    {
+        string[] paths = [PathOf("a.parquet"), PathOf("b.parquet")];
+        await WriteGroupsAsync(paths[0], 1, 40, 3, 200, 1);
+        await WriteGroupsAsync(paths[1], 70, 70);
+        RowReader reader = MakeReader(paths);
+        string[] all = [.. reader.Read().Select(Show)];
+        Assert.HasCount(385, all);
+
+        foreach (int count in (int[])[1, 2, 3, 7, 16, 1000])
+        {
+            string[][] shards = [.. Enumerable.Range(1, count).Select(index => reader.Read(new Shard(index, count)).Select(Show).ToArray())];
+
+            CollectionAssert.AreEqual(all, shards.SelectMany(rows => rows).ToArray(), $"{count} shards");
+            string[] groups = [.. shards.SelectMany(rows => rows.Select(row => row[..row.IndexOf(" row", StringComparison.Ordinal)]).Distinct())];
+            CollectionAssert.AllItemsAreUnique(groups, $"{count} shards");
+            Assert.HasCount(7, groups);
+            Assert.IsGreaterThanOrEqualTo(Math.Min(count, 3), shards.Count(rows => rows.Length > 0), $"of {count} shards these have rows");
+        }
+    }
+
+    [TestMethod]
+    public async Task Score_MoreShardsThanRowGroups_EachIsAFileOfTheSameColumns()
+    {
+        string path = PathOf("a.parquet"), output = PathOf("out.parquet");
+        await WriteGroupsAsync(path, 2, 3);
+
+        for (int i = 1; i <= 5; i++)
+            ToolRun.Good("score", Model, path, "-o", output, "--shard", $"{i}/5");
+
+        ToolRun.Good("score", Model, path, "-o", PathOf("whole.parquet"));
+        string[] files = [.. Directory.GetFiles(Folder, "out-*").Order(StringComparer.Ordinal)];
+        Assert.HasCount(5, files);
+        CollectionAssert.AreEqual(MakeReader([PathOf("whole.parquet")]).Read().Select(Show).ToArray(), MakeReader(files).Read().Select(Show).ToArray());
+        foreach (string file in files)
+        {
+            await using ParquetReader reader = await ParquetReader.CreateAsync(file);
+            Assert.AreEqual("text, LogLikelihood, TokenCount, Perplexity", string.Join(", ", reader.Schema.Fields.Select(field => field.Name)));
+        }
+
+        ToolRun.Bad(2, "a.txt does not tell", "score", Model, Write("a.txt", "one\n"), "-o", output, "--shard", "1/2");
     }
 
     [TestMethod]
@@ -88,6 +134,19 @@ public sealed class ShardTests : ToolTest
         }
 
         return Write(name, text.ToString());
+    }
+
+    private static async Task WriteGroupsAsync(string path, params int[] rows)
+    {
+        var text = new DataField<string>("text");
+        await using FileStream file = File.Create(path);
+        await using ParquetWriter writer = await ParquetWriter.CreateAsync(new ParquetSchema(text), file);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            using ParquetRowGroupWriter group = writer.CreateRowGroup();
+            await group.WriteAsync(text, [.. Enumerable.Range(0, rows[i]).Select(row => $"{Path.GetFileName(path)} group {i} row {row}")]);
+            group.CompleteValidate();
+        }
     }
 
     private string MakeCompressedFile(string name, string text)
