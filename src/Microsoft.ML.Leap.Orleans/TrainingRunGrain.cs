@@ -12,8 +12,8 @@ internal sealed partial class TrainingRunGrain(
 
     private readonly Dictionary<Guid, Worker> _workers = [];
     private readonly Dictionary<Guid, DateTimeOffset> _askedSince = [];
-    private readonly ChunkCollector _plan = new();
-    private readonly ChunkCollector _weights = new();
+    private ChunkCollector _plan = new();
+    private ChunkCollector _weights = new();
     private Guid? _planner;
     private ulong _weightSum;
     private DateTimeOffset? _quorumSince;
@@ -78,7 +78,12 @@ internal sealed partial class TrainingRunGrain(
         if (State.Phase == RunPhase.Planning && worker is not null)
         {
             if (_planner is null || !_workers.ContainsKey(_planner.Value))
+            {
+                // What another one has sent of its plan does not fit this one's.
                 _planner = worker.Id;
+                ForgetUploads();
+            }
+
             mustPlan = _planner == worker.Id;
         }
 
@@ -102,6 +107,7 @@ internal sealed partial class TrainingRunGrain(
             byte[] plan = _plan.ToArray();
             var steps = RoundSteps.Deal(SharedPlan.Parse(plan).StepCount, State.Terms!.Rules.StepsPerRound);
             OuterWeights weights = OuterWeights.Create(TrainingRunState.ToFloats(_weights.ToArray()));
+            ForgetUploads();
             await Save(State.With(weights, change: []) with { Plan = plan, Steps = steps, Phase = RunPhase.Waiting });
             _plannedSince = clock.GetUtcNow();
             LogPlanned(Name, steps.Rounds, steps.PerRound, weights.Weights.Length);
@@ -145,17 +151,19 @@ internal sealed partial class TrainingRunGrain(
         DeactivateOnIdle();
     }
 
+    private void ForgetUploads()
+    {
+        _plan = new ChunkCollector();
+        _weights = new ChunkCollector();
+    }
+
     private async Task<Receipt> TakeDifference(Worker sender, Chunk chunk)
     {
         if (!sender.IsMember || State.Phase != RunPhase.Training || chunk.Round != State.Round)
         {
+            // Its round has counted it when it ended.
             if (chunk.Index == 0)
-            {
-                _lateDifferences++;
-                ClusterMetrics.CountLateDifference(Name);
                 LogLate(Name, sender.Rank, chunk.Round, State.Round);
-            }
-
             return Receipt.NotWanted;
         }
 
@@ -211,10 +219,10 @@ internal sealed partial class TrainingRunGrain(
         else
             _quorumSince ??= now;
         if (ready.Count == members.Count || (_quorumSince is DateTimeOffset since && now - since >= rules.StragglerWait))
-            await Close(rules, ready, members.Count);
+            await Close(rules, members, ready);
     }
 
-    private async Task Close(RunRules rules, List<Worker> ready, int memberCount)
+    private async Task Close(RunRules rules, List<Worker> members, List<Worker> ready)
     {
         var optimizer = new OuterOptimizer(rules.OuterLearningRate, rules.OuterMomentum, rules.Format);
         (OuterWeights weights, byte[] change) = optimizer.Step(State.GetOuterWeights(), [.. ready.Select(worker => worker.Difference!)]);
@@ -229,7 +237,14 @@ internal sealed partial class TrainingRunGrain(
         TimeSpan duration = clock.GetUtcNow() - _roundSince;
         if (!await Open(after))
             return;
-        LogRound(Name, round, State.Steps.Rounds, ready.Count, memberCount, duration.TotalSeconds);
+        foreach (Worker late in members.Except(ready))
+        {
+            _lateDifferences++;
+            ClusterMetrics.CountLateDifference(Name);
+            LogLeftOut(Name, round, late.Rank);
+        }
+
+        LogRound(Name, round, State.Steps.Rounds, ready.Count, members.Count, duration.TotalSeconds);
         ClusterMetrics.CountRound(Name, duration, ready.Count, _workers.Values.Sum(worker => worker.Report?.TokensPerSecond ?? 0), State.ValidationLoss);
     }
 
@@ -304,6 +319,9 @@ internal sealed partial class TrainingRunGrain(
 
     [LoggerMessage(LogLevel.Information, "Run {Run}: round {Round} of {Rounds} ended after {Seconds:0.0} s with the differences of {Count} of {Members} workers.")]
     private partial void LogRound(string run, int round, int rounds, int count, int members, double seconds);
+
+    [LoggerMessage(LogLevel.Warning, "Run {Run}: round {Round} ended without the difference of rank {Rank}, which is too slow.")]
+    private partial void LogLeftOut(string run, int round, int rank);
 
     [LoggerMessage(LogLevel.Warning, "Run {Run}: the difference of rank {Rank} for round {Late} came in round {Round}, and is left out.")]
     private partial void LogLate(string run, int rank, int late, int round);
