@@ -36,14 +36,10 @@ install_slurm() {
   apt-get -qq install -y --no-install-recommends slurmctld slurmd slurm-client munge </dev/null
 }
 
-# The processes of the node: its daemon, what that started, and the jobs. By process id and command.
+# The processes of the node: its daemon, what that started, and the jobs.
 list_node() {
-  local process
-  for process in /proc/[0-9]*; do
-    if grep -qsz "^$mark" "$process/environ" || grep -qs "$work/spool" "$process/cmdline"; then
-      echo "${process#/proc/}"
-    fi
-  done
+  grep -lsz "^$mark" /proc/[0-9]*/environ | cut -d / -f 3 || true
+  pgrep -f "$work/spool" || true
   pgrep -f "^leap score $work" || true
 }
 
@@ -170,11 +166,10 @@ input=$work/texts.txt
 if (($# > 1)); then
   cp "$2" "$input"
 else
-  from=$(now)
-  DOTNET_PROCESSOR_COUNT=1 leap score "$work/model.zip" "$work/page.txt" --json >/dev/null 2>"$work/speed"
+  DOTNET_PROCESSOR_COUNT=1 leap score "$work/model.zip" "$work"/page{,,,}.txt --json >/dev/null 2>"$work/speed"
   # Without what the start takes.
   seconds=$(sed -n 's/.* tokens in \([0-9.]*\) s.*/\1/p' "$work/speed")
-  copies=$(awk -v seconds="$seconds" -v wanted="$((shards * seconds_per_shard))" 'BEGIN { print int(wanted / (seconds > 0.1 ? seconds : 0.1)) + 1 }')
+  copies=$(awk -v seconds="$seconds" -v wanted="$((shards * seconds_per_shard))" 'BEGIN { print int(4 * wanted / seconds) + 1 }')
   for ((i = 0; i < copies; i++)); do cat "$work/page.txt"; done >"$input"
 fi
 say "input: $(wc -l <"$input") rows, $(wc -c <"$input") bytes, for $shards shards"
@@ -214,7 +209,7 @@ for _ in {1..1200}; do
   sleep 0.1
 done
 [[ $lost ]] || fail "no shard after the third one started"
-# Listed first, which takes a while, then killed at once, and the daemon before the others, so that it tells nobody.
+# Listed first, then killed at once, and the daemon before the others, so that it tells nobody.
 processes=$(list_node)
 # shellcheck disable=SC2086
 kill -9 "$node" $processes 2>/dev/null || true

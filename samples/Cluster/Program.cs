@@ -3,7 +3,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.ML;
 using Microsoft.ML.Leap;
-using Orleans.Hosting;
 
 // Trains one model in several processes: 'cluster silo' in one shell, 'cluster worker FILE MODEL' in two others. All are on one machine here; docs/scale-out.md tells how to
 // spread them.

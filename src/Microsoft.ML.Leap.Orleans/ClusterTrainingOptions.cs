@@ -103,7 +103,7 @@ public sealed class ClusterTrainingOptions
         var rules = new RunRules(
             WorkerCount, StepsPerRound, OuterLearningRate, OuterMomentum, Format, Quorum, StragglerWait, WorkerTimeout, StartWait);
         string version = typeof(LeapCluster).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-        return new RunTerms(version, RunFingerprint.DescribeShared(Trainer).Concat(own).ToImmutableSortedDictionary(StringComparer.Ordinal), rules);
+        return new RunTerms(version, Trainer.DescribeShared().Concat(own).ToImmutableSortedDictionary(StringComparer.Ordinal), rules);
     }
 
     private static void Require(bool condition, string field, object value, string expected)

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Reflection;
+
 namespace Microsoft.ML.Leap;
 
 public sealed partial class LeapLanguageModelTrainer
@@ -6,6 +9,22 @@ public sealed partial class LeapLanguageModelTrainer
     /// them.</summary>
     public sealed class Options : TrainingOptions
     {
+        // What each worker of a group may have of its own: its columns, its machine, and what the group decides.
+        private static readonly HashSet<string> OptionsOfOneWorker =
+        [
+            .. RunFingerprint.OptionsThatDecideNoStep,
+            nameof(TextColumnName), nameof(LogLikelihoodColumnName),
+            nameof(TokenCountColumnName), nameof(PerplexityColumnName),
+            nameof(GeneratedTextColumnName), nameof(TokensColumnName),
+            nameof(FocusWeightsColumnName), nameof(TokenLogLikelihoodsColumnName),
+            nameof(EmbeddingColumnName), nameof(Embedding),
+            nameof(Generation), nameof(ScoringTokensPerBatch),
+            nameof(MaximumCorpusMemory), nameof(Device),
+            nameof(FallbackToCpu), nameof(Precision), nameof(Seed),
+            nameof(EvaluationInterval), nameof(KeepBestModel), nameof(EarlyStoppingPatience),
+            nameof(EarlyStoppingImprovement),
+        ];
+
         /// <summary>The column with the texts.</summary>
         /// <value>A scalar text column; "Text" by default. Each row is one document.</value>
         public string TextColumnName = "Text";
@@ -151,6 +170,24 @@ public sealed partial class LeapLanguageModelTrainer
         /// <summary>Whether to go on on the CPU, with a warning, when the GPU that was asked for is absent.</summary>
         /// <value><see langword="null"/>, the default, follows <see cref="MLContext.FallbackToCpu"/>.</value>
         public bool? FallbackToCpu;
+
+        /// <summary>Describes what trainers that train one model together must have in common, by name.</summary>
+        internal Dictionary<string, string> DescribeShared()
+        {
+            var entries = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (FieldInfo option in GetType().GetFields().Where(field => !OptionsOfOneWorker.Contains(field.Name)))
+            {
+                entries[option.Name] = option.GetValue(this) switch
+                {
+                    null => "not set",
+                    int[] values => string.Join(", ", values),
+                    LeapLanguageModelTransformer model => RunFingerprint.Describe(model.Config),
+                    object value => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+                };
+            }
+
+            return entries;
+        }
 
         internal Options Copy()
         {

@@ -232,7 +232,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         using var loop = new TrainingLoop(
             model, blocks, validation is null ? null : Cut(validation), options)
         {
-            Exchange = steps is null ? null : new WeightExchange(Group!, model, steps),
+            Exchange = steps is null ? null : new WeightExchange(Group!.Exchange, model, steps),
             Inform = message => channel.Info(default, message),
             Warn = message => channel.Warning(default, message),
             IsHostCancelled = () => HostSettings.IsCancelled(_host),

@@ -14,47 +14,12 @@ internal static class RunFingerprint
 
     // How long a run may take and what it leaves behind. A new option counts, unless it stands here: a needless refusal is seen, a resumed
     // run that differs is not.
-    private static readonly HashSet<string> OptionsThatDecideNoStep =
+    internal static readonly HashSet<string> OptionsThatDecideNoStep =
     [
         nameof(TrainingOptions.TimeBudget), nameof(TrainingOptions.MaximumSkippedSteps), nameof(TrainingOptions.CheckpointFolder),
         nameof(TrainingOptions.CheckpointInterval), nameof(TrainingOptions.KeptCheckpoints), nameof(TrainingOptions.Resume),
         nameof(TrainingOptions.Progress), nameof(TrainingOptions.CancellationToken), nameof(TrainingOptions.OnCancel),
     ];
-
-    // What each worker of a group may have of its own: its columns, its machine, and what the group decides.
-    private static readonly HashSet<string> OptionsOfOneWorker =
-    [
-        .. OptionsThatDecideNoStep,
-        nameof(LeapLanguageModelTrainer.Options.TextColumnName), nameof(LeapLanguageModelTrainer.Options.LogLikelihoodColumnName),
-        nameof(LeapLanguageModelTrainer.Options.TokenCountColumnName), nameof(LeapLanguageModelTrainer.Options.PerplexityColumnName),
-        nameof(LeapLanguageModelTrainer.Options.GeneratedTextColumnName), nameof(LeapLanguageModelTrainer.Options.TokensColumnName),
-        nameof(LeapLanguageModelTrainer.Options.FocusWeightsColumnName), nameof(LeapLanguageModelTrainer.Options.TokenLogLikelihoodsColumnName),
-        nameof(LeapLanguageModelTrainer.Options.EmbeddingColumnName), nameof(LeapLanguageModelTrainer.Options.Embedding),
-        nameof(LeapLanguageModelTrainer.Options.Generation), nameof(LeapLanguageModelTrainer.Options.ScoringTokensPerBatch),
-        nameof(LeapLanguageModelTrainer.Options.MaximumCorpusMemory), nameof(LeapLanguageModelTrainer.Options.Device),
-        nameof(LeapLanguageModelTrainer.Options.FallbackToCpu), nameof(TrainingOptions.Precision), nameof(TrainingOptions.Seed),
-        nameof(TrainingOptions.EvaluationInterval), nameof(TrainingOptions.KeepBestModel), nameof(TrainingOptions.EarlyStoppingPatience),
-        nameof(TrainingOptions.EarlyStoppingImprovement),
-    ];
-
-    /// <summary>Describes what trainers that train one model together must have in common, by name.</summary>
-    /// <param name="options">The options of one of them.</param>
-    public static Dictionary<string, string> DescribeShared(LeapLanguageModelTrainer.Options options)
-    {
-        var entries = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (FieldInfo option in options.GetType().GetFields().Where(field => !OptionsOfOneWorker.Contains(field.Name)))
-        {
-            entries[option.Name] = option.GetValue(options) switch
-            {
-                null => "not set",
-                int[] values => string.Join(", ", values),
-                LeapLanguageModelTransformer model => Describe(model.Config),
-                object value => Convert.ToString(value, CultureInfo.InvariantCulture)!,
-            };
-        }
-
-        return entries;
-    }
 
     /// <summary>Describes a run.</summary>
     /// <param name="config">The network.</param>
@@ -90,7 +55,8 @@ internal static class RunFingerprint
         }
     }
 
-    private static string Describe(LeapConfig config)
+    /// <summary>Describes a network.</summary>
+    internal static string Describe(LeapConfig config)
     {
         using var stream = new MemoryStream();
         ConfigJson.Write(stream, config);
