@@ -17,6 +17,7 @@ usage: ./build.sh VERB
   tool-check         install leap from its package, run each of its verbs, and serve to OpenAI's clients and a browser (docs/tool.md)
   native-check       compile samples/NativeScore ahead of time, and hold its size, start and scores to their goals (docs/native.md)
   browser-check      publish samples/Browser, and hold it to its goals in headless Chromium (docs/browser.md)
+  cluster-check      run the tests of training on a cluster with Redis, which it installs where it can (docs/scale-out.md)
   format             format the sources
 
 Everything is built as Release. TorchBackend=cuda ./build.sh VERB builds for NVIDIA GPUs (docs/gpu.md).
@@ -28,7 +29,7 @@ TEXT
 verb=$1
 shift
 case $verb in
-  build | test | pack | gpu-kit | tool-check | native-check | browser-check | format) (($# == 0)) || usage ;;
+  build | test | pack | gpu-kit | tool-check | native-check | browser-check | cluster-check | format) (($# == 0)) || usage ;;
   quickstart | bench | notebooks) ;;
   *) usage ;;
 esac

@@ -1,10 +1,11 @@
-# What eng/native-check.sh and eng/arm64-check.sh share; sourced in the repository's root.
+# What eng/native-check.sh, eng/arm64-check.sh and eng/cluster-check.sh share; sourced in the repository's root.
 
 # Installs packages of Debian for a purpose where that is possible, and says which are needed where it is not.
 install_packages() {
   local purpose=$1
   shift
   if ((EUID == 0)) && command -v apt-get >/dev/null; then
+    apt-get -qq update </dev/null
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@" >/dev/null
   else
     echo "There is no $purpose. Install it; on Debian and Ubuntu: sudo apt-get install $*" >&2

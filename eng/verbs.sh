@@ -106,3 +106,6 @@ verb_tool-check() {
 
 # Compiles a sample ahead of time, and holds it to its goals.
 verb_native-check() { eng/native-check.sh; }
+
+# Runs the tests of training on a cluster, none of them left out.
+verb_cluster-check() { eng/cluster-check.sh; }

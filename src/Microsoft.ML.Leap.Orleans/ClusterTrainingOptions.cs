@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Globalization;
 using System.Reflection;
 
@@ -103,7 +102,8 @@ public sealed class ClusterTrainingOptions
         var rules = new RunRules(
             WorkerCount, StepsPerRound, OuterLearningRate, OuterMomentum, Format, Quorum, StragglerWait, WorkerTimeout, StartWait);
         string version = typeof(LeapCluster).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-        return new RunTerms(version, Trainer.DescribeShared().Concat(own).ToImmutableSortedDictionary(StringComparer.Ordinal), rules);
+        IEnumerable<KeyValuePair<string, string>> all = Trainer.DescribeShared().Concat(own).OrderBy(option => option.Key, StringComparer.Ordinal);
+        return new RunTerms(version, new Dictionary<string, string>(all), rules);
     }
 
     private static void Require(bool condition, string field, object value, string expected)

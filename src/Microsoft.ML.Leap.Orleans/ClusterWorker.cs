@@ -239,6 +239,7 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
     private T Call<T>(Func<Task<T>> call)
     {
         long began = Stopwatch.GetTimestamp();
+        string? told = null;
         for (Pause pause = new(_cancellationToken); ; pause.Wait())
         {
             try
@@ -247,7 +248,8 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                LogUnreachable(_options.RunName, e.Message);
+                if (told != e.Message)
+                    LogUnreachable(_options.RunName, told = e.Message);
                 if (Stopwatch.GetElapsedTime(began) > _options.Patience)
                     throw new InvalidOperationException($"The cluster did not answer for {_options.Patience}: {e.Message}", e);
             }

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace Microsoft.ML.Leap;
 
 /// <summary>A training run on a cluster, by its name: what its workers agree upon, its round, and the shared weights.</summary>
@@ -38,11 +36,11 @@ internal interface ITrainingRun : IGrainWithStringKey
 
 /// <summary>What all workers of a run must have in common.</summary>
 /// <param name="Version">The version of the packages.</param>
-/// <param name="Options">The trainer's options and those of the run, by name.</param>
+/// <param name="Options">The trainer's options and those of the run, by name; never changed, though of a kind that storages in JSON read back.</param>
 /// <param name="Rules">What the run itself goes by.</param>
 [GenerateSerializer]
 [Immutable]
-internal sealed record RunTerms([property: Id(0)] string Version, [property: Id(1)] ImmutableSortedDictionary<string, string> Options,
+internal sealed record RunTerms([property: Id(0)] string Version, [property: Id(1)] Dictionary<string, string> Options,
     [property: Id(2)] RunRules Rules)
 {
     /// <summary>Finds what a worker has otherwise.</summary>

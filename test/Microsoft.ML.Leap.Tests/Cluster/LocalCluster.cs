@@ -25,8 +25,7 @@ internal sealed class LocalCluster : IAsyncDisposable
 
     public IClusterClient Client => _host.Services.GetRequiredService<IClusterClient>();
 
-    /// <param name="change">Changes the silo.</param>
-    public static async Task<LocalCluster> StartAsync(Action<ISiloBuilder>? change = null) => await StartAsync(FreePort(), FreePort(), change);
+    public static Task<LocalCluster> StartAsync() => StartAsync(FreePort(), FreePort());
 
     /// <param name="port">The port for silos.</param>
     /// <param name="gateway">The port for clients.</param>

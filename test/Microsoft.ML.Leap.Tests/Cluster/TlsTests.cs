@@ -31,13 +31,21 @@ public sealed class TlsTests
         await worker.StopAsync();
 
         using IHost plain = BuildClient(gateway, _ => { });
-        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        await Assert.ThrowsAsync<Exception>(() => plain.StartAsync(timeout.Token));
+        await RequireUnansweredAsync(plain);
 
-        X509Certificate2 other = MakeCertificate();
+        using X509Certificate2 other = MakeCertificate();
         using IHost stranger = BuildClient(gateway, client => client.UseTls(other, options => Trust(options, other)));
-        using var secondTimeout = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        await Assert.ThrowsAsync<Exception>(() => stranger.StartAsync(secondTimeout.Token));
+        await RequireUnansweredAsync(stranger);
+    }
+
+    // Far longer than the first client needed. It tries again until it is told to stop.
+    private static async Task RequireUnansweredAsync(IHost client)
+    {
+        using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(6));
+        Exception exception = await Assert.ThrowsAsync<Exception>(() => client.StartAsync(timeout.Token));
+        Assert.IsTrue(
+            exception is Orleans.Runtime.Messaging.ConnectionFailedException or OperationCanceledException or Orleans.Runtime.SiloUnavailableException or TimeoutException,
+            exception.ToString());
     }
 
     // The one certificate is that of all silos and workers; who has another one is a stranger.

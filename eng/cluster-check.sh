@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Runs all tests of training on a cluster, those with Redis included: silos and workers as processes that are killed, stopped and started again, and Redis itself.
+# Installs redis-server where it is not there and that is possible. Fails where a test failed or was skipped.
+#
+# usage: eng/cluster-check.sh
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source eng/verbs.sh
+source eng/native.sh
+
+readonly project=test/Microsoft.ML.Leap.Tests results=artifacts/cluster-check
+status=0
+
+[[ $(uname -s) == Linux ]] || { echo "This check is for Linux." >&2; exit 1; }
+command -v redis-server >/dev/null || install_packages "Redis server" redis-server
+redis-server --version
+dotnet build "$project" --configuration Release --verbosity quiet
+rm -rf "$results"
+"$project/bin/Release/net10.0/Microsoft.ML.Leap.Tests" --filter "FullyQualifiedName~Microsoft.ML.Leap.Tests.Cluster." \
+  --output Detailed --no-progress --report-trx --results-directory "$PWD/$results" || status=$?
+
+line=$(summarize_tests "$results") || status=1
+echo "cluster-check: $line"
+[[ $line != *skipped* ]] || { echo "cluster-check: tests were skipped, which count as failed here" >&2; status=1; }
+exit "$status"
