@@ -64,7 +64,6 @@ public sealed class FailureTests
         await survivor.EndWellAsync();
         await heir.EndWellAsync();
 
-        Assert.AreEqual(2, joined);
         Assert.IsTrue(s_silo.HasLine("Run replace: round 10 of 10 ended", "of 2 of 2 workers"), s_silo.Log);
         Assert.AreEqual(0, s_silo.CountLines("Run replace: a worker joined, with rank 2"), s_silo.Log);
         s_cluster.RequireEqual("replace-1", "replace-2");
