@@ -9,8 +9,9 @@ package=$(realpath "$1")
 root=$(realpath "$(dirname "$0")/..")
 work=$(mktemp -d)
 server=
+silo=
 finish() {
-  if [[ $server ]]; then kill "$server" 2>/dev/null || true; fi
+  for process in $server $silo; do kill "$process" 2>/dev/null || true; done
   rm -rf "$work"
 }
 trap finish EXIT
@@ -65,6 +66,19 @@ refuse 2 "$leap" score
 refuse 2 "$leap" train texts.txt -o x.zip --epochs many
 refuse 1 "$leap" score nothing.zip texts.txt
 refuse 1 "$leap" generate texts.txt "The"
+
+say "leap silo, and two workers of one run"
+"$leap" silo --port 11987 --gateway 30987 --json >silo 2>silo.log & silo=$!
+for _ in {1..100}; do [[ -s silo ]] && break || sleep 0.2; done
+[[ -s silo ]] || fail "the silo did not start: $(cat silo.log)"
+"$leap" train some.txt.gz -o first.zip --cluster localhost:30987 --run texts --steps 40 --json >/dev/null & worker=$!
+"$leap" train some.txt.gz -o second.zip --cluster localhost:30987 --run texts --steps 40
+wait "$worker" || fail "a worker ended with $?"
+for name in first second; do "$leap" convert "$name.zip" -o "$name"; done
+cmp first/model.safetensors second/model.safetensors || fail "two workers have two networks"
+kill -TERM "$silo"
+wait "$silo" || fail "the silo ended with $?"
+silo=
 
 say "leap serve"
 "$leap" serve model.zip --port 0 --json >address 2>server.log & server=$!

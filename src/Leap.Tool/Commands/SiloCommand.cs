@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -56,7 +57,6 @@ internal static class SiloCommand
                 ? JsonSerializer.Serialize(new { gateway = place.ToString() }, InfoCommand.JsonLine)
                 : $"The silo answers at {place}. Workers: leap train FILE... --cluster {(parsed.GetValue(redis) is string server ? $"redis:{server}" : place)} --run NAME. Ctrl+C ends it.").ConfigureAwait(false);
             await output.FlushAsync(cancellationToken).ConfigureAwait(false);
-            using var ended = new ManualResetEventSlim();
             await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken).ContinueWith(_ => { }, TaskScheduler.Default).ConfigureAwait(false);
             await silo.StopAsync(CancellationToken.None).ConfigureAwait(false);
         });
@@ -165,13 +165,18 @@ internal static class ClusterAddress
 
     private static IPEndPoint ParseSilo(string text)
     {
-        string name = text;
+        int colon = text.LastIndexOf(':');
+        string name = colon < 0 ? text : text[..colon];
         int port = GatewayPort;
-        if (text.LastIndexOf(':') is >= 0 and int colon && !int.TryParse(text.AsSpan(colon + 1), out port))
+        if (name.Length == 0 || (colon >= 0 && (!int.TryParse(text.AsSpan(colon + 1), out port) || port is < 1 or > IPEndPoint.MaxPort)))
             throw new UsageException($"--cluster must be HOST:PORT or redis:HOST:PORT, but is '{text}'.");
-        else if (text.LastIndexOf(':') is >= 0 and int end)
-            name = text[..end];
-        IPAddress[] addresses = IPAddress.TryParse(name, out IPAddress? address) ? [address] : Dns.GetHostAddresses(name, System.Net.Sockets.AddressFamily.InterNetwork);
-        return new IPEndPoint(addresses[0], port);
+        try
+        {
+            return new IPEndPoint(IPAddress.TryParse(name, out IPAddress? address) ? address : Dns.GetHostAddresses(name, AddressFamily.InterNetwork)[0], port);
+        }
+        catch (SocketException e)
+        {
+            throw new UsageException($"--cluster names the machine '{name}', which cannot be found: {e.Message}");
+        }
     }
 }

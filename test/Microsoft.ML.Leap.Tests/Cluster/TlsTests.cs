@@ -51,7 +51,6 @@ public sealed class TlsTests
     // The one certificate is that of all silos and workers; who has another one is a stranger.
     private static void Trust(TlsOptions options, X509Certificate2 certificate)
     {
-        options.LocalCertificate = certificate;
         options.RemoteCertificateMode = RemoteCertificateMode.RequireCertificate;
         options.ClientCertificateMode = RemoteCertificateMode.RequireCertificate;
         options.RemoteCertificateValidation = (remote, _, _) => remote.RawData.AsSpan().SequenceEqual(certificate.RawData);
