@@ -284,6 +284,7 @@ internal sealed partial class TrainingRunGrain(
     private async Task<bool> Save(TrainingRunState state)
     {
         TrainingRunState before = State;
+        DateTimeOffset began = clock.GetUtcNow();
         storage.State = state;
         try
         {
@@ -302,6 +303,13 @@ internal sealed partial class TrainingRunGrain(
             }
 
             return false;
+        }
+        finally
+        {
+            // Meanwhile the run could hear nobody.
+            TimeSpan deaf = clock.GetUtcNow() - began;
+            foreach (Worker worker in _workers.Values)
+                worker.LastSeen += deaf;
         }
     }
 
