@@ -116,6 +116,7 @@ internal sealed class ClusterTraining(string place, ClusterTrainingOptions optio
     /// <summary>Trains the model.</summary>
     public LeapLanguageModelTransformer Train(MLContext context, IDataView data, IDataView? validation, Action<string> tell)
     {
+        options.Validate();
         CancellationToken cancellationToken = options.Trainer.CancellationToken;
         using var log = new Teller(tell);
         using MeterListener listener = Traffic.Listen();

@@ -101,6 +101,9 @@ internal static class ClusterAddress
     public const int SiloPort = 11111;
     public const int GatewayPort = 30000;
 
+    // Orleans itself would try for minutes.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
     private const string RedisPrefix = "redis:";
     private const string ClusterName = "leap";
 
@@ -112,7 +115,8 @@ internal static class ClusterAddress
     public static async Task<IHost> ConnectAsync(string text, ILoggerProvider log, CancellationToken cancellationToken)
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Error).AddFilter(typeof(LeapCluster).Namespace, LogLevel.Information);
+        builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Error).AddFilter(typeof(LeapCluster).Namespace, LogLevel.Information)
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         builder.UseOrleansClient(client =>
         {
             Name(client.Services);
@@ -128,15 +132,18 @@ internal static class ClusterAddress
             }
         });
         IHost host = builder.Build();
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(Patience);
         try
         {
-            await host.StartAsync(cancellationToken).ConfigureAwait(false);
+            await host.StartAsync(timeout.Token).ConfigureAwait(false);
             return host;
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             host.Dispose();
-            throw new InvalidOperationException($"The cluster at {text} cannot be reached: {e.Message} Start one by 'leap silo'.", e);
+            string reason = e is OperationCanceledException ? $"nothing answered for {Patience.TotalSeconds} s." : e.Message;
+            throw new InvalidOperationException($"The cluster at {text} cannot be reached: {reason} Start one by 'leap silo'.", e);
         }
     }
 
