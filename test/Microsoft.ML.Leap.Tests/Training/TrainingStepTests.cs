@@ -88,6 +88,9 @@ public class TrainingStepTests
             // Before the first step and after the last one.
             "LeapModel.GetWeights", "LeapModel.SetWeights", "MatrixProductSpeed.Seconds", "TensorFiles.ReadInto", "TensorFiles.WriteData",
             "WeightInitializer.Normal",
+
+            // Between the rounds of workers that train together.
+            "WeightExchange.Read", "WeightExchange.Write",
         ];
         IEnumerable<string> found = typeof(TrainingStep).Assembly.GetTypes().SelectMany(HostCopies.FindMethods).Distinct();
         Assert.AreEqual(Join(expected), Join(found));
