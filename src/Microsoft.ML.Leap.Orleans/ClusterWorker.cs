@@ -131,7 +131,7 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
         _end.Dispose();
         try
         {
-            await _run.Leave(_id);
+            await _run.Leave(_report);
         }
         catch (Exception e)
         {

@@ -21,9 +21,9 @@ internal interface ITrainingRun : IGrainWithStringKey
     [Alias("Get")]
     Task<Chunk?> Get(BlobKind kind, int round, int index);
 
-    /// <summary>Takes a worker's leave.</summary>
+    /// <summary>Takes a worker's leave, with its last report.</summary>
     [Alias("Leave")]
-    Task Leave(Guid worker);
+    Task Leave(WorkerReport report);
 
     /// <summary>Gets how the run stands, for those who do not train.</summary>
     [Alias("GetProgress")]
@@ -152,7 +152,7 @@ internal enum Receipt
 /// <param name="WorkerCount">The workers that have lately been heard of.</param>
 /// <param name="TokensPerSecond">The training tokens of all workers per second, while they train.</param>
 /// <param name="TrainingLoss">The mean of the workers' last training losses in nats per token; <see langword="null"/> for none.</param>
-/// <param name="ValidationLoss">The mean of the workers' validation losses after the last round in nats per token; <see langword="null"/> for none.</param>
+/// <param name="ValidationLoss">The mean of the workers' last validation losses in nats per token, and after the end that of the worker who left last; <see langword="null"/> for none.</param>
 /// <param name="LateDifferences">The differences that came too late and were left out, since the silo took the run over.</param>
 [GenerateSerializer]
 [Immutable]

@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Microsoft.ML.Leap;
 
 /// <summary>A <see cref="TrainingPlan"/> as it travels: JSON, with the tokenizer's files in it.</summary>
-internal sealed record SharedPlan(int Seed, int StepCount, TrainingRecipe Recipe, Dictionary<string, byte[]> TokenizerFiles)
+internal sealed record SharedPlan(int Seed, int StepCount, int EvaluationCount, TrainingRecipe Recipe, Dictionary<string, byte[]> TokenizerFiles)
 {
     /// <summary>Makes one of a plan.</summary>
     public static SharedPlan Create(TrainingPlan plan)
@@ -15,7 +15,7 @@ internal sealed record SharedPlan(int Seed, int StepCount, TrainingRecipe Recipe
             write(stream);
             files[name] = stream.ToArray();
         });
-        return new SharedPlan(plan.Seed, plan.StepCount, plan.Recipe, files);
+        return new SharedPlan(plan.Seed, plan.StepCount, plan.EvaluationCount, plan.Recipe, files);
     }
 
     /// <summary>Reads one.</summary>
@@ -37,6 +37,6 @@ internal sealed record SharedPlan(int Seed, int StepCount, TrainingRecipe Recipe
     public TrainingPlan ToPlan()
     {
         LeapTokenizer tokenizer = LeapTokenizer.Load(name => TokenizerFiles.TryGetValue(name, out byte[]? bytes) ? new MemoryStream(bytes) : null);
-        return new TrainingPlan(Seed, Recipe, tokenizer, StepCount);
+        return new TrainingPlan(Seed, Recipe, tokenizer, StepCount, EvaluationCount);
     }
 }

@@ -129,20 +129,21 @@ internal sealed partial class TrainingRunGrain(
         return Task.FromResult(isThere ? Chunk.Cut(kind, round, blob, index) : null);
     }
 
-    public Task Leave(Guid worker)
+    public async Task Leave(WorkerReport report)
     {
-        if (_workers.Remove(worker, out Worker? left))
-            LogLeft(Name, left.Rank);
-        return Task.CompletedTask;
+        if (!_workers.Remove(report.Worker, out Worker? left))
+            return;
+        LogLeft(Name, left.Rank);
+        if (State.Phase == RunPhase.Over && report.ValidationLoss is double loss && loss != State.ValidationLoss)
+            await Save(State with { ValidationLoss = loss });
     }
 
     public Task<ClusterProgress> GetProgress()
     {
         DropSilent();
-        double[] losses = [.. _workers.Values.Select(worker => worker.Report?.TrainingLoss).OfType<double>()];
         return Task.FromResult(new ClusterProgress(
             State.Phase, State.Round, State.Steps.Rounds, _workers.Count, _workers.Values.Sum(worker => worker.Report?.TokensPerSecond ?? 0),
-            losses.Length > 0 ? losses.Average() : null, State.ValidationLoss, _lateDifferences));
+            _workers.Values.Average(worker => worker.Report?.TrainingLoss), MeanValidationLoss() ?? State.ValidationLoss, _lateDifferences));
     }
 
     public async Task Delete()
@@ -150,6 +151,8 @@ internal sealed partial class TrainingRunGrain(
         await storage.ClearStateAsync();
         DeactivateOnIdle();
     }
+
+    private double? MeanValidationLoss() => _workers.Values.Average(worker => worker.Report?.ValidationLoss);
 
     private void ForgetUploads()
     {
@@ -227,12 +230,11 @@ internal sealed partial class TrainingRunGrain(
         var optimizer = new OuterOptimizer(rules.OuterLearningRate, rules.OuterMomentum, rules.Format);
         (OuterWeights weights, byte[] change) = optimizer.Step(State.GetOuterWeights(), [.. ready.Select(worker => worker.Difference!)]);
         int round = State.Round + 1;
-        double[] losses = [.. _workers.Values.Select(worker => worker.Report?.ValidationLoss).OfType<double>()];
         TrainingRunState after = State.With(weights, change) with
         {
             Round = round,
             Phase = round == State.Steps.Rounds ? RunPhase.Over : RunPhase.Training,
-            ValidationLoss = losses.Length > 0 ? losses.Average() : null,
+            ValidationLoss = MeanValidationLoss() ?? State.ValidationLoss,
         };
         TimeSpan duration = clock.GetUtcNow() - _roundSince;
         if (!await Open(after))

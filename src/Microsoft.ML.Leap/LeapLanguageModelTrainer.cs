@@ -117,7 +117,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         {
             if (_options.InitialModel is LeapLanguageModelTransformer initial)
                 network.SetWeights(initial.Model.GetParts().Weights);
-            plan ??= new TrainingPlan(seed, recipe, tokenizer, StepCount: 0);
+            plan ??= new TrainingPlan(seed, recipe, tokenizer, StepCount: 0, EvaluationCount: 0);
             TrainingHistory history = Train(network, part ?? training, validation, plan, channel);
             ScoringSettings settings = _options.MakeScoringSettings(seed);
             var engine = new LeapNetwork(config, network.GetWeights());
@@ -246,17 +246,17 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             : new DocumentBlocks(corpus, model.Config.ContextLength);
     }
 
-    // Evaluates what all workers share, which the weights are after an exchange alone, and returns it: the best of one worker's rows need not be
-    // that of another's.
+    // Evaluates what all workers share, which the weights are after an exchange alone, as often as one machine does, and returns it: the best of one
+    // worker's rows need not be that of another's.
     private static SharedSteps Start(TrainingGroup group, TrainingPlan plan, LeapModel model, TokenBlocks blocks, Options options)
     {
         if (plan.StepCount == 0)
-            plan = plan with { StepCount = (int)Math.Min(int.MaxValue, TrainingLoop.CountSteps(blocks, options)) };
+            plan = plan with { StepCount = (int)Math.Min(int.MaxValue, TrainingLoop.CountSteps(blocks, options)), EvaluationCount = TrainingLoop.CountEvaluations(blocks, options) };
         float[] weights = WeightExchange.Read(model);
         SharedSteps steps = group.Start(plan, weights);
         WeightExchange.Write(model, weights);
         options.MaximumSteps = steps.Count;
-        options.EvaluationInterval = TrainingInterval.Steps(steps.PerRound);
+        options.EvaluationInterval = TrainingInterval.Steps(steps.PerRound * Math.Max(1, steps.Count / steps.PerRound / plan.EvaluationCount));
         options.KeepBestModel = false;
         return steps;
     }

@@ -38,4 +38,5 @@ internal abstract class TrainingGroup
 /// <param name="Recipe">The settings.</param>
 /// <param name="Tokenizer">The tokenizer.</param>
 /// <param name="StepCount">The steps that each worker takes.</param>
-internal sealed record TrainingPlan(int Seed, TrainingRecipe Recipe, LeapTokenizer Tokenizer, int StepCount);
+/// <param name="EvaluationCount">About how often each worker evaluates the shared weights.</param>
+internal sealed record TrainingPlan(int Seed, TrainingRecipe Recipe, LeapTokenizer Tokenizer, int StepCount, int EvaluationCount);

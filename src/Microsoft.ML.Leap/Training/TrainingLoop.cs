@@ -93,6 +93,18 @@ internal sealed class TrainingLoop : IDisposable
     public static long CountSteps(TokenBlocks training, TrainingOptions options) =>
         options.MaximumSteps ?? options.Epochs!.Value * CountStepsOfEpoch(training, options);
 
+    /// <summary>Counts the evaluations of a run: at least the one at its end.</summary>
+    /// <param name="training">The training blocks.</param>
+    /// <param name="options">The options, filled in.</param>
+    public static int CountEvaluations(TokenBlocks training, TrainingOptions options)
+    {
+        int count = 0;
+        long stepsPerEpoch = CountStepsOfEpoch(training, options);
+        for (long step = CountSteps(training, options); step > 0; step--)
+            count += options.EvaluationInterval.IsDue(step, stepsPerEpoch, TimeSpan.Zero) ? 1 : 0;
+        return Math.Max(1, count);
+    }
+
     /// <summary>Trains to the end, and leaves the network in evaluation mode, with the best weights where they are kept.</summary>
     /// <param name="pauseAfterSteps">Steps after which the run ends though its schedule goes on, so that it can be resumed from its checkpoint;
     /// null for none.</param>

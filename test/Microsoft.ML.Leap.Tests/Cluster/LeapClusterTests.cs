@@ -32,6 +32,7 @@ public sealed class LeapClusterTests
         Assert.AreEqual(4, progress.Round);
         Assert.AreEqual(4, progress.RoundCount);
         Assert.AreEqual(0, progress.LateDifferences);
+        Assert.AreEqual(models[0].History.Records[^1].ValidationLoss, progress.ValidationLoss);
         Assert.Contains(line => line.Contains($"Run {run}: round 4 of 4 ended", StringComparison.Ordinal) && line.Contains("2 of 2 workers", StringComparison.Ordinal),
             s_cluster.Log.Lines);
 

@@ -160,10 +160,27 @@ public sealed class TrainingRunGrainTests
         (Worker first, Worker second) = await BeginAsync(initial, rounds: 2);
         await first.SendAsync(0, one);
 
-        await second.Run.Leave(second.Id);
+        await second.Run.Leave(new WorkerReport(second.Id));
 
         Assert.AreEqual(1, (await first.ReportAsync()).Round);
         CollectionAssert.AreEqual(Expected(initial, one), await first.FetchWeightsAsync(1));
+    }
+
+    [TestMethod]
+    public async Task GetProgress_ValidationLosses_AreMeanOfWorkersAndThenTheLast()
+    {
+        (Worker first, Worker second) = await BeginAsync(Values(0), rounds: 1);
+        await first.Run.Report(new WorkerReport(first.Id, ValidationLoss: 3));
+        Assert.AreEqual(3, (await first.Run.GetProgress()).ValidationLoss);
+        await second.Run.Report(new WorkerReport(second.Id, ValidationLoss: 2));
+        Assert.AreEqual(2.5, (await first.Run.GetProgress()).ValidationLoss);
+        await first.SendAsync(0, Values(1));
+        await second.SendAsync(0, Values(2));
+
+        await first.Run.Leave(new WorkerReport(first.Id, ValidationLoss: 1.5));
+        await second.Run.Leave(new WorkerReport(second.Id, ValidationLoss: 1.25));
+
+        Assert.AreEqual(1.25, (await first.Run.GetProgress()).ValidationLoss);
     }
 
     [TestMethod]
@@ -171,8 +188,8 @@ public sealed class TrainingRunGrainTests
     {
         float[] initial = Values(0), two = Values(2);
         (Worker first, Worker second) = await BeginAsync(initial, rounds: 1);
-        await first.Run.Leave(first.Id);
-        await second.Run.Leave(second.Id);
+        await first.Run.Leave(new WorkerReport(first.Id));
+        await second.Run.Leave(new WorkerReport(second.Id));
 
         var third = new Worker(first.Run);
         await third.JoinAsync();
@@ -358,7 +375,7 @@ public sealed class TrainingRunGrainTests
             TrainingRecipe recipe = TrainingRecipe.Choose(TinyModel.Options(), 7, 200, hasValidationData: false);
             LeapTokenizer tokenizer = TokenizerOptions.Bytes().Create([], CancellationToken.None);
             if (withPlan)
-                await SendBlobAsync(BlobKind.Plan, 0, SharedPlan.Create(new TrainingPlan(1, recipe, tokenizer, rounds)).ToBytes());
+                await SendBlobAsync(BlobKind.Plan, 0, SharedPlan.Create(new TrainingPlan(1, recipe, tokenizer, rounds, EvaluationCount: 1)).ToBytes());
             return await SendBlobAsync(BlobKind.Weights, 0, TrainingRunState.ToBytes(weights));
         }
 

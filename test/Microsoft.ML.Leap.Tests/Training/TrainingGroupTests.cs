@@ -13,6 +13,7 @@ public sealed class TrainingGroupTests
         LeapLanguageModelTrainer.Options options = TinyModel.Options();
         options.ValidationFraction = 0.3;
         options.MaximumSteps = 6;
+        options.EvaluationInterval = TrainingInterval.Steps(2);
         options.KeepBestModel = false;
         using LeapLanguageModelTransformer expected = new LeapLanguageModelTrainer(context, options).Fit(data);
         var group = new LonelyGroup(hasOwnPart);
@@ -24,6 +25,25 @@ public sealed class TrainingGroupTests
         CollectionAssert.AreEqual((int[])[2, 4, 6], model.History.Records.Select(record => (int)record.Step).ToArray());
         Assert.AreEqual(expected.History.Records[^1].ValidationLoss, model.History.Records[^1].ValidationLoss);
         Assert.AreEqual(hasOwnPart, group.Rows == 0);
+    }
+
+    // Rounds of two steps: evaluations after every second round, or every round where more were wanted, and at the end.
+    [TestMethod]
+    [DataRow(1, new[] { 2, 4, 6, 8 })]
+    [DataRow(4, new[] { 4, 8 })]
+    [DataRow(3, new[] { 4, 8 })]
+    [DataRow(100, new[] { 8 })]
+    public void Fit_EvaluationInterval_IsKeptByWholeRounds(int interval, int[] expected)
+    {
+        var context = new MLContext(1);
+        LeapLanguageModelTrainer.Options options = With(maximumSteps: 8);
+        options.ValidationFraction = 0.3;
+        options.EvaluationInterval = TrainingInterval.Steps(interval);
+
+        using LeapLanguageModelTransformer model =
+            new LeapLanguageModelTrainer(context, options) { Group = new LonelyGroup(hasOwnPart: false) }.Fit(TinyModel.View(context, TinyModel.Texts));
+
+        CollectionAssert.AreEqual(expected, model.History.Records.Select(record => (int)record.Step).ToArray());
     }
 
     [TestMethod]
