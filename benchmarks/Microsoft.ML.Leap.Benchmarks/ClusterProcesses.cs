@@ -33,8 +33,8 @@ internal sealed class ToolProcess : IDisposable
         _log = log;
         string tool = Path.Combine(AppContext.BaseDirectory, "Leap.Tool.dll");
         string[] pinned = core is int number && ClusterBenchmark.FindInPath("taskset") is string taskset
-            ? [taskset, "--cpu-list", number.ToString(CultureInfo.InvariantCulture), Environment.ProcessPath!, tool]
-            : [Environment.ProcessPath!, tool];
+            ? [taskset, "--cpu-list", number.ToString(CultureInfo.InvariantCulture), "dotnet", tool]
+            : ["dotnet", tool];
         string[] all = [.. pinned, .. arguments];
         _process = Process.Start(new ProcessStartInfo(all[0], all[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         _output = _process.StandardOutput.ReadToEndAsync();

@@ -1,3 +1,6 @@
+using System.Reflection;
+using System.Text;
+
 namespace Microsoft.ML.Leap.Tests.Cluster;
 
 /// <summary>Workers as processes that die, stop or come late: the run ends with the loss of one that nothing disturbed.</summary>
@@ -116,6 +119,48 @@ public sealed class FailureTests
             worker.Log,
             "leap: The run undisturbed refuses this worker. StartWait of the run is 00:02:00, and that of this worker 00:00:07. Make them agree, or choose another RunName.");
         Assert.IsFalse(File.Exists(s_cluster.PathOf("refused.zip")));
+    }
+
+    [TestMethod]
+    public async Task Worker_OtherVersion_IsRefusedInOneSentence()
+    {
+        using var folder = new TemporaryFolder();
+        string version = VersionOf(typeof(LeapCluster).Assembly);
+        string other = $"9{version[1..]}";
+        CopyTool(folder.Path, version, other);
+
+        LeapProcess worker = s_cluster.StartWorkerOf(folder.Path, s_place, "undisturbed", "refused");
+
+        Assert.AreEqual(1, await worker.EndAsync(), worker.Log);
+        StringAssert.Contains(
+            worker.Log,
+            $"leap: The run undisturbed refuses this worker. The run has version {version} of Microsoft.ML.Leap, and this worker version {other}. Use the same one.");
+        Assert.IsFalse(File.Exists(s_cluster.PathOf("refused.zip")));
+    }
+
+    private static string VersionOf(Assembly assembly) => assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    // Links to all files, but for those by which the host finds the folder, and the assembly whose version is another one.
+    private static void CopyTool(string folder, string version, string other)
+    {
+        foreach (string path in Directory.GetFileSystemEntries(AppContext.BaseDirectory))
+        {
+            string name = Path.GetFileName(path);
+            string target = Path.Combine(folder, name);
+            if (name.StartsWith("Leap.Tool", StringComparison.Ordinal))
+                File.Copy(path, target);
+            else
+                File.CreateSymbolicLink(target, path);
+        }
+
+        string assembly = Path.Combine(folder, $"{typeof(LeapCluster).Assembly.GetName().Name}.dll");
+        byte[] bytes = File.ReadAllBytes(assembly);
+        byte[] sought = Encoding.UTF8.GetBytes(version);
+        int place = bytes.AsSpan().IndexOf(sought);
+        Assert.IsGreaterThanOrEqualTo(0, place);
+        Encoding.UTF8.GetBytes(other).CopyTo(bytes, place);
+        File.Delete(assembly);
+        File.WriteAllBytes(assembly, bytes);
     }
 
     private void AssertLoss(string model)

@@ -38,7 +38,9 @@ internal sealed partial class LeapProcess : IDisposable
     /// <summary>Gets what it wrote to its standard output.</summary>
     public string Output => string.Join('\n', _output);
 
-    public static LeapProcess Leap(params string[] arguments) => new(Path.Combine(AppContext.BaseDirectory, "Leap.Tool"), arguments);
+    public static LeapProcess Leap(params string[] arguments) => LeapOf(AppContext.BaseDirectory, arguments);
+
+    public static LeapProcess LeapOf(string folder, params string[] arguments) => new(Path.Combine(folder, "Leap.Tool"), arguments);
 
     /// <summary>Tells whether a line of the log has all of these words.</summary>
     public bool HasLine(params string[] words) => _errors.Any(line => words.All(word => line.Contains(word, StringComparison.Ordinal)));

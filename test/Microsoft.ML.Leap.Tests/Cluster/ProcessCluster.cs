@@ -44,7 +44,12 @@ internal sealed class ProcessCluster : IDisposable
     /// <param name="run">The run's name.</param>
     /// <param name="model">The name of the model's file, without its ending.</param>
     /// <param name="arguments">More of the command line.</param>
-    public LeapProcess StartWorker(string place, string run, string model, params string[] arguments) => Add(LeapProcess.Leap(
+    public LeapProcess StartWorker(string place, string run, string model, params string[] arguments) =>
+        StartWorkerOf(AppContext.BaseDirectory, place, run, model, arguments);
+
+    /// <summary>Starts a worker of a run of two, with the <c>leap</c> of a folder.</summary>
+    public LeapProcess StartWorkerOf(string tool, string place, string run, string model, params string[] arguments) => Add(LeapProcess.LeapOf(
+        tool,
     [
         "train", PathOf("corpus.txt"), "-o", PathOf($"{model}.zip"), "--validation", PathOf("held-out.txt"), "--tokenizer", "bytes", "--layers", "1", "--hidden", "32",
         "--heads", "2", "--context", "64", "--batch", "8", "--steps", Text(RoundCount * StepsPerRound), "--round", Text(StepsPerRound), "--rate", "5e-3", "--memory", "0",

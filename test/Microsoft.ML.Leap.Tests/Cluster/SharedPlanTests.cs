@@ -9,12 +9,13 @@ public sealed class SharedPlanTests
     public void ToPlan_OfBytes_IsThePlan()
     {
         LeapTokenizer tokenizer = TokenizerOptions.ByteLevelBpe(300).Create(TinyModel.Texts.Select(text => text.AsMemory()), CancellationToken.None);
-        TrainingPlan plan = new(3, Recipe(), tokenizer, 40);
+        TrainingPlan plan = new(3, Recipe(), tokenizer, 40, EvaluationCount: 5);
 
         TrainingPlan read = SharedPlan.Parse(SharedPlan.Create(plan).ToBytes()).ToPlan();
 
         Assert.AreEqual(3, read.Seed);
         Assert.AreEqual(40, read.StepCount);
+        Assert.AreEqual(5, read.EvaluationCount);
         Assert.AreEqual(plan.Recipe, read.Recipe);
         Assert.AreEqual(tokenizer.VocabularySize, read.Tokenizer.VocabularySize);
         foreach (string text in TinyModel.Texts)
