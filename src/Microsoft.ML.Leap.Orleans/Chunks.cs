@@ -83,5 +83,16 @@ internal sealed class ChunkCollector
     }
 
     /// <summary>Gives the blob, when it is complete.</summary>
-    public byte[] ToArray() => [.. _chunks.SelectMany(chunk => chunk!.Bytes)];
+    public byte[] ToArray()
+    {
+        byte[] blob = new byte[_chunks.Sum(chunk => chunk!.Bytes.Length)];
+        int length = 0;
+        foreach (Chunk? chunk in _chunks)
+        {
+            chunk!.Bytes.CopyTo(blob, length);
+            length += chunk.Bytes.Length;
+        }
+
+        return blob;
+    }
 }

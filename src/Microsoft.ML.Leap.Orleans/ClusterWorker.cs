@@ -108,8 +108,8 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
         float[] difference = new float[weights.Length];
         TensorPrimitives.Subtract(_outer, weights, difference);
         TensorPrimitives.Add(difference, _rest, difference);
-        byte[] encoded = WeightDifference.Encode(difference, _options.Format);
-        TensorPrimitives.Subtract(difference, WeightDifference.Decode(encoded, difference.Length), _rest);
+        byte[] encoded = WeightDifference.Encode(difference, _options.Format, out float[] rounded);
+        TensorPrimitives.Subtract(difference, rounded, _rest);
         RunStatus status = WaitFor(status =>
         {
             if (status.Phase == RunPhase.Planning)
@@ -288,17 +288,17 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
     [LoggerMessage(LogLevel.Warning, "Run {Run}: the cluster does not answer: {Reason}")]
     private partial void LogUnreachable(string run, string reason);
 
-    // A part of the time that one has waited already.
+    // A tenth of the time that one has waited already.
     private readonly struct Pause(CancellationToken cancellationToken)
     {
         private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(20);
-        private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
+        private static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
 
         private readonly long _began = Stopwatch.GetTimestamp();
 
         public void Wait()
         {
-            TimeSpan pause = TimeSpan.FromTicks(Math.Clamp(Stopwatch.GetElapsedTime(_began).Ticks / 4, Shortest.Ticks, Longest.Ticks));
+            TimeSpan pause = TimeSpan.FromTicks(Math.Clamp(Stopwatch.GetElapsedTime(_began).Ticks / 10, Shortest.Ticks, Longest.Ticks));
             if (cancellationToken.WaitHandle.WaitOne(pause))
                 cancellationToken.ThrowIfCancellationRequested();
         }

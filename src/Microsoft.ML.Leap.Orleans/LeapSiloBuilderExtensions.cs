@@ -1,4 +1,7 @@
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Orleans.Serialization;
+using Orleans.Storage;
 
 namespace Orleans.Hosting;
 
@@ -18,6 +21,10 @@ public static class LeapSiloBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.Services.TryAddSingleton(TimeProvider.System);
+
+        // Of this storage alone. To write weights as JSON, as storages do by default, takes several times as long as the rest of a round's end.
+        builder.Services.TryAddKeyedSingleton<IGrainStorageSerializer>(
+            StorageName, (services, _) => new OrleansGrainStorageSerializer(services.GetRequiredService<Serializer>()));
         return builder;
     }
 }

@@ -47,8 +47,7 @@ internal sealed class OuterOptimizer
             change[i] = (float)(before.Rest[i] - _rate * (mean[i] + _momentum * velocity[i]));
         }
 
-        byte[] encoded = WeightDifference.Encode(change, _format);
-        float[] rounded = WeightDifference.Decode(encoded, change.Length);
+        byte[] encoded = WeightDifference.Encode(change, _format, out float[] rounded);
         float[] weights = new float[mean.Length];
         TensorPrimitives.Add(before.Weights, rounded, weights);
         TensorPrimitives.Subtract(change, rounded, change);

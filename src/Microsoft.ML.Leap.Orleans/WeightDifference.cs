@@ -29,16 +29,26 @@ internal static class WeightDifference
     private const int HeaderLength = 8;
 
     /// <summary>Encodes a difference.</summary>
-    public static byte[] Encode(ReadOnlySpan<float> difference, DifferenceFormat format)
+    public static byte[] Encode(ReadOnlySpan<float> difference, DifferenceFormat format) => Encode(difference, format, out _);
+
+    /// <summary>Encodes a difference.</summary>
+    /// <param name="difference">The values.</param>
+    /// <param name="format">How they travel.</param>
+    /// <param name="rounded">What <see cref="Decode"/> gives of them.</param>
+    public static byte[] Encode(ReadOnlySpan<float> difference, DifferenceFormat format, out float[] rounded)
     {
         byte[] header = new byte[HeaderLength];
         BinaryPrimitives.WriteInt32LittleEndian(header, (int)format);
         BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(4), difference.Length);
-        return format == DifferenceFormat.BFloat16 ? [.. header, .. MemoryMarshal.AsBytes<ushort>(Round(difference))] : [.. header, .. Quantize(difference)];
+        if (format == DifferenceFormat.Quantized)
+            return [.. header, .. Quantize(difference, out rounded)];
+        ushort[] halves = Round(difference);
+        rounded = Widen(halves);
+        return [.. header, .. MemoryMarshal.AsBytes<ushort>(halves)];
     }
 
     /// <summary>Decodes a difference.</summary>
-    /// <param name="bytes">What <see cref="Encode"/> gave.</param>
+    /// <param name="bytes">What <see cref="Encode(ReadOnlySpan{float}, DifferenceFormat)"/> gave.</param>
     /// <param name="count">The values that it must have.</param>
     /// <exception cref="FormatException">The bytes are damaged, or hold another number of values.</exception>
     public static float[] Decode(ReadOnlySpan<byte> bytes, int count)
@@ -80,21 +90,26 @@ internal static class WeightDifference
 
     private static float Widen(ushort rounded) => BitConverter.UInt32BitsToSingle((uint)rounded << 16);
 
-    private static byte[] Quantize(ReadOnlySpan<float> values)
+    private static byte[] Quantize(ReadOnlySpan<float> values, out float[] rounded)
     {
-        int blocks = (values.Length + BlockLength - 1) / BlockLength;
-        ushort[] steps = new ushort[blocks];
+        ushort[] steps = new ushort[(values.Length + BlockLength - 1) / BlockLength];
         sbyte[] multiples = new sbyte[values.Length];
-        for (int block = 0; block < blocks; block++)
+        Span<float> quotients = stackalloc float[BlockLength];
+        for (int block = 0; block < steps.Length; block++)
         {
             int start = block * BlockLength;
             ReadOnlySpan<float> part = values.Slice(start, Math.Min(BlockLength, values.Length - start));
             steps[block] = RoundToBFloat16(MathF.Sqrt(TensorPrimitives.SumOfSquares(part) / part.Length) / StepsPerDeviation);
             float step = Widen(steps[block]);
-            for (int i = 0; step > 0 && i < part.Length; i++)
-                multiples[start + i] = (sbyte)Math.Clamp(MathF.Round(part[i] / step), sbyte.MinValue, sbyte.MaxValue);
+            if (step == 0)
+                continue;
+            Span<float> found = quotients[..part.Length];
+            TensorPrimitives.Divide(part, step, found);
+            TensorPrimitives.Round(found, found);
+            TensorPrimitives.ConvertSaturating<float, sbyte>(found, multiples.AsSpan(start, part.Length));
         }
 
+        rounded = Multiply(multiples, steps);
         using var packed = new MemoryStream();
         packed.Write(MemoryMarshal.AsBytes<ushort>(steps));
         var onlyHuffman = new ZLibCompressionOptions { CompressionStrategy = ZLibCompressionStrategy.HuffmanOnly };
@@ -120,9 +135,20 @@ internal static class WeightDifference
             throw new FormatException($"A difference of {count} weights is damaged: {e.Message}", e);
         }
 
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++)
-            values[i] = multiples[i] * Widen(steps[i / BlockLength]);
+        return Multiply(multiples, steps);
+    }
+
+    private static float[] Multiply(sbyte[] multiples, ReadOnlySpan<ushort> steps)
+    {
+        float[] values = new float[multiples.Length];
+        for (int block = 0; block < steps.Length; block++)
+        {
+            int start = block * BlockLength;
+            Span<float> part = values.AsSpan(start, Math.Min(BlockLength, values.Length - start));
+            TensorPrimitives.ConvertChecked<sbyte, float>(multiples.AsSpan(start, part.Length), part);
+            TensorPrimitives.Multiply(part, Widen(steps[block]), part);
+        }
+
         return values;
     }
 }

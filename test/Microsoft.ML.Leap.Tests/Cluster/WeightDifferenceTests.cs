@@ -94,6 +94,18 @@ public sealed class WeightDifferenceTests
     [TestMethod]
     [DataRow(DifferenceFormat.Quantized)]
     [DataRow(DifferenceFormat.BFloat16)]
+    public void Encode_Rounded_IsWhatDecodeGives(DifferenceFormat format)
+    {
+        float[] values = [.. Normal(700, 1), .. Normal(BlockLength, 1e-6f), .. new float[BlockLength], 1e30f, -1e30f, .. Normal(300, 1e3f)];
+
+        byte[] bytes = WeightDifference.Encode(values, format, out float[] rounded);
+
+        CollectionAssert.AreEqual(WeightDifference.Decode(bytes, values.Length), rounded);
+    }
+
+    [TestMethod]
+    [DataRow(DifferenceFormat.Quantized)]
+    [DataRow(DifferenceFormat.BFloat16)]
     public void Encode_Twice_GivesTheSameBytes(DifferenceFormat format)
     {
         float[] values = Normal(1000, 1);
