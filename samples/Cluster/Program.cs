@@ -21,7 +21,13 @@ switch (args)
     case ["worker", string file, string model]:
         HostApplicationBuilder worker = Host.CreateApplicationBuilder();
         worker.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Microsoft.ML.Leap", LogLevel.Information);
-        worker.UseOrleansClient(orleans => orleans.UseLocalhostClustering());
+
+        // It waits for a silo that is not there yet.
+        worker.UseOrleansClient(orleans => orleans.UseLocalhostClustering().UseConnectionRetryFilter(async (_, cancellationToken) =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+            return true;
+        }));
         using (IHost host = worker.Build())
         {
             await host.StartAsync();

@@ -13,10 +13,10 @@ public sealed class ClusterTrainingOptions
 
     /// <summary>The trainer's options, as for one machine.</summary>
     /// <value>All at their defaults by default. <see cref="TrainingOptions.MaximumSteps"/> are the steps of each worker, and <see cref="TrainingOptions.Epochs"/> passes over all rows: each worker reads
-    /// its part as often. A <see cref="TrainingOptions.LearningRate"/> that is left open is that of one machine times the square root of <see cref="WorkerCount"/>, at most twice it: the
+    /// its part as often. A <see cref="TrainingOptions.LearningRate"/> that is left open is that of one machine times the fourth root of <see cref="WorkerCount"/>, at most twice it: the
     /// mean over workers has less noise. The run has checkpoints of its own, and an end that is the same for all, so that
     /// <see cref="TrainingOptions.CheckpointFolder"/>, <see cref="TrainingOptions.TimeBudget"/> and <see cref="TrainingOptions.EarlyStoppingPatience"/> must not be
-    /// set; the validation loss is measured after each round, and the last weights are the model's, as if <see cref="TrainingOptions.KeepBestModel"/> were
+    /// set; the validation loss is measured about as often as on one machine, at ends of rounds, and the last weights are the model's, as if <see cref="TrainingOptions.KeepBestModel"/> were
     /// <see langword="false"/>.</value>
     public LeapLanguageModelTrainer.Options Trainer = new();
 

@@ -183,14 +183,14 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     // The rows of all workers for each row that this one has.
     private int RowsPerRow => Group is { HasOwnPartAlone: true } ? Group.PartCount : 1;
 
-    // Workers end together: none stops early by itself. The mean over workers has less noise than one of them, and bears greater steps; over twice as
-    // great ones were not tried.
+    // Workers end together: none stops early by itself. The mean over workers has less noise than one of them, and bears greater steps; though not as much
+    // greater as a batch of all their tokens would, as they drift apart within a round (docs/scale-out.md).
     private TrainingRecipe ChooseRecipe(TrainingTexts texts, bool hasValidationData)
     {
         TrainingRecipe recipe = TrainingRecipe.Choose(_options, texts.Count * RowsPerRow, texts.ByteCount * RowsPerRow, hasValidationData);
         if (Group is null)
             return recipe;
-        double factor = _options.LearningRate is null ? Math.Min(MostRateFactor, Math.Sqrt(Group.PartCount)) : 1;
+        double factor = _options.LearningRate is null ? Math.Min(MostRateFactor, Math.Sqrt(Math.Sqrt(Group.PartCount))) : 1;
         return recipe with { EarlyStoppingPatience = null, LearningRate = recipe.LearningRate * factor };
     }
 

@@ -49,7 +49,7 @@ internal sealed class ClusterSettings
 
     private readonly Option<DifferenceFormat> _format = new("--difference-format")
     {
-        Description = "How changes of weights travel: quantized, about 3 bits per weight, or bfloat16.",
+        Description = "How changes of weights travel: quantized, about 4 bits per weight, or bfloat16.",
         HelpName = "NAME",
         DefaultValueFactory = _ => Defaults.Format,
     };
