@@ -108,7 +108,7 @@ internal sealed class ClusterBenchmark(ClusterBenchmarkSettings settings)
         TrainResult single = Single(common);
         List<ClusterResult> results = [];
         foreach (int count in settings.Workers)
-            results.Add(Summarize(count, Train($"{count}-workers", common, count, Disturbance.None)));
+            results.Add(Summarize(Train($"{count}-workers", common, count, Disturbance.None), ClusterProcesses.ReadRounds(Path.Combine(settings.Folder, $"{count}-workers-silo0.log"))));
 
         double? killedWorker = null;
         double? killedSilo = null;
@@ -141,13 +141,14 @@ internal sealed class ClusterBenchmark(ClusterBenchmarkSettings settings)
         List<(double, double)> Read(string name, double tokensPerStep) => ClusterPicture.Read(Path.Combine(settings.Folder, $"{name}-0.log"), tokensPerStep);
     }
 
-    private static ClusterResult Summarize(int count, IReadOnlyList<TrainResult> workers)
+    private static ClusterResult Summarize(IReadOnlyList<TrainResult> workers, IReadOnlyList<double> rounds)
     {
         double tokens = workers.Sum(worker => (double)worker.Tokens);
         double seconds = workers.Max(worker => worker.Seconds);
         return new ClusterResult(
-            count,
+            workers.Count,
             tokens / seconds,
+            rounds.Count > 1 ? tokens * (rounds.Count - 1) / rounds.Count / rounds.Skip(1).Sum() : null,
             workers[0].ValidationLoss!.Value,
             workers.Sum(worker => worker.Cluster!.SentChangeBytes) / tokens,
             workers.Sum(worker => worker.Cluster!.ReceivedBytes) / tokens,

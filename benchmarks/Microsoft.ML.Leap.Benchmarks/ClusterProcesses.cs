@@ -154,14 +154,21 @@ internal sealed class ClusterProcesses : IDisposable
         _told.Dispose();
     }
 
+    /// <summary>Gets the seconds of each round from what a silo wrote.</summary>
+    public static IReadOnlyList<double> ReadRounds(string log) => [.. File.ReadLines(log).Select(ReadRound).OfType<double>()];
+
     // "Run NAME: round 1 of 4 ended after 12.3 s with ..."
-    private void Listen(ToolProcess silo, string line)
+    private static double? ReadRound(string line)
     {
         int place = line.IndexOf(RoundEnded, StringComparison.Ordinal);
-        if (place < 0)
+        return place < 0 ? null : double.Parse(line[(place + RoundEnded.Length)..].Split(' ')[0], CultureInfo.InvariantCulture);
+    }
+
+    private void Listen(ToolProcess silo, string line)
+    {
+        if (ReadRound(line) is not double seconds)
             return;
-        string seconds = line[(place + RoundEnded.Length)..].Split(' ')[0];
-        _lastRound = TimeSpan.FromSeconds(double.Parse(seconds, CultureInfo.InvariantCulture));
+        _lastRound = TimeSpan.FromSeconds(seconds);
         _holder = silo;
         Interlocked.Increment(ref _rounds);
         _told.Set();

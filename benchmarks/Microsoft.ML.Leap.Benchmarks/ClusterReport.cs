@@ -6,6 +6,7 @@ namespace Microsoft.ML.Leap.Benchmarks;
 /// <summary>A run of several workers.</summary>
 /// <param name="Workers">The workers.</param>
 /// <param name="TokensPerSecond">Training tokens of all of them per second of training, evaluations and waiting included.</param>
+/// <param name="SteadyTokensPerSecond">The same from the second round on, when all code is compiled; <see langword="null"/> for a run of one round.</param>
 /// <param name="ValidationLoss">In nats per token.</param>
 /// <param name="BytesPerToken">Bytes of changes that workers sent, per token that they trained on.</param>
 /// <param name="BytesReceivedPerToken">Bytes that workers received, all together, per token that they trained on.</param>
@@ -14,8 +15,8 @@ namespace Microsoft.ML.Leap.Benchmarks;
 /// <param name="Parameters">The network's weights.</param>
 /// <param name="TokensPerStep">Tokens that a worker reads in a step.</param>
 internal sealed record ClusterResult(
-    int Workers, double TokensPerSecond, double ValidationLoss, double BytesPerToken, double BytesReceivedPerToken, double BytesOfStart,
-    double WaitingShare, long Parameters, double TokensPerStep);
+    int Workers, double TokensPerSecond, double? SteadyTokensPerSecond, double ValidationLoss, double BytesPerToken, double BytesReceivedPerToken,
+    double BytesOfStart, double WaitingShare, long Parameters, double TokensPerStep);
 
 /// <summary>The result of the verb "cluster".</summary>
 internal sealed record ClusterReport(
@@ -26,14 +27,13 @@ internal sealed record ClusterReport(
     {
         Machine.Write();
         AnsiConsole.MarkupLineInterpolated($"One machine, one core: {SingleTokensPerSecond:N0} tokens/s, validation loss {SingleValidationLoss:0.000}, {Parameters:N0} weights");
-        var table = new Table().AddColumns("workers", "tokens/s", "over 1", "loss", "difference", "sent B/token", "received", "waiting");
-        double? one = Workers.FirstOrDefault(result => result.Workers == 1)?.TokensPerSecond;
+        var table = new Table().AddColumns("workers", "tokens/s", "from round 2", "loss", "sent B/token", "waiting");
+        ClusterResult? one = Workers.FirstOrDefault(result => result.Workers == 1);
         foreach (ClusterResult result in Workers)
         {
             table.AddRow(
-                $"{result.Workers}", $"{result.TokensPerSecond:N0}", one is double base1 ? $"{result.TokensPerSecond / base1:0.00}" : "", $"{result.ValidationLoss:0.000}",
-                $"{result.ValidationLoss - SingleValidationLoss:+0.000;-0.000}", $"{result.BytesPerToken:0.00}", $"{result.BytesReceivedPerToken:0.00}",
-                $"{result.WaitingShare:P1}");
+                $"{result.Workers}", Times(result.TokensPerSecond, one?.TokensPerSecond), Times(result.SteadyTokensPerSecond, one?.SteadyTokensPerSecond),
+                $"{result.ValidationLoss:0.000} ({result.ValidationLoss - SingleValidationLoss:+0.000;-0.000})", $"{result.BytesPerToken:0.00}", $"{result.WaitingShare:P1}");
         }
 
         AnsiConsole.Write(table);
@@ -47,6 +47,8 @@ internal sealed record ClusterReport(
         foreach (ClusterPrediction prediction in Predictions)
             predicted.AddRow($"{prediction.Workers}", $"{prediction.GigabitsPerSecond}", $"{prediction.TokensPerSecond:N0}", $"{prediction.Efficiency:P1}");
         AnsiConsole.Write(predicted);
+
+        static string Times(double? rate, double? one) => one is null ? $"{rate:N0}" : $"{rate:N0} ({rate / one:0.00}x)";
     }
 }
 
