@@ -121,9 +121,11 @@ internal sealed class ClusterBenchmark(ClusterBenchmarkSettings settings)
                 killedSilo = Train("killed-silo", common, 2, Disturbance.KilledSilo)[0].ValidationLoss;
         }
 
+        // The result's step is that of the best model.
+        double steps = ClusterPicture.Read(Path.Combine(settings.Folder, "single.log"), tokensPerStep: 1)[^1].Tokens;
         ClusterModel? model = results.FirstOrDefault(result => result.Workers == 2) is ClusterResult two ? ClusterModel.Create(two, settings.StepsPerRound ?? ClusterModel.UsualStepsPerRound) : null;
         return new ClusterReport(
-            MachineFacts.Collect(), single.TokensPerSecond, single.ValidationLoss!.Value, single.Parameters, (double)single.Tokens / single.Step, results, killedWorker, killedSilo, model?.Predictions);
+            MachineFacts.Collect(), single.TokensPerSecond, single.ValidationLoss!.Value, single.Parameters, single.Tokens / steps, results, killedWorker, killedSilo, model?.Predictions);
     }
 
     /// <summary>Draws what <see cref="Run"/> ran.</summary>
