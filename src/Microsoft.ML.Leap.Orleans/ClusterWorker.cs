@@ -178,7 +178,9 @@ internal sealed partial class ClusterWorker : TrainingGroup, IAsyncDisposable
         for (Pause pause = new(_cancellationToken); ; pause.Wait())
         {
             RunStatus status = Call(() => _run.Report(_report));
-            if (!status.IsKnown)
+
+            // The run may have given it a place since it asked.
+            if (!status.IsKnown || _rank is null)
             {
                 JoinReply reply = Call(() => _run.Join(new JoinRequest(_id, _rank, _terms)));
                 if (reply.Refusal is not null)

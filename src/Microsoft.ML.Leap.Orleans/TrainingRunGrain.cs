@@ -11,7 +11,7 @@ internal sealed partial class TrainingRunGrain(
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(0.5);
 
     private readonly Dictionary<Guid, Worker> _workers = [];
-    private readonly Dictionary<Guid, DateTimeOffset> _askedSince = [];
+    private readonly Dictionary<Guid, Newcomer> _newcomers = [];
     private ChunkCollector _plan = new();
     private ChunkCollector _weights = new();
     private Guid? _planner;
@@ -44,23 +44,17 @@ internal sealed partial class TrainingRunGrain(
         if (State.Terms!.FindFault(request.Terms) is string fault)
             return new JoinReply(null, fault);
 
-        if (!_workers.TryGetValue(request.Worker, out Worker? worker))
+        DateTimeOffset now = clock.GetUtcNow();
+        if (!_workers.ContainsKey(request.Worker))
         {
-            DropSilent();
-
-            // A worker that takes the place of one that died comes before that is known: the rank, and with it the part of the rows, is free only when every
-            // other worker has been heard of since, or is silent for too long.
-            _askedSince.TryAdd(request.Worker, clock.GetUtcNow());
-            if (State.Phase == RunPhase.Training && _workers.Values.Any(other => other.LastSeen < _askedSince[request.Worker]))
-                return new JoinReply(null, null);
-            _askedSince.Remove(request.Worker);
-            HashSet<int> taken = [.. _workers.Values.Select(other => other.Rank)];
-            int rank = request.Rank is int wanted && !taken.Contains(wanted) ? wanted : Enumerable.Range(0, int.MaxValue).First(free => !taken.Contains(free));
-            _workers[request.Worker] = worker = new Worker(request.Worker, rank);
-            LogJoined(Name, rank);
+            DateTimeOffset since = _newcomers.TryGetValue(request.Worker, out Newcomer? asked) ? asked.Since : now;
+            _newcomers[request.Worker] = new Newcomer(request.Worker, request.Rank, since, now);
+            UpdateWorkers();
         }
 
-        worker.LastSeen = clock.GetUtcNow();
+        if (!_workers.TryGetValue(request.Worker, out Worker? worker))
+            return new JoinReply(null, null);
+        worker.LastSeen = now;
         return new JoinReply(worker.Rank, null);
     }
 
@@ -140,7 +134,7 @@ internal sealed partial class TrainingRunGrain(
 
     public Task<ClusterProgress> GetProgress()
     {
-        DropSilent();
+        UpdateWorkers();
         return Task.FromResult(new ClusterProgress(
             State.Phase, State.Round, State.Steps.Rounds, _workers.Count, _workers.Values.Sum(worker => worker.Report?.TokensPerSecond ?? 0),
             _workers.Values.Average(worker => worker.Report?.TrainingLoss), MeanValidationLoss() ?? State.ValidationLoss, _lateDifferences));
@@ -200,7 +194,7 @@ internal sealed partial class TrainingRunGrain(
         if (State.Terms is null)
             return;
         RunRules rules = State.Terms.Rules;
-        DropSilent();
+        UpdateWorkers();
         DateTimeOffset now = clock.GetUtcNow();
         if (State.Phase == RunPhase.Waiting && _workers.Count > 0 && (_workers.Count >= rules.WorkerCount || now - _plannedSince >= rules.StartWait))
             await Open(State with { Phase = RunPhase.Training });
@@ -268,18 +262,37 @@ internal sealed partial class TrainingRunGrain(
         return true;
     }
 
-    private void DropSilent()
+    // Who waits for the place of one that is dropped has it at once, and is a member of the round that opens then.
+    private void UpdateWorkers()
     {
         if (State.Terms is null)
             return;
-        DateTimeOffset limit = clock.GetUtcNow() - State.Terms.Rules.WorkerTimeout;
+        DropSilent(clock.GetUtcNow() - State.Terms.Rules.WorkerTimeout);
+        foreach (Newcomer newcomer in _newcomers.Values.OrderBy(newcomer => newcomer.Since).ToArray())
+        {
+            // A worker that takes the place of one that died comes before that is known: the rank, and with it the part of the rows, is free only when every
+            // other worker has been heard of since, or is silent for too long.
+            if (State.Phase == RunPhase.Training && _workers.Values.Any(other => other.LastSeen < newcomer.Since))
+                continue;
+            _newcomers.Remove(newcomer.Id);
+            HashSet<int> taken = [.. _workers.Values.Select(other => other.Rank)];
+            int rank = newcomer.WantedRank is int wanted && !taken.Contains(wanted) ? wanted : Enumerable.Range(0, int.MaxValue).First(free => !taken.Contains(free));
+            _workers[newcomer.Id] = new Worker(newcomer.Id, rank) { LastSeen = newcomer.LastSeen };
+            LogJoined(Name, rank);
+        }
+    }
 
+    private void DropSilent(DateTimeOffset limit)
+    {
         // One that has sent its difference has done its part of the round, whether it lives or not.
         foreach (Worker worker in _workers.Values.Where(worker => worker.LastSeen < limit && worker.Difference is null).ToArray())
         {
             _workers.Remove(worker.Id);
-            LogSilent(Name, worker.Rank, State.Terms.Rules.WorkerTimeout.TotalSeconds);
+            LogSilent(Name, worker.Rank, State.Terms!.Rules.WorkerTimeout.TotalSeconds);
         }
+
+        foreach (Newcomer newcomer in _newcomers.Values.Where(newcomer => newcomer.LastSeen < limit).ToArray())
+            _newcomers.Remove(newcomer.Id);
     }
 
     // The state changes when it is stored, or not at all; the timer tries again.
@@ -341,6 +354,9 @@ internal sealed partial class TrainingRunGrain(
 
     [LoggerMessage(LogLevel.Warning, "Run {Run}: the state could not be stored, which is tried again: {Reason}")]
     private partial void LogNotStored(string run, string reason);
+
+    // A worker that asks to join, and has no place yet.
+    private sealed record Newcomer(Guid Id, int? WantedRank, DateTimeOffset Since, DateTimeOffset LastSeen);
 
     private sealed class Worker(Guid id, int rank)
     {

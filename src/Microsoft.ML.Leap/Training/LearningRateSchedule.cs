@@ -83,16 +83,20 @@ internal sealed class LearningRatePlan(TrainingOptions options, long stepCount)
     private readonly double _highest = options.LearningRate!.Value;
     private readonly long _warmup = options.WarmupSteps > 0 ? options.WarmupSteps : (long)Math.Ceiling(options.WarmupRatio!.Value * stepCount);
 
+    /// <summary>Gets or sets the step with which the optimizer knows nothing yet: over 0 where a run is joined. The warmup is made again from there.</summary>
+    public long FirstStep { get; set; }
+
     /// <param name="step">The step, counted from 0.</param>
     /// <param name="elapsed">The time spent before it.</param>
     public double this[long step, TimeSpan elapsed]
     {
         get
         {
+            double reached = _highest * Math.Min(1, (step - FirstStep + 1.0) / _warmup);
             if (step < _warmup)
-                return _highest * (step + 1) / _warmup;
+                return reached;
             double spent = options.TimeBudget is TimeSpan budget ? Math.Min(1, elapsed / budget) : 0;
-            return _highest * options.Schedule.FactorAt(Math.Max(spent, (double)(step - _warmup) / (stepCount - _warmup)));
+            return reached * options.Schedule.FactorAt(Math.Max(spent, (double)(step - _warmup) / (stepCount - _warmup)));
         }
     }
 }

@@ -115,7 +115,7 @@ internal sealed class TrainingLoop : IDisposable
         _pauseAfterSteps = pauseAfterSteps;
         _model.train();
         if (Exchange is not null)
-            _state.Step = Exchange.Steps.First;
+            _state.Step = _rates.FirstStep = Exchange.Steps.First;
         else if (_state.Step > 0)
         {
             _checkpoints!.ReadRest(_state, _model, _stepper.Optimizer, _best, _records);

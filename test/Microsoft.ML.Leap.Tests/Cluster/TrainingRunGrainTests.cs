@@ -222,6 +222,44 @@ public sealed class TrainingRunGrainTests
     }
 
     [TestMethod]
+    public async Task Join_BeforeTheDeadWorkerIsDropped_IsAMemberOfTheNextRound()
+    {
+        (Worker first, _) = await BeginAsync(Values(0), rounds: 3);
+        await first.SendAsync(0, Values(1));
+        var third = new Worker(first.Run);
+        s_cluster.Clock.Advance(Timeout / 2);
+        Assert.IsNull((await third.JoinAsync()).Rank);
+
+        // The report that ends the round is the first one's.
+        s_cluster.Clock.Advance(Timeout * 0.6);
+        Assert.AreEqual(1, (await first.ReportAsync()).Round);
+
+        RunStatus status = await third.ReportAsync();
+        Assert.AreEqual(1, status.Round);
+        Assert.IsTrue(status.IsMember);
+        await first.SendAsync(1, Values(2));
+        Assert.AreEqual(1, (await first.ReportAsync()).Round);
+        await third.SendAsync(1, Values(3));
+        Assert.AreEqual(2, (await first.ReportAsync()).Round);
+    }
+
+    [TestMethod]
+    public async Task Join_NewcomerThatDied_GetsNoPlace()
+    {
+        (Worker first, Worker second) = await BeginAsync(Values(0), rounds: 3);
+        var third = new Worker(first.Run);
+        s_cluster.Clock.Advance(Timeout / 4);
+        Assert.IsNull((await third.JoinAsync()).Rank);
+
+        s_cluster.Clock.Advance(Timeout * 1.5);
+        await first.ReportAsync();
+
+        Assert.IsFalse((await second.ReportAsync()).IsKnown);
+        Assert.IsFalse((await third.ReportAsync()).IsKnown);
+        Assert.AreEqual(1, (await first.Run.GetProgress()).WorkerCount);
+    }
+
+    [TestMethod]
     public async Task Join_WhileAllLive_GetsARankOfItsOwn()
     {
         (Worker first, Worker second) = await BeginAsync(Values(0), rounds: 3);

@@ -22,6 +22,15 @@ public class LearningRatePlanTests
     }
 
     [TestMethod]
+    public void Item_FromAStepInTheMiddle_RisesToTheSchedule()
+    {
+        var plan = new LearningRatePlan(Options.With(o => o.WarmupSteps = 2), 6);
+        double[] whole = Rates(plan, 6);
+        plan.FirstStep = 3;
+        CollectionAssert.AreEqual(new[] { whole[3] / 2, whole[4], whole[5] }, Rates(plan, 6)[3..]);
+    }
+
+    [TestMethod]
     public void Item_WithTimeBudget_FollowsWhatEndsFirst()
     {
         var plan = new LearningRatePlan(Options.With(o => o.TimeBudget = TimeSpan.FromMinutes(10)), 100);
