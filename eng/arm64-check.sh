@@ -14,7 +14,8 @@ mkdir -p "$folder"
 model=${1:-$(quick_start_model "$folder")}
 
 command -v qemu-aarch64-static >/dev/null || install_packages "emulator" qemu-user-static
-command -v aarch64-linux-gnu-gcc >/dev/null || install_packages "compiler for arm64" gcc-aarch64-linux-gnu
+{ command -v aarch64-linux-gnu-gcc && [[ -e /usr/aarch64-linux-gnu/lib/libc.so ]]; } >/dev/null \
+  || install_packages "compiler and C library for arm64" gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 { command -v clang && command -v ld.lld; } >/dev/null || install_packages "linker for arm64" clang lld
 command -v debootstrap >/dev/null || install_packages "debootstrap" debootstrap
 
