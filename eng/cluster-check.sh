@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests of training on a cluster, those with Redis included: silos and workers as processes that are killed, stopped and started again, and Redis itself.
-# Installs redis-server where it is not there and that is possible. Fails where a test failed or was skipped.
+# Then samples/ClusterAppHost: a silo and two workers under Aspire. Installs redis-server where it is not there and that is possible. Fails where a test failed or
+# was skipped, or a worker left no model.
 #
 # usage: eng/cluster-check.sh
 set -euo pipefail
@@ -22,4 +23,24 @@ rm -rf "$results"
 line=$(summarize_tests "$results") || status=1
 echo "cluster-check: $line"
 [[ $line != *skipped* ]] || { echo "cluster-check: tests were skipped, which count as failed here" >&2; status=1; }
+
+# The app host goes on until it is told to end.
+models=("$PWD/$results/apphost/first.zip" "$PWD/$results/apphost/second.zip")
+head -n 60 docs/training.md >"$results/corpus.txt"
+dotnet build samples/ClusterAppHost --configuration Release --verbosity quiet
+dotnet run --no-build --configuration Release --project samples/ClusterAppHost -- "$results/corpus.txt" "$results/apphost" >"$results/apphost.log" 2>&1 &
+host=$!
+for _ in {1..300}; do
+  [[ -s ${models[0]} && -s ${models[1]} ]] && break
+  sleep 1
+done
+pkill --parent "$host" || true
+wait "$host" || true
+if [[ -s ${models[0]} && -s ${models[1]} ]]; then
+  echo "cluster-check: the workers under Aspire left their models"
+else
+  echo "cluster-check: the workers under Aspire left no models; see $results/apphost.log" >&2
+  status=1
+fi
+
 exit "$status"

@@ -6,6 +6,12 @@ if (args is not [string corpus, string folder])
 }
 
 corpus = Path.GetFullPath(corpus);
+if (!File.Exists(corpus))
+{
+    Console.Error.WriteLine($"There is no file '{corpus}'.");
+    return 1;
+}
+
 folder = Directory.CreateDirectory(folder).FullName;
 IDistributedApplicationBuilder builder = DistributedApplication.CreateBuilder();
 IResourceBuilder<ProjectResource> silo = builder.AddProject<Projects.Cluster>("silo").WithArgs("silo");
