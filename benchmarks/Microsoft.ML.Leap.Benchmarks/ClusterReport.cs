@@ -79,7 +79,7 @@ internal sealed class ClusterModel(double stepSeconds, double tokensPerStep, int
         const int Repetitions = 5;
         var random = new Random(1);
         float[] difference = [.. Enumerable.Range(0, (int)measured.Parameters).Select(_ => (float)(random.NextDouble() + random.NextDouble() - 1))];
-        byte[] encoded = WeightDifference.Encode(difference, DifferenceFormat.Quantized);
+        byte[] encoded = WeightDifference.Encode(difference, DifferenceFormat.Quantized, out _);
         var optimizer = new OuterOptimizer(1, 0, DifferenceFormat.Quantized);
         OuterWeights weights = OuterWeights.Create(new float[difference.Length]);
         double decode = Measure(() => WeightDifference.Decode(encoded, difference.Length));

@@ -10,8 +10,7 @@ internal sealed partial class TrainingRunGrain(
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(0.5);
 
-    private readonly Dictionary<Guid, Worker> _workers = [];
-    private readonly Dictionary<Guid, Newcomer> _newcomers = [];
+    private readonly RunWorkers _workers = new(clock);
     private ChunkCollector _plan = new();
     private ChunkCollector _weights = new();
     private Guid? _planner;
@@ -25,13 +24,10 @@ internal sealed partial class TrainingRunGrain(
 
     private string Name => this.GetPrimaryKeyString();
 
-    /// <summary>The members of the stored round are taken to live until they are silent for too long.</summary>
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        DateTimeOffset now = clock.GetUtcNow();
-        foreach ((int rank, Guid id) in State.Members)
-            _workers[id] = new Worker(id, rank) { LastSeen = now, IsMember = true };
-        _plannedSince = _roundSince = now;
+        _workers.Restore(State.Members);
+        _plannedSince = _roundSince = clock.GetUtcNow();
         _weightSum = State.WeightSum;
         this.RegisterGrainTimer(Advance, new GrainTimerCreationOptions(Tick, Tick));
         return Task.CompletedTask;
@@ -44,34 +40,26 @@ internal sealed partial class TrainingRunGrain(
         if (State.Terms!.FindFault(request.Terms) is string fault)
             return new JoinReply(null, fault);
 
-        DateTimeOffset now = clock.GetUtcNow();
-        if (!_workers.ContainsKey(request.Worker))
+        if (_workers.Find(request.Worker) is null)
         {
-            DateTimeOffset since = _newcomers.TryGetValue(request.Worker, out Newcomer? asked) ? asked.Since : now;
-            _newcomers[request.Worker] = new Newcomer(request.Worker, request.Rank, since, now);
+            _workers.Queue(request.Worker, request.Rank);
             UpdateWorkers();
         }
 
-        if (!_workers.TryGetValue(request.Worker, out Worker? worker))
-            return new JoinReply(null, null);
-        worker.LastSeen = now;
-        return new JoinReply(worker.Rank, null);
+        return new JoinReply(_workers.Hear(request.Worker)?.Rank, null);
     }
 
     public async Task<RunStatus> Report(WorkerReport report)
     {
-        _workers.TryGetValue(report.Worker, out Worker? worker);
+        RunWorker? worker = _workers.Hear(report.Worker);
         if (worker is not null)
-        {
-            worker.LastSeen = clock.GetUtcNow();
             worker.Report = report;
-        }
 
         await Advance(CancellationToken.None);
         bool mustPlan = false;
         if (State.Phase == RunPhase.Planning && worker is not null)
         {
-            if (_planner is null || !_workers.ContainsKey(_planner.Value))
+            if (_planner is null || _workers.Find(_planner.Value) is null)
             {
                 // What another one has sent of its plan does not fit this one's.
                 _planner = worker.Id;
@@ -87,9 +75,8 @@ internal sealed partial class TrainingRunGrain(
 
     public async Task<Receipt> Send(Guid worker, Chunk chunk)
     {
-        if (!_workers.TryGetValue(worker, out Worker? sender))
+        if (_workers.Hear(worker) is not RunWorker sender)
             return Receipt.NotWanted;
-        sender.LastSeen = clock.GetUtcNow();
         if (chunk.Kind == BlobKind.Difference)
             return await TakeDifference(sender, chunk);
         if (State.Phase != RunPhase.Planning || worker != _planner || chunk.Kind is not (BlobKind.Plan or BlobKind.Weights))
@@ -125,7 +112,7 @@ internal sealed partial class TrainingRunGrain(
 
     public async Task Leave(WorkerReport report)
     {
-        if (!_workers.Remove(report.Worker, out Worker? left))
+        if (_workers.Remove(report.Worker) is not RunWorker left)
             return;
         LogLeft(Name, left.Rank);
         if (State.Phase == RunPhase.Over && report.ValidationLoss is double loss && loss != State.ValidationLoss)
@@ -136,8 +123,8 @@ internal sealed partial class TrainingRunGrain(
     {
         UpdateWorkers();
         return Task.FromResult(new ClusterProgress(
-            State.Phase, State.Round, State.Steps.Rounds, _workers.Count, _workers.Values.Sum(worker => worker.Report?.TokensPerSecond ?? 0),
-            _workers.Values.Average(worker => worker.Report?.TrainingLoss), MeanValidationLoss() ?? State.ValidationLoss, _lateDifferences));
+            State.Phase, State.Round, State.Steps.Rounds, _workers.All.Count, _workers.All.Sum(worker => worker.Report?.TokensPerSecond ?? 0),
+            _workers.All.Average(worker => worker.Report?.TrainingLoss), MeanValidationLoss() ?? State.ValidationLoss, _lateDifferences));
     }
 
     public async Task Delete()
@@ -146,7 +133,7 @@ internal sealed partial class TrainingRunGrain(
         DeactivateOnIdle();
     }
 
-    private double? MeanValidationLoss() => _workers.Values.Average(worker => worker.Report?.ValidationLoss);
+    private double? MeanValidationLoss() => _workers.All.Average(worker => worker.Report?.ValidationLoss);
 
     private void ForgetUploads()
     {
@@ -154,7 +141,7 @@ internal sealed partial class TrainingRunGrain(
         _weights = new ChunkCollector();
     }
 
-    private async Task<Receipt> TakeDifference(Worker sender, Chunk chunk)
+    private async Task<Receipt> TakeDifference(RunWorker sender, Chunk chunk)
     {
         if (!sender.IsMember || State.Phase != RunPhase.Training || chunk.Round != State.Round)
         {
@@ -196,21 +183,21 @@ internal sealed partial class TrainingRunGrain(
         RunRules rules = State.Terms.Rules;
         UpdateWorkers();
         DateTimeOffset now = clock.GetUtcNow();
-        if (State.Phase == RunPhase.Waiting && _workers.Count > 0 && (_workers.Count >= rules.WorkerCount || now - _plannedSince >= rules.StartWait))
+        if (State.Phase == RunPhase.Waiting && _workers.All.Count > 0 && (_workers.All.Count >= rules.WorkerCount || now - _plannedSince >= rules.StartWait))
             await Open(State with { Phase = RunPhase.Training });
         if (State.Phase != RunPhase.Training)
             return;
 
-        List<Worker> members = [.. _workers.Values.Where(worker => worker.IsMember).OrderBy(worker => worker.Rank)];
+        List<RunWorker> members = [.. _workers.All.Where(worker => worker.IsMember).OrderBy(worker => worker.Rank)];
         if (members.Count == 0)
         {
             // All went. Those who came since then begin the round anew.
-            if (_workers.Count > 0)
+            if (_workers.All.Count > 0)
                 await Open(State);
             return;
         }
 
-        List<Worker> ready = [.. members.Where(member => member.Difference is not null)];
+        List<RunWorker> ready = [.. members.Where(member => member.Difference is not null)];
         if (ready.Count < rules.Quorum * State.Members.Count)
             _quorumSince = null;
         else
@@ -219,7 +206,7 @@ internal sealed partial class TrainingRunGrain(
             await Close(rules, members, ready);
     }
 
-    private async Task Close(RunRules rules, List<Worker> members, List<Worker> ready)
+    private async Task Close(RunRules rules, List<RunWorker> members, List<RunWorker> ready)
     {
         var optimizer = new OuterOptimizer(rules.OuterLearningRate, rules.OuterMomentum, rules.Format);
         (OuterWeights weights, byte[] change) = optimizer.Step(State.GetOuterWeights(), [.. ready.Select(worker => worker.Difference!)]);
@@ -233,7 +220,7 @@ internal sealed partial class TrainingRunGrain(
         TimeSpan duration = clock.GetUtcNow() - _roundSince;
         if (!await Open(after))
             return;
-        foreach (Worker late in members.Except(ready))
+        foreach (RunWorker late in members.Except(ready))
         {
             _lateDifferences++;
             ClusterMetrics.CountLateDifference(Name);
@@ -241,22 +228,16 @@ internal sealed partial class TrainingRunGrain(
         }
 
         LogRound(Name, round, State.Steps.Rounds, ready.Count, members.Count, duration.TotalSeconds);
-        ClusterMetrics.CountRound(Name, duration, ready.Count, _workers.Values.Sum(worker => worker.Report?.TokensPerSecond ?? 0), State.ValidationLoss);
+        ClusterMetrics.CountRound(Name, duration, ready.Count, _workers.All.Sum(worker => worker.Report?.TokensPerSecond ?? 0), State.ValidationLoss);
     }
 
     // All workers that live are members of a round from its beginning.
     private async Task<bool> Open(TrainingRunState state)
     {
-        bool isSaved = await Save(state with { Members = new(_workers.Values.ToDictionary(worker => worker.Rank, worker => worker.Id)) });
+        bool isSaved = await Save(state with { Members = new(_workers.All.ToDictionary(worker => worker.Rank, worker => worker.Id)) });
         if (!isSaved)
             return false;
-        foreach (Worker worker in _workers.Values)
-        {
-            worker.IsMember = true;
-            worker.Difference = null;
-            worker.Upload = new ChunkCollector();
-        }
-
+        _workers.BeginRound();
         _quorumSince = null;
         _roundSince = clock.GetUtcNow();
         return true;
@@ -267,32 +248,11 @@ internal sealed partial class TrainingRunGrain(
     {
         if (State.Terms is null)
             return;
-        DropSilent(clock.GetUtcNow() - State.Terms.Rules.WorkerTimeout);
-        foreach (Newcomer newcomer in _newcomers.Values.OrderBy(newcomer => newcomer.Since).ToArray())
-        {
-            // A worker that takes the place of one that died comes before that is known: the rank, and with it the part of the rows, is free only when every
-            // other worker has been heard of since, or is silent for too long.
-            if (State.Phase == RunPhase.Training && _workers.Values.Any(other => other.LastSeen < newcomer.Since))
-                continue;
-            _newcomers.Remove(newcomer.Id);
-            HashSet<int> taken = [.. _workers.Values.Select(other => other.Rank)];
-            int rank = newcomer.WantedRank is int wanted && !taken.Contains(wanted) ? wanted : Enumerable.Range(0, int.MaxValue).First(free => !taken.Contains(free));
-            _workers[newcomer.Id] = new Worker(newcomer.Id, rank) { LastSeen = newcomer.LastSeen };
-            LogJoined(Name, rank);
-        }
-    }
-
-    private void DropSilent(DateTimeOffset limit)
-    {
-        // One that has sent its difference has done its part of the round, whether it lives or not.
-        foreach (Worker worker in _workers.Values.Where(worker => worker.LastSeen < limit && worker.Difference is null).ToArray())
-        {
-            _workers.Remove(worker.Id);
-            LogSilent(Name, worker.Rank, State.Terms!.Rules.WorkerTimeout.TotalSeconds);
-        }
-
-        foreach (Newcomer newcomer in _newcomers.Values.Where(newcomer => newcomer.LastSeen < limit).ToArray())
-            _newcomers.Remove(newcomer.Id);
+        TimeSpan timeout = State.Terms.Rules.WorkerTimeout;
+        foreach (RunWorker silent in _workers.DropSilent(timeout))
+            LogSilent(Name, silent.Rank, timeout.TotalSeconds);
+        foreach (RunWorker newcomer in _workers.Admit(isTraining: State.Phase == RunPhase.Training))
+            LogJoined(Name, newcomer.Rank);
     }
 
     // The state changes when it is stored, or not at all; the timer tries again.
@@ -322,9 +282,7 @@ internal sealed partial class TrainingRunGrain(
         finally
         {
             // Meanwhile the run could hear nobody.
-            TimeSpan deaf = clock.GetUtcNow() - began;
-            foreach (Worker worker in _workers.Values)
-                worker.LastSeen += deaf;
+            _workers.Excuse(clock.GetUtcNow() - began);
         }
     }
 
@@ -354,24 +312,4 @@ internal sealed partial class TrainingRunGrain(
 
     [LoggerMessage(LogLevel.Warning, "Run {Run}: the state could not be stored, which is tried again: {Reason}")]
     private partial void LogNotStored(string run, string reason);
-
-    // A worker that asks to join, and has no place yet.
-    private sealed record Newcomer(Guid Id, int? WantedRank, DateTimeOffset Since, DateTimeOffset LastSeen);
-
-    private sealed class Worker(Guid id, int rank)
-    {
-        public Guid Id { get; } = id;
-
-        public int Rank { get; } = rank;
-
-        public DateTimeOffset LastSeen { get; set; }
-
-        public bool IsMember { get; set; }
-
-        public ChunkCollector Upload { get; set; } = new();
-
-        public float[]? Difference { get; set; }
-
-        public WorkerReport? Report { get; set; }
-    }
 }

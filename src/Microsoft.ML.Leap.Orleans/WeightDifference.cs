@@ -29,9 +29,6 @@ internal static class WeightDifference
     private const int HeaderLength = 8;
 
     /// <summary>Encodes a difference.</summary>
-    public static byte[] Encode(ReadOnlySpan<float> difference, DifferenceFormat format) => Encode(difference, format, out _);
-
-    /// <summary>Encodes a difference.</summary>
     /// <param name="difference">The values.</param>
     /// <param name="format">How they travel.</param>
     /// <param name="rounded">What <see cref="Decode"/> gives of them.</param>
@@ -48,7 +45,7 @@ internal static class WeightDifference
     }
 
     /// <summary>Decodes a difference.</summary>
-    /// <param name="bytes">What <see cref="Encode(ReadOnlySpan{float}, DifferenceFormat)"/> gave.</param>
+    /// <param name="bytes">What <see cref="Encode"/> gave.</param>
     /// <param name="count">The values that it must have.</param>
     /// <exception cref="FormatException">The bytes are damaged, or hold another number of values.</exception>
     public static float[] Decode(ReadOnlySpan<byte> bytes, int count)

@@ -44,7 +44,7 @@ public sealed class TrainingRunGrainTests
         // Two chunks and a bit.
         float[] initial = Values(0, 1_300_000), one = Values(1, 1_300_000), two = Values(2, 1_300_000);
         (Worker first, Worker second) = await BeginAsync(initial, rounds: 1);
-        byte[] blob = WeightDifference.Encode(one, DifferenceFormat.BFloat16);
+        byte[] blob = WeightDifference.Encode(one, DifferenceFormat.BFloat16, out _);
         Assert.AreEqual(3, Chunk.CountOf(blob.Length));
         for (int index = 0; index < 3; index++)
         {
@@ -387,7 +387,7 @@ public sealed class TrainingRunGrainTests
         new OuterOptimizer(0.7, 0.9, DifferenceFormat.BFloat16).Step(OuterWeights.Create(initial), [.. differences.Select(AsSent)]).After.Weights;
 
     private static float[] AsSent(float[] difference) =>
-        WeightDifference.Decode(WeightDifference.Encode(difference, DifferenceFormat.BFloat16), difference.Length);
+        WeightDifference.Decode(WeightDifference.Encode(difference, DifferenceFormat.BFloat16, out _), difference.Length);
 
     private static float[] Values(int seed, int count = 500)
     {
@@ -406,7 +406,7 @@ public sealed class TrainingRunGrainTests
         public Task<RunStatus> ReportAsync() => Run.Report(new WorkerReport(Id));
 
         public Task<Receipt> SendAsync(int round, float[] difference) =>
-            SendBlobAsync(BlobKind.Difference, round, WeightDifference.Encode(difference, DifferenceFormat.BFloat16));
+            SendBlobAsync(BlobKind.Difference, round, WeightDifference.Encode(difference, DifferenceFormat.BFloat16, out _));
 
         public async Task<Receipt> SendPlanAsync(float[] weights, int rounds, bool withPlan = true)
         {

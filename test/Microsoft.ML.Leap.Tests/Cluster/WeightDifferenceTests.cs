@@ -10,7 +10,7 @@ public sealed class WeightDifferenceTests
     {
         float[] values = [0, -0f, 1, -1.5f, 3.140625f, MathF.ScaleB(1, -100), MathF.ScaleB(-1.5f, 100), float.Epsilon * 65536, .. Normal(1000, 1).Select(Truncate)];
 
-        CollectionAssert.AreEqual(values, WeightDifference.Decode(WeightDifference.Encode(values, DifferenceFormat.BFloat16), values.Length));
+        CollectionAssert.AreEqual(values, WeightDifference.Decode(WeightDifference.Encode(values, DifferenceFormat.BFloat16, out _), values.Length));
     }
 
     [TestMethod]
@@ -20,7 +20,7 @@ public sealed class WeightDifferenceTests
         float[] values = [1 + MathF.ScaleB(1, -8), 1 + MathF.ScaleB(1, -7) + MathF.ScaleB(1, -8), 1 + MathF.ScaleB(1, -9), 1 + MathF.ScaleB(1, -8) + MathF.ScaleB(1, -20)];
         float[] expected = [1, 1 + MathF.ScaleB(1, -6), 1, 1 + MathF.ScaleB(1, -7)];
 
-        CollectionAssert.AreEqual(expected, WeightDifference.Decode(WeightDifference.Encode(values, DifferenceFormat.BFloat16), values.Length));
+        CollectionAssert.AreEqual(expected, WeightDifference.Decode(WeightDifference.Encode(values, DifferenceFormat.BFloat16, out _), values.Length));
     }
 
     [TestMethod]
@@ -29,7 +29,7 @@ public sealed class WeightDifferenceTests
         // Blocks of other sizes, and a last one that is short.
         float[] values = [.. Normal(BlockLength, 1), .. Normal(BlockLength, 1e-6f), .. Normal(BlockLength, 1e4f), .. Normal(100, 0.3f)];
 
-        float[] decoded = WeightDifference.Decode(WeightDifference.Encode(values, DifferenceFormat.Quantized), values.Length);
+        float[] decoded = WeightDifference.Decode(WeightDifference.Encode(values, DifferenceFormat.Quantized, out _), values.Length);
 
         double sumOfSquares = 0, energy = 0;
         foreach ((float[] block, float[] found) in values.Chunk(BlockLength).Zip(decoded.Chunk(BlockLength)))
@@ -53,7 +53,7 @@ public sealed class WeightDifferenceTests
         float[] values = new float[70_000];
         values[3] = 5;
 
-        float[] decoded = WeightDifference.Decode(WeightDifference.Encode(values, DifferenceFormat.Quantized), values.Length);
+        float[] decoded = WeightDifference.Decode(WeightDifference.Encode(values, DifferenceFormat.Quantized, out _), values.Length);
 
         // The one value of its block, the most deviations that there can be: the deviation is 5 / 16, the step a quarter of it, and 5 are 64 steps.
         Assert.AreEqual(5f, decoded[3]);
@@ -66,7 +66,7 @@ public sealed class WeightDifferenceTests
     {
         float[] values = Normal(200_000, 0.01f);
 
-        double bits = WeightDifference.Encode(values, DifferenceFormat.Quantized).Length * 8.0 / values.Length;
+        double bits = WeightDifference.Encode(values, DifferenceFormat.Quantized, out _).Length * 8.0 / values.Length;
 
         // 4.05 bits of entropy, a Huffman code's whole bits, and 16 bits per block of 256.
         Assert.IsGreaterThan(4.05, bits);
@@ -80,7 +80,7 @@ public sealed class WeightDifferenceTests
     {
         float[] values = [.. Normal(BlockLength, 1), .. new float[BlockLength], .. Normal(BlockLength, 1)];
 
-        float[] decoded = WeightDifference.Decode(WeightDifference.Encode(values, format), values.Length);
+        float[] decoded = WeightDifference.Decode(WeightDifference.Encode(values, format, out _), values.Length);
 
         CollectionAssert.AreEqual(new float[BlockLength], decoded[BlockLength..(2 * BlockLength)]);
         Assert.AreNotEqual(0, decoded[0]);
@@ -89,7 +89,7 @@ public sealed class WeightDifferenceTests
     [TestMethod]
     [DataRow(DifferenceFormat.Quantized)]
     [DataRow(DifferenceFormat.BFloat16)]
-    public void Decode_NoValues_IsEmpty(DifferenceFormat format) => Assert.IsEmpty(WeightDifference.Decode(WeightDifference.Encode([], format), 0));
+    public void Decode_NoValues_IsEmpty(DifferenceFormat format) => Assert.IsEmpty(WeightDifference.Decode(WeightDifference.Encode([], format, out _), 0));
 
     [TestMethod]
     [DataRow(DifferenceFormat.Quantized)]
@@ -109,7 +109,7 @@ public sealed class WeightDifferenceTests
     public void Encode_Twice_GivesTheSameBytes(DifferenceFormat format)
     {
         float[] values = Normal(1000, 1);
-        CollectionAssert.AreEqual(WeightDifference.Encode(values, format), WeightDifference.Encode(values, format));
+        CollectionAssert.AreEqual(WeightDifference.Encode(values, format, out _), WeightDifference.Encode(values, format, out _));
     }
 
     [TestMethod]
@@ -118,7 +118,7 @@ public sealed class WeightDifferenceTests
     public void Decode_CutOrOfAnotherLength_Throws(DifferenceFormat format)
     {
         const int count = 600;
-        byte[] whole = WeightDifference.Encode(Normal(count, 1), format);
+        byte[] whole = WeightDifference.Encode(Normal(count, 1), format, out _);
 
         for (int length = 0; length < whole.Length - 8; length += 7)
             Assert.ThrowsExactly<FormatException>(() => WeightDifference.Decode(whole.AsSpan(0, length), count), $"{length} bytes");
@@ -129,7 +129,7 @@ public sealed class WeightDifferenceTests
     [TestMethod]
     public void Decode_UnknownFormat_Throws()
     {
-        byte[] bytes = WeightDifference.Encode([1], DifferenceFormat.BFloat16);
+        byte[] bytes = WeightDifference.Encode([1], DifferenceFormat.BFloat16, out _);
         bytes[0] = 9;
 
         FormatException exception = Assert.ThrowsExactly<FormatException>(() => WeightDifference.Decode(bytes, 1));
@@ -141,7 +141,7 @@ public sealed class WeightDifferenceTests
     public void Decode_DamagedBytes_GivesValuesOrThrowsFormatException()
     {
         const int count = 600;
-        byte[] whole = WeightDifference.Encode(Normal(count, 1), DifferenceFormat.Quantized);
+        byte[] whole = WeightDifference.Encode(Normal(count, 1), DifferenceFormat.Quantized, out _);
         var random = new Random(1);
         int refused = 0;
         for (int i = 0; i < 2000; i++)
