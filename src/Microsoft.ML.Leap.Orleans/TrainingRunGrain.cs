@@ -123,7 +123,7 @@ internal sealed partial class TrainingRunGrain(
     {
         UpdateWorkers();
         return Task.FromResult(new ClusterProgress(
-            State.Phase, State.Round, State.Steps.Rounds, _workers.All.Count, _workers.All.Sum(worker => worker.Report?.TokensPerSecond ?? 0),
+            State.Phase, State.Round, State.Steps.Rounds, _workers.All.Count, SumTokensPerSecond(),
             _workers.All.Average(worker => worker.Report?.TrainingLoss), MeanValidationLoss() ?? State.ValidationLoss, _lateDifferences));
     }
 
@@ -132,6 +132,8 @@ internal sealed partial class TrainingRunGrain(
         await storage.ClearStateAsync();
         DeactivateOnIdle();
     }
+
+    private double SumTokensPerSecond() => _workers.All.Sum(worker => worker.Report?.TokensPerSecond ?? 0);
 
     private double? MeanValidationLoss() => _workers.All.Average(worker => worker.Report?.ValidationLoss);
 
@@ -228,7 +230,7 @@ internal sealed partial class TrainingRunGrain(
         }
 
         LogRound(Name, round, State.Steps.Rounds, ready.Count, members.Count, duration.TotalSeconds);
-        ClusterMetrics.CountRound(Name, duration, ready.Count, _workers.All.Sum(worker => worker.Report?.TokensPerSecond ?? 0), State.ValidationLoss);
+        ClusterMetrics.CountRound(Name, duration, ready.Count, SumTokensPerSecond(), State.ValidationLoss);
     }
 
     // All workers that live are members of a round from its beginning.
