@@ -24,7 +24,11 @@ line=$(summarize_tests "$results") || status=1
 echo "cluster-check: $line"
 [[ $line != *skipped* ]] || { echo "cluster-check: tests were skipped, which count as failed here" >&2; status=1; }
 
-# The app host goes on until it is told to end.
+# The app host goes on until it is told to end. Its silo would share its ports with one that has them, and its workers would find either.
+if (: >/dev/tcp/127.0.0.1/30000) 2>/dev/null; then
+  echo "cluster-check: port 30000 is in use, perhaps by another silo. End that, and run this again." >&2
+  exit 1
+fi
 models=("$PWD/$results/apphost/first.zip" "$PWD/$results/apphost/second.zip")
 head -n 60 docs/training.md >"$results/corpus.txt"
 dotnet build samples/ClusterAppHost --configuration Release --verbosity quiet

@@ -50,6 +50,8 @@ internal static class SiloCommand
             }
 
             var place = new IPEndPoint(address, parsed.GetValue(gateway));
+            RequireFree(address, parsed.GetValue(port), port.Name);
+            RequireFree(address, place.Port, gateway.Name);
             using IHost silo = Build(address, parsed.GetValue(port), place.Port, parsed.GetValue(redis));
             await silo.StartAsync(cancellationToken).ConfigureAwait(false);
             TextWriter output = parsed.InvocationConfiguration.Output;
@@ -61,6 +63,20 @@ internal static class SiloCommand
             await silo.StopAsync(CancellationToken.None).ConfigureAwait(false);
         });
         return command;
+    }
+
+    // Orleans shares a port with another silo that has it, without a word: each would hold runs that half of the workers find.
+    private static void RequireFree(IPAddress address, int port, string option)
+    {
+        using var listener = new TcpListener(address, port);
+        try
+        {
+            listener.Start();
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        {
+            throw new InvalidOperationException($"Port {port} of {address} is in use, perhaps by another silo. End that, or choose another port by {option}.", e);
+        }
     }
 
     private static IHost Build(IPAddress address, int port, int gateway, string? redis)

@@ -56,6 +56,25 @@ public sealed class SiloCommandTests : ToolTest
     }
 
     [TestMethod]
+    [DataRow("--port", "--gateway")]
+    [DataRow("--gateway", "--port")]
+    public async Task Silo_PortOfAnotherSilo_SaysSo(string taken, string other)
+    {
+        // As Orleans listens: others that ask for it may share the port.
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Server.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+        listener.Start();
+        string port = ((IPEndPoint)listener.LocalEndpoint).Port.ToString();
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+
+        ToolRun run = await ToolRun.RunAsync(limit.Token, "silo", taken, port, other, LocalCluster.FreePort().ToString());
+
+        Assert.AreEqual(1, run.ExitCode, run.Errors);
+        Assert.AreEqual("", run.Output);
+        StringAssert.Contains(run.Errors, $"Port {port} of 127.0.0.1 is in use, perhaps by another silo. End that, or choose another port by {taken}.");
+    }
+
+    [TestMethod]
     public async Task Silo_UntilItIsCancelled_TrainsAWorker()
     {
         using var ending = new CancellationTokenSource();
