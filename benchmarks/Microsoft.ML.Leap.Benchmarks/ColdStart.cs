@@ -81,8 +81,8 @@ internal sealed class ColdStart(string model)
         }
 
         NativeBackend.EnsureLoaded();
-        using GpuScorer torch = TorchScorer.Create(parts.Config, parts.Weights, needsConfidence: parts.Memory is not null);
-        var scorer = new TextScorer(torch.Predict, parts.Memory, parts.Config.ContextLength, parts.Tokenizer.EndOfTextId);
+        using GpuScorer torch = TorchScorer.Create(parts.Config, parts.Weights);
+        var scorer = new TextScorer(torch.ComputeLosses, parts.Memory, parts.Config.ContextLength, parts.Tokenizer.EndOfTextId);
         return scorer.Score([parts.Tokenizer.Encode(Sentence)])[0].LogLikelihood;
     }
 
@@ -118,11 +118,11 @@ internal sealed record ColdStartResult(
 /// <summary>The package's torch network as a scorer on the CPU, in batches of rows of like length.</summary>
 internal static class TorchScorer
 {
-    public static GpuScorer Create(LeapConfig config, IReadOnlyDictionary<string, float[]> weights, bool needsConfidence)
+    public static GpuScorer Create(LeapConfig config, IReadOnlyDictionary<string, float[]> weights)
     {
         var network = new LeapModel(config, CPU, seed: 0);
         network.SetWeights(weights);
         network.eval();
-        return new GpuScorer(network, new LeapLanguageModelTrainer.Options().ScoringTokensPerBatch, needsConfidence);
+        return new GpuScorer(network, new LeapLanguageModelTrainer.Options().ScoringTokensPerBatch);
     }
 }

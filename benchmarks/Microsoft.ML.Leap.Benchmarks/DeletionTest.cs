@@ -46,7 +46,7 @@ internal sealed class DeletionTest(LeapNetwork network, IReadOnlyList<DeletionCa
     }
 
     private double Loss(int[] ids, int firstScored) =>
-        BlockPredictions.Compute(network, [new EvaluationBlock(ids, firstScored - 1, StartsStream: true)])[0].Average(prediction => prediction.Loss);
+        BlockLosses.Compute(network, [new EvaluationBlock(ids, firstScored - 1, StartsStream: true)], memory: null)[0].Average();
 
     // Indices of the sequence, in which the start is 0, from the greatest value on.
     private static int[] Order(double[] values) =>

@@ -95,7 +95,7 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
         {
             Machine = MachineFacts.Collect(),
             TextModel = model.Config.ToString(),
-            TextModelLoss = cases.Average(item => FocusReader.Read(network, item.Ids, 0, 0).Predictions.Average(prediction => prediction.Loss)),
+            TextModelLoss = cases.Average(item => FocusReader.Read(network, item.Ids, 0, 0).Losses.Average()),
             Texts = cases.Length,
             MostFocused = deletion.MostFocused,
             Random = deletion.Random,

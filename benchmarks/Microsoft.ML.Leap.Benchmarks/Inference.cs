@@ -135,7 +135,7 @@ internal sealed class InferenceBenchmark : IDisposable
         _settings = settings;
         var texts = new ScoringTexts(settings.VocabularySize);
         _model = ScoringBenchmark.Fit(new MLContext(seed: 1), texts, settings.VocabularySize, settings.ContextLength);
-        _torch = TorchScorer.Create(_model.Config, _model.Model.Network.GetWeights(), needsConfidence: false);
+        _torch = TorchScorer.Create(_model.Config, _model.Model.Network.GetWeights());
         _rows = settings.Lengths.Distinct().ToDictionary(length => length, length => (IReadOnlyList<IReadOnlyList<int>>)
             [.. texts.Rows(_model.Tokenizer, Math.Clamp(settings.TokensPerRound / length, LeastRows, 512), length).Select(_model.Tokenizer.Encode)]);
         _stepConfig = settings.Steps.Leap;
@@ -199,8 +199,8 @@ internal sealed class InferenceBenchmark : IDisposable
     private InferenceRow MeasureRows(LeapNetwork network, int length)
     {
         IReadOnlyList<IReadOnlyList<int>> rows = _rows[length];
-        TextScorer engine = CreateScorer((blocks, _) => BlockPredictions.Compute(network, blocks));
-        TextScorer byTorch = CreateScorer(_torch.Predict);
+        TextScorer engine = CreateScorer((blocks, _, memory) => BlockLosses.Compute(network, blocks, memory));
+        TextScorer byTorch = CreateScorer(_torch.ComputeLosses);
         Contestant single = CreateContestant(length, () => [.. rows.Select(row => engine.Score([row])[0])]);
         Contestant batched = CreateContestant(length, () => engine.Score(rows));
         Contestant singleTorch = CreateContestant(length, () => [.. rows.Select(row => byTorch.Score([row])[0])]);
@@ -220,7 +220,7 @@ internal sealed class InferenceBenchmark : IDisposable
             _rates.Add(_products.Measure());
     }
 
-    private TextScorer CreateScorer(ComputePredictions predict) => new(predict, memory: null, _model.Config.ContextLength, _model.Tokenizer.EndOfTextId);
+    private TextScorer CreateScorer(ComputeLosses computeLosses) => new(computeLosses, memory: null, _model.Config.ContextLength, _model.Tokenizer.EndOfTextId);
 
     private Contestant CreateContestant(int length, Func<TextScore[]> score) => new(() =>
     {

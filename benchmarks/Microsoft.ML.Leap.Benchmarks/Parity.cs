@@ -102,10 +102,10 @@ internal static class NetworkParity
                 network.Logits(hidden, count, start);
         });
         double sum = 0;
-        network.Predict(sequences, targets, null, (_, _, predictions) =>
+        network.Predict(sequences, targets, null, (_, _, losses) =>
         {
-            foreach (TokenPrediction prediction in predictions)
-                sum += prediction.Loss;
+            foreach (double loss in losses)
+                sum += loss;
         });
         int targetCount = targets.Sum(row => row.ToArray().Count(id => id >= 0));
         return (tensor(logits, [rows.Length, length, vocabulary]), sum / targetCount);

@@ -114,7 +114,7 @@ internal static class PositionLosses
     public static double Endless(LeapNetwork network, int[] ids)
     {
         using NetworkState state = network.CreateState();
-        return BlockPredictions.Compute(network, [new EvaluationBlock(ids, 0, StartsStream: true)], [state])[0].Average(prediction => prediction.Loss);
+        return BlockLosses.Compute(network, new EvaluationBlock(ids, 0, StartsStream: true), state, memory: null, reader: null).Average();
     }
 
     private static double Windows(LeapNetwork network, int[] ids, int stride, int firstScored)
@@ -129,7 +129,7 @@ internal static class PositionLosses
             scored += count - first;
         }
 
-        return BlockPredictions.Compute(network, blocks).Sum(block => block.Sum(prediction => prediction.Loss)) / scored;
+        return BlockLosses.Compute(network, blocks, memory: null).Sum(block => block.Sum()) / scored;
     }
 }
 

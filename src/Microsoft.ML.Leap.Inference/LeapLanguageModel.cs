@@ -39,7 +39,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         Counts = counts;
         Memory = memory;
         DefaultGeneration = generation;
-        _scorer = new TextScorer((blocks, _) => BlockPredictions.Compute(Network, blocks), Memory, Config.ContextLength, Tokenizer.EndOfTextId);
+        _scorer = new TextScorer(ComputeLosses, Memory, Config.ContextLength, Tokenizer.EndOfTextId);
         _generator = new TextGenerator(Network, Memory, Tokenizer);
     }
 
@@ -312,7 +312,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentNullException.ThrowIfNull(documents);
         return new CorpusEvaluator(
-            Network, (blocks, _) => BlockPredictions.Compute(Network, blocks), Memory, Tokenizer, Counts, options ?? new EvaluationOptions(), cancellationToken)
+            Network, ComputeLosses, Memory, Tokenizer, Counts, options ?? new EvaluationOptions(), cancellationToken)
             .Evaluate(documents.Select(document => document.AsMemory()));
     }
 
@@ -358,4 +358,6 @@ public sealed partial class LeapLanguageModel : IDisposable
     }
 
     internal ModelParts GetParts() => new(Config, Network.GetWeights(), Tokenizer, Counts, Memory);
+
+    private double[][] ComputeLosses(IReadOnlyList<EvaluationBlock> blocks, int? batchSize, ModelMemory? memory) => BlockLosses.Compute(Network, blocks, memory);
 }

@@ -121,22 +121,22 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             TrainingHistory history = Train(network, part ?? training, validation, plan, channel);
             ScoringSettings settings = _options.MakeScoringSettings(seed);
             var engine = new LeapNetwork(config, network.GetWeights());
-            ComputePredictions predict = (blocks, _) => BlockPredictions.Compute(engine, blocks);
             MemoryLearning? learning = null;
             if (recipe.MemoryMegabytes > 0)
             {
                 learning = new MemoryLearning(training.Documents, tokenizer, (long)(recipe.MemoryMegabytes * BytesPerMegabyte));
-                learning.LearnGate(ReadHeldOut(validation), predict, config.ContextLength);
+                learning.LearnExponents(ReadHeldOut(validation), block => BlockLosses.ComputeLogits(engine, block), config.ContextLength);
             }
 
             // Before the memory knows the held-out rows.
-            var scorer = new TextScorer(predict, learning?.Memory, config.ContextLength, tokenizer.EndOfTextId);
+            var scorer = new TextScorer(
+                (blocks, _, memory) => BlockLosses.Compute(engine, blocks, memory), learning?.Memory, config.ContextLength, tokenizer.EndOfTextId);
             if (QualityCheck.FindFault(scorer, counts, tokenizer, history, recipe, validation ?? training, isHeldOut: validation is not null) is string fault)
                 channel.Warning(default, fault);
             if (split is not null)
                 learning?.CountHeldOut([.. validation!.Documents]);
             var model = new LeapLanguageModel(engine, tokenizer, counts, learning?.Memory, settings.Generation);
-            gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch, learning is not null);
+            gpu = device.type == TorchSharp.DeviceType.CPU ? null : new GpuScorer(network, settings.TokensPerBatch);
             transformer = new LeapLanguageModelTransformer(_host, model, settings, gpu, history, recipe);
             return transformer;
         }
@@ -208,7 +208,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text; there is nothing to learn from.");
     }
 
-    // Enough to learn how far to trust the memory.
+    // Enough to learn how much the memory counts.
     internal static List<int[]> ReadHeldOut(TokenizedCorpus? validation)
     {
         const long MostTokens = 100_000;

@@ -22,7 +22,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     private readonly ScoringSettings _settings;
     private readonly ScoredColumns _columns;
     private readonly TextEvaluator _evaluator;
-    private readonly ComputePredictions _predict;
+    private readonly ComputeLosses _computeLosses;
     private readonly GpuScorer? _gpu;
 
     /// <param name="environment">Where messages go.</param>
@@ -38,9 +38,9 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         _host = environment.Register(nameof(LeapLanguageModelTransformer));
         _settings = settings;
         _gpu = gpu;
-        _predict = gpu is null ? (blocks, _) => BlockPredictions.Compute(model.Network, blocks) : gpu.Predict;
+        _computeLosses = gpu is null ? (blocks, _, memory) => BlockLosses.Compute(model.Network, blocks, memory) : gpu.ComputeLosses;
         _columns = new ScoredColumns(settings, model.Config.HiddenSize, model.Tokenizer.GetTokenText);
-        _evaluator = new TextEvaluator(model, settings, _predict);
+        _evaluator = new TextEvaluator(model, settings, _computeLosses);
         Model = model;
         History = history ?? new TrainingHistory([]);
         Recipe = recipe;
@@ -307,7 +307,7 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
         IEnumerable<ReadOnlyMemory<char>> texts, EvaluationOptions options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return new CorpusEvaluator(Model.Network, _predict, Model.Memory, Tokenizer, Model.Counts, options, cancellationToken).Evaluate(texts);
+        return new CorpusEvaluator(Model.Network, _computeLosses, Model.Memory, Tokenizer, Model.Counts, options, cancellationToken).Evaluate(texts);
     }
 
     private Action WarnOnce()

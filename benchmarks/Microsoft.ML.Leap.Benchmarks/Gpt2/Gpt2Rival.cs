@@ -1,3 +1,6 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
 namespace Microsoft.ML.Leap.Benchmarks;
 
 /// <summary>GPT-2 in the recipe that LEAP was trained by: its tokens, rows, sizes, convolutions, optimizer, schedule, held-out rows and memory; all but
@@ -20,21 +23,21 @@ internal static class Gpt2Rival
             TimeBudget = leap.History.Records[^1].Elapsed,
             Progress = new ConsoleProgress().Report,
         });
-        options.Precision = PrecisionSelector.Choose(options.Precision, TorchSharp.torch.CPU, recipe.HiddenSize);
+        options.Precision = PrecisionSelector.Choose(options.Precision, CPU, recipe.HiddenSize);
         DocumentSplit? split = recipe.ValidationFraction > 0 ? new DocumentSplit(rows.Training.Length, recipe.ValidationFraction, Seed) : null;
         using TokenizedCorpus training = Encode(split?.Select(rows.Training, validation: false) ?? rows.Training);
         using TokenizedCorpus? validation = split is null ? null : Encode(split.Select(rows.Training, validation: true));
 
         // The scorer owns the network.
-        var network = new Gpt2Model(options.MakeConfig(tokenizer.VocabularySize), TorchSharp.torch.CPU, Seed);
-        using var scorer = new GpuScorer(network, options.ScoringTokensPerBatch, needsConfidence: true);
+        var network = new Gpt2Model(options.MakeConfig(tokenizer.VocabularySize), CPU, Seed);
+        using var scorer = new GpuScorer(network, options.ScoringTokensPerBatch);
         using var loop = new TrainingLoop(
             network, new DocumentBlocks(training, recipe.ContextLength), validation is null ? null : new DocumentBlocks(validation, recipe.ContextLength), options);
         loop.Run();
         network.eval();
 
         var learning = new MemoryLearning(training.Documents, tokenizer, (long)(recipe.MemoryMegabytes * LeapLanguageModelTrainer.BytesPerMegabyte));
-        learning.LearnGate(LeapLanguageModelTrainer.ReadHeldOut(validation), scorer.Predict, recipe.ContextLength);
+        learning.LearnExponents(LeapLanguageModelTrainer.ReadHeldOut(validation), ComputeLogits, recipe.ContextLength);
         learning.CountHeldOut([.. validation?.Documents ?? []]);
         ModelMemory memory = learning.Memory;
         TextScorer with = CreateScorer(memory);
@@ -46,7 +49,16 @@ internal static class Gpt2Rival
         TokenizedCorpus Encode(IEnumerable<string> texts) =>
             TokenizedCorpus.Encode(texts.Select(text => text.AsMemory()), tokenizer, options.MaximumCorpusMemory, Path.GetTempPath());
 
-        TextScorer CreateScorer(ModelMemory? memory) => new(scorer.Predict, memory, recipe.ContextLength, tokenizer.EndOfTextId);
+        float[][] ComputeLogits(EvaluationBlock block)
+        {
+            using IDisposable noGradients = no_grad();
+            using DisposeScope scope = NewDisposeScope();
+            Tensor hidden = network.Hidden(tensor([.. block.Ids.Take(block.Length).Select(id => (long)id)], [1, block.Length])).flatten(0, 1);
+            float[] logits = [.. MatrixProduct.Multiply(hidden, network.HeadWeight, null, usesBFloat16: false).Plus(network.HeadBias).data<float>()];
+            return [.. logits.Chunk(tokenizer.VocabularySize).Skip(block.FirstScored)];
+        }
+
+        TextScorer CreateScorer(ModelMemory? memory) => new(scorer.ComputeLosses, memory, recipe.ContextLength, tokenizer.EndOfTextId);
     }
 }
 

@@ -19,10 +19,17 @@ internal static class FocusReader
         // With a prompt, what predicts the continuation: from the prompt's last token to the last but one.
         int firstLooking = prompt.Length == 0 ? 0 : promptCount;
         int lastLooking = prompt.Length == 0 || ids.Count - 1 == promptCount ? ids.Count - 1 : ids.Count - 2;
-        (FocusLayer[] layers, TokenPrediction[] predictions) = Read(network, [.. ids], firstLooking, lastLooking);
-        MixedPrediction[] mixed = memory is null
-            ? [.. predictions.Select(prediction => new MixedPrediction(prediction.Loss, MemoryShare: 0))]
-            : memory.Mix([.. ids], predictions);
+        (FocusLayer[] layers, double[] losses) = Read(network, [.. ids], firstLooking, lastLooking);
+        double[] shares = new double[losses.Length];
+        if (memory is not null && losses.Length > 0)
+        {
+            NGramMemory.Reader reader = memory.CreateReader();
+            reader.Start(ids[0]);
+            for (int i = 0; i < shares.Length; i++)
+                shares[i] = memory.ReadShare(reader, ids[i + 1], losses[i]);
+            losses = BlockLosses.Compute(network, [new EvaluationBlock([.. ids], 0, StartsStream: true)], memory)[0];
+        }
+
         (int Start, int Length)[] spans = [.. TokenSpans.Find(tokenizer, prompt, ids.GetRange(1, promptCount)),
             .. TokenSpans.Find(tokenizer, text, ids[(promptCount + 1)..]).Select(span => (prompt.Length + span.Start, span.Length))];
         FocusToken[] tokens = [.. ids.Select((id, i) => new FocusToken
@@ -32,8 +39,8 @@ internal static class FocusReader
             Text = tokenizer.GetTokenText(id),
             Start = i == 0 ? 0 : spans[i - 1].Start,
             Length = i == 0 ? 0 : spans[i - 1].Length,
-            LogLikelihood = i == 0 ? double.NaN : -mixed[i - 1].Loss,
-            MemoryShare = i == 0 ? double.NaN : mixed[i - 1].MemoryShare,
+            LogLikelihood = i == 0 ? double.NaN : -losses[i - 1],
+            MemoryShare = i == 0 ? double.NaN : shares[i - 1],
             IsContinuation = prompt.Length > 0 && i > promptCount,
         })];
         return new FocusReport(prompt + text, Array.AsReadOnly(tokens), layers, promptCount);
@@ -44,22 +51,22 @@ internal static class FocusReader
     /// <param name="ids">The sequence, the start included.</param>
     /// <param name="firstLooking">The first position that counts for the aggregates.</param>
     /// <param name="lastLooking">The last one.</param>
-    /// <returns>The layers, and the prediction of each token after the start.</returns>
-    public static unsafe (FocusLayer[] Layers, TokenPrediction[] Predictions) Read(LeapNetwork network, int[] ids, int firstLooking, int lastLooking)
+    /// <returns>The layers, and the network's loss of each token after the start in nats.</returns>
+    public static unsafe (FocusLayer[] Layers, double[] Losses) Read(LeapNetwork network, int[] ids, int firstLooking, int lastLooking)
     {
-        var predictions = new TokenPrediction[ids.Length - 1];
+        double[] losses = new double[ids.Length - 1];
         var capture = new FocusCapture(network.Config, [ids.Length]);
         network.Forward(
             [ids],
             null,
             (_, first, count, hidden) =>
             {
-                int predicted = Math.Min(count, predictions.Length - first);
+                int predicted = Math.Min(count, losses.Length - first);
                 if (predicted > 0)
-                    network.Predict(hidden, predicted, ids.AsSpan(first + 1, predicted), predictions.AsSpan(first, predicted));
+                    network.Predict(hidden, predicted, ids.AsSpan(first + 1, predicted), losses.AsSpan(first, predicted));
             },
             capture.Add);
-        return (capture.GetLayers(0, firstLooking, lastLooking), predictions);
+        return (capture.GetLayers(0, firstLooking, lastLooking), losses);
     }
 
     /// <summary>Gives the tokens of rows their focus over all layers and heads: one value per token.</summary>

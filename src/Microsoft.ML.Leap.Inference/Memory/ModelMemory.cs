@@ -5,13 +5,8 @@ using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
 
-/// <summary>What a token's probability came to.</summary>
-/// <param name="Loss">Its negative natural logarithm.</param>
-/// <param name="MemoryShare">The part of it that came from the memory, from 0 to 1.</param>
-internal readonly record struct MixedPrediction(double Loss, double MemoryShare);
-
-/// <summary>A model's memory: n-grams that were counted in the training texts, and the gate that says how much of each prediction is theirs:
-/// <c>p = (1 - g) p(network) + g p(memory)</c>. Immutable, and therefore thread-safe.</summary>
+/// <summary>A model's memory: n-grams that were counted in the training texts, and how much they count beside the network:
+/// <c>p ~ p(network)^a p(memory)^b</c>, a log-linear interpolation (Klakow 1998). Immutable, and therefore thread-safe.</summary>
 /// <remarks>What the memory says depends on the last few tokens alone, so that it needs no state, and one token costs the same at every
 /// place of a text.</remarks>
 internal sealed class ModelMemory
@@ -19,24 +14,28 @@ internal sealed class ModelMemory
     private const string IdsName = "ids";
     private const string ChildrenName = "children";
     private const string SharesName = "shares";
-    private const string GateName = "gate";
+    private const string OrderName = "order";
+    private const string ExponentsName = "exponents";
 
     // A vocabulary of bytes, or little more, needs longer n-grams.
     private const int FewTokens = 320;
     private const int OrderOfBytes = 12;
     private const int Order = 5;
 
+    // After n-grams that were counted very often, what never followed has a probability below the least float.
+    private const float LeastProbability = 1e-30f;
+
     private readonly NGramMemory _ngrams;
-    private readonly MemoryGate _gate;
+    private readonly MemoryExponents _exponents;
     private readonly int _endOfTextId;
 
     /// <param name="ngrams">The n-grams.</param>
-    /// <param name="gate">The gate, of their order.</param>
+    /// <param name="exponents">How much they count.</param>
     /// <param name="endOfTextId">The token after which a document begins.</param>
-    public ModelMemory(NGramMemory ngrams, MemoryGate gate, int endOfTextId)
+    public ModelMemory(NGramMemory ngrams, MemoryExponents exponents, int endOfTextId)
     {
         _ngrams = ngrams;
-        _gate = gate;
+        _exponents = exponents;
         _endOfTextId = endOfTextId;
     }
 
@@ -54,35 +53,34 @@ internal sealed class ModelMemory
 
     public NGramMemory.Reader CreateReader() => new(_ngrams, _endOfTextId);
 
-    /// <summary>Mixes the predictions of the last ids of a sequence.</summary>
-    /// <param name="ids">The sequence.</param>
-    /// <param name="predictions">The network's, of as many of the last ids.</param>
-    /// <param name="reader">Has read the sequence's first id, and reads the others.</param>
-    public MixedPrediction[] Mix(ReadOnlySpan<int> ids, ReadOnlySpan<TokenPrediction> predictions, NGramMemory.Reader reader)
+    /// <summary>Reads blocks that stand for themselves.</summary>
+    /// <returns>What is mixed into the logits of their ids that count, of one block after another.</returns>
+    public LogitMixing Follow(IReadOnlyList<EvaluationBlock> blocks)
     {
-        int first = ids.Length - predictions.Length;
-        var mixed = new MixedPrediction[predictions.Length];
-        for (int i = 1; i < ids.Length; i++)
+        List<NGramMemory.Reader> places = [];
+        NGramMemory.Reader reader = CreateReader();
+        for (int i = 0; i < blocks.Count; i++)
         {
-            if (i < first)
-                reader.Read(ids[i]);
-            else
-                mixed[i - first] = Mix(ids[i], predictions[i - first], reader);
+            reader.Start(blocks[i].Ids[0]);
+            Follow(blocks[i], reader, places);
         }
 
-        return mixed;
+        return (row, added) => Mix(places[row], added);
     }
 
-    /// <inheritdoc cref="Mix(ReadOnlySpan{int}, ReadOnlySpan{TokenPrediction}, NGramMemory.Reader)"/>
-    public MixedPrediction[] Mix(ReadOnlySpan<int> ids, ReadOnlySpan<TokenPrediction> predictions)
+    /// <summary>Reads a block.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="reader">Has read the block's first id, and reads the others.</param>
+    /// <returns>What is mixed into the logits of its ids that count.</returns>
+    public LogitMixing Follow(EvaluationBlock block, NGramMemory.Reader reader)
     {
-        NGramMemory.Reader reader = CreateReader();
-        reader.Start(ids[0]);
-        return Mix(ids, predictions, reader);
+        List<NGramMemory.Reader> places = [];
+        Follow(block, reader, places);
+        return (row, added) => Mix(places[row], added);
     }
 
-    /// <summary>Turns the network's logits into the logarithms of the mixed probabilities.</summary>
-    /// <param name="logits">At least as many as the memory has token ids; the network alone predicts those beyond.</param>
+    /// <summary>Turns the network's logits into those of both models together.</summary>
+    /// <param name="logits">At least as many as the memory has token ids.</param>
     /// <param name="recent">The last tokens, as many as <see cref="ContextLength"/> or all that there are, the end-of-text start among
     /// them.</param>
     public void Mix(Span<float> logits, ReadOnlySpan<int> recent)
@@ -90,18 +88,38 @@ internal sealed class ModelMemory
         NGramMemory.Reader reader = CreateReader();
         foreach (int id in recent)
             reader.Read(id);
-
-        // Of logits that are not numbers nothing here is one, which the sampler refuses.
-        TensorPrimitives.SoftMax(logits, logits);
-        float confidence = MathF.Log(TensorPrimitives.Max<float>(logits));
-        float part = (float)_gate.GetPart(new GateInput(reader.Matched, reader.Left, confidence));
-        float[] rented = ArrayPool<float>.Shared.Rent(_ngrams.VocabularySize);
-        Span<float> remembered = rented.AsSpan(0, _ngrams.VocabularySize);
-        reader.WriteProbabilities(remembered);
-        TensorPrimitives.Multiply(logits, 1 - part, logits);
-        TensorPrimitives.MultiplyAdd(remembered, part, logits[..remembered.Length], logits[..remembered.Length]);
+        float[] rented = ArrayPool<float>.Shared.Rent(logits.Length);
+        Span<float> added = rented.AsSpan(0, logits.Length);
+        float factor = Mix(reader, added);
+        TensorPrimitives.MultiplyAdd(logits, factor, added, logits);
         ArrayPool<float>.Shared.Return(rented);
-        TensorPrimitives.Log<float>(logits, logits);
+    }
+
+    /// <summary>Tells how much of a token's probability came from the memory: its probability there times its exponent, as a part of the sum
+    /// of this of both models.</summary>
+    /// <param name="reader">Has read what is before the token, and reads the token.</param>
+    /// <param name="id">The token.</param>
+    /// <param name="networkLoss">The negative natural logarithm of the probability that the network alone gives it.</param>
+    public double ReadShare(NGramMemory.Reader reader, int id, double networkLoss)
+    {
+        (float network, float memory) = _exponents.Get(GetContext(reader));
+        double remembered = memory * Math.Max(LeastProbability, reader.Read(id));
+        return remembered / (network * Math.Exp(-networkLoss) + remembered);
+    }
+
+    /// <summary>Tells what is known at a place of a text.</summary>
+    public static MemoryContext GetContext(NGramMemory.Reader reader) => new((float)reader.Matched / Math.Max(1, reader.Order - 1), reader.Left);
+
+    /// <summary>Gives the logarithm of each token's probability by the counts alone.</summary>
+    /// <param name="reader">Has read what is before the token.</param>
+    /// <param name="logarithms">To be filled, [V]; those beyond the memory's vocabulary get the least.</param>
+    public static void WriteLogarithms(NGramMemory.Reader reader, Span<float> logarithms)
+    {
+        Span<float> known = logarithms[..reader.VocabularySize];
+        reader.WriteProbabilities(known);
+        logarithms[known.Length..].Clear();
+        TensorPrimitives.Max(logarithms, LeastProbability, logarithms);
+        TensorPrimitives.Log<float>(logarithms, logarithms);
     }
 
     /// <summary>Writes the memory as a safetensors file; its whole numbers have 16 bits where that is enough.</summary>
@@ -118,7 +136,8 @@ internal sealed class ModelMemory
                 CreateTensor(IdsName, count, i => _ngrams.Ids[i]),
                 CreateTensor(ChildrenName, parentCount, _ngrams.GetChildCount),
                 new SafeTensor(SharesName, SafeTensorsType.BFloat16, [count], WriteShares),
-                new SafeTensor(GateName, SafeTensorsType.Float32, [_gate.Weights.Length], target => target.Write(MemoryMarshal.AsBytes(_gate.Weights))),
+                CreateTensor(OrderName, 1, _ => _ngrams.Order),
+                new SafeTensor(ExponentsName, SafeTensorsType.Float32, [MemoryExponents.WeightCount], target => target.Write(MemoryMarshal.AsBytes(_exponents.Weights))),
             ]);
     }
 
@@ -139,7 +158,10 @@ internal sealed class ModelMemory
         var ids = new TokenIds(count, isNarrow: idsInfo.Type == SafeTensorsType.Int16);
         var children = new NativeArray<int>(childrenCount);
         var shares = new NativeArray<ushort>(count);
-        float[] gate = new float[Find(GateName, SafeTensorsType.Float32).Count];
+        if (Find(OrderName, SafeTensorsType.Int16, SafeTensorsType.Int32).Count != 1 || Find(ExponentsName, SafeTensorsType.Float32).Count != MemoryExponents.WeightCount)
+            throw new FormatException($"{Source}: the tensors '{OrderName}' and '{ExponentsName}' must have 1 and {MemoryExponents.WeightCount} values.");
+        int[] order = new int[1];
+        float[] weights = new float[MemoryExponents.WeightCount];
         reader.ReadTensors((info, start, bytes) =>
         {
             int length = bytes.Length / info.Type.GetSize();
@@ -154,8 +176,11 @@ internal sealed class ModelMemory
                 case SharesName:
                     ReadShares(bytes, shares.AsSpan((int)start, length));
                     break;
-                case GateName:
-                    info.Type.ToSingle(bytes, gate.AsSpan((int)start, length));
+                case OrderName:
+                    info.Type.ToInt32(bytes, order.AsSpan((int)start, length));
+                    break;
+                case ExponentsName:
+                    info.Type.ToSingle(bytes, weights.AsSpan((int)start, length));
                     break;
             }
         });
@@ -165,11 +190,10 @@ internal sealed class ModelMemory
         {
             try
             {
-                var weights = new MemoryGate(gate);
-                if (weights.Order > NGramMemory.MaximumOrder)
-                    throw new FormatException($"The memory's n-grams of {weights.Order} tokens are longer than {NGramMemory.MaximumOrder}.");
+                if (order[0] is < 1 or > NGramMemory.MaximumOrder)
+                    throw new FormatException($"The memory's n-grams of {order[0]} tokens must have from 1 to {NGramMemory.MaximumOrder}.");
                 return new ModelMemory(
-                    NGramMemory.Create(weights.Order, tokenizer.VocabularySize, ids, children, shares), weights, tokenizer.EndOfTextId);
+                    NGramMemory.Create(order[0], tokenizer.VocabularySize, ids, children, shares), new MemoryExponents(weights), tokenizer.EndOfTextId);
             }
             catch (FormatException e)
             {
@@ -190,13 +214,22 @@ internal sealed class ModelMemory
         }
     }
 
-    // The network's confidence is of what it predicts, whatever came.
-    private MixedPrediction Mix(int id, TokenPrediction prediction, NGramMemory.Reader reader)
+    private static void Follow(EvaluationBlock block, NGramMemory.Reader reader, List<NGramMemory.Reader> places)
     {
-        double part = _gate.GetPart(new GateInput(reader.Matched, reader.Left, prediction.Confidence));
-        double remembered = part * reader.Read(id);
-        double mixed = (1 - part) * Math.Exp(-prediction.Loss) + remembered;
-        return new MixedPrediction(-Math.Log(mixed), remembered / mixed);
+        for (int i = 0; i < block.Length; i++)
+        {
+            if (i >= block.FirstScored)
+                places.Add(reader.Clone());
+            reader.Read(block.Ids[i + 1]);
+        }
+    }
+
+    private float Mix(NGramMemory.Reader reader, Span<float> added)
+    {
+        (float network, float memory) = _exponents.Get(GetContext(reader));
+        WriteLogarithms(reader, added);
+        TensorPrimitives.Multiply(added, memory, added);
+        return network;
     }
 
     private static SafeTensor CreateTensor(string name, int count, Func<int, int> get)

@@ -262,6 +262,12 @@ internal sealed class NGramMemory
         private readonly int[] _contexts = new int[memory.Order];
         private int _length = 1;
 
+        /// <summary>Gets the number of tokens of the longest n-grams.</summary>
+        public int Order => memory.Order;
+
+        /// <summary>Gets the number of token ids.</summary>
+        public int VocabularySize => memory.VocabularySize;
+
         /// <summary>Gets how many of the last tokens the memory has seen go on: from 0 to one less than the order.</summary>
         public int Matched
         {
@@ -289,6 +295,14 @@ internal sealed class NGramMemory
             int node = _contexts[length];
             int child = memory.Find(node, id);
             return (child == Missing ? 0 : memory.GetShare(child), memory.GetLeft(node), memory.GetChildCount(node));
+        }
+
+        /// <summary>Makes another that goes on from the same place.</summary>
+        public Reader Clone()
+        {
+            var clone = new Reader(memory, endOfTextId) { _length = _length };
+            _contexts.CopyTo(clone._contexts, 0);
+            return clone;
         }
 
         /// <summary>Forgets the text, and begins anew with a token.</summary>

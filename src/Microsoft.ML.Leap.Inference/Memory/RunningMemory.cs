@@ -170,7 +170,7 @@ public sealed class RunningMemory
         // Short n-grams know less than the model.
         public static GateWeights Create(int matched) => new(matched < FewTokens ? -1 : 0, 0);
 
-        public readonly double GetPart(double left) => MemoryGate.Sigmoid(Bias + Slope * left);
+        public readonly double GetPart(double left) => 1 / (1 + Math.Exp(-Bias - Slope * left));
 
         public void Learn(Mixture mixture, double rate)
         {

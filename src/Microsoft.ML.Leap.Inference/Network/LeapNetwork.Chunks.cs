@@ -121,16 +121,18 @@ internal unsafe delegate void HiddenReader(int sequence, int firstToken, int tok
 /// <param name="values">What the layer computed; good during the call.</param>
 internal delegate void LayerReader(int layer, int sequence, int firstToken, int tokenCount, in LayerValues values);
 
-/// <summary>Takes the predictions of a part of a sequence.</summary>
+/// <summary>Takes the losses of a part of a sequence.</summary>
 /// <param name="sequence">The sequence's number.</param>
 /// <param name="firstToken">The part's first token in the sequence.</param>
-/// <param name="predictions">One per token; all 0 where there is no target. Good during the call.</param>
-internal delegate void PredictionReader(int sequence, int firstToken, ReadOnlySpan<TokenPrediction> predictions);
+/// <param name="losses">One per token in nats; 0 where there is no target. Good during the call.</param>
+internal delegate void LossReader(int sequence, int firstToken, ReadOnlySpan<double> losses);
 
-/// <summary>What the network makes of the token that follows.</summary>
-/// <param name="Loss">The negative natural logarithm of the token's probability.</param>
-/// <param name="Confidence">The natural logarithm of the greatest probability of any token, at most 0.</param>
-internal readonly record struct TokenPrediction(double Loss, float Confidence);
+/// <summary>Mixes something into logits before they become probabilities: <c>logits := factor logits + added</c>. Called for several rows at
+/// once.</summary>
+/// <param name="row">The row's number among those with a target.</param>
+/// <param name="added">To be filled, [V].</param>
+/// <returns>The factor.</returns>
+internal delegate float LogitMixing(int row, Span<float> added);
 
 /// <summary>What a layer computes of some tokens.</summary>
 /// <param name="focus">Focus weights f, [tokens, H].</param>

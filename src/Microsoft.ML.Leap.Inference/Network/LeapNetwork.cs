@@ -154,11 +154,12 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// <param name="hidden">[count, d].</param>
     /// <param name="count">The number of rows.</param>
     /// <param name="targets">The id that follows each row.</param>
-    /// <param name="predictions">[count].</param>
-    public void Predict(float* hidden, int count, ReadOnlySpan<int> targets, Span<TokenPrediction> predictions)
+    /// <param name="losses">The negative logarithm of each target's probability in nats, [count].</param>
+    /// <param name="mix">What is mixed into the logits; null for nothing.</param>
+    public void Predict(float* hidden, int count, ReadOnlySpan<int> targets, Span<double> losses, LogitMixing? mix = null)
     {
         using UseCount.Use use = _uses.Begin(this);
-        _output.WritePredictions(hidden, count, targets, predictions);
+        _output.WriteLosses(hidden, count, targets, losses, mix);
     }
 
     /// <summary>Reads tokens, and predicts those that follow, with one pass over the output layer for many short
@@ -166,10 +167,12 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// <param name="sequences">Token ids of each sequence, at least one.</param>
     /// <param name="targets">The id that follows each token, or -1 where its prediction is not asked for.</param>
     /// <param name="states">What each sequence goes on from, and takes along; null where all begin here and none goes on.</param>
-    /// <param name="read">Takes predictions. Called for each sequence in turn, and for a long one part by part.</param>
+    /// <param name="read">Takes losses. Called for each sequence in turn, and for a long one part by part.</param>
+    /// <param name="mix">What is mixed into the logits, its rows being those with a target, of one sequence after another; null for
+    /// nothing.</param>
     public void Predict(
         IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<ReadOnlyMemory<int>> targets, IReadOnlyList<NetworkState>? states,
-        PredictionReader read)
+        LossReader read, LogitMixing? mix = null)
     {
         using UseCount.Use use = _uses.Begin(this);
         Require(sequences, states);
@@ -179,6 +182,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
                 throw new ArgumentException($"Sequence {i} has {sequences[i].Length} tokens, but {targets[i].Length} targets.", nameof(targets));
         }
 
+        int predicted = 0;
         ForEachChunk(sequences, states, scratch =>
         {
             RunChunk(scratch, null);
@@ -199,16 +203,18 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
                 }
             }
 
-            var computed = new TokenPrediction[count];
-            var predictions = new TokenPrediction[scratch.Count];
-            _output.WritePredictions(scratch.GetNormed(0), count, ids.AsSpan(0, count), computed);
+            double[] computed = new double[count];
+            double[] losses = new double[scratch.Count];
+            int before = predicted;
+            _output.WriteLosses(scratch.GetNormed(0), count, ids.AsSpan(0, count), computed, mix is null ? null : (row, added) => mix(before + row, added));
+            predicted += count;
             int next = 0;
             foreach (Part part in scratch.Parts)
             {
                 ReadOnlySpan<int> partTargets = targets[part.Sequence].Span.Slice(part.FirstToken, part.Count);
                 for (int i = 0; i < part.Count; i++)
-                    predictions[i] = partTargets[i] < 0 ? default : computed[next++];
-                read(part.Sequence, part.FirstToken, predictions.AsSpan(0, part.Count));
+                    losses[i] = partTargets[i] < 0 ? 0 : computed[next++];
+                read(part.Sequence, part.FirstToken, losses.AsSpan(0, part.Count));
             }
         });
     }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.Leap;
@@ -17,6 +18,12 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
 
     // Rows that share one reading of the matrix.
     private const int PassRows = 512;
+
+    // The same where something is mixed in, which is in memory for all outputs at once.
+    private const int MixedPassRows = 128;
+
+    // What mixing takes, in multiplications per output.
+    private const int MixingCost = 32;
 
     private int GroupCount => (matrix.PanelCount + GroupPanels - 1) / GroupPanels;
 
@@ -62,14 +69,15 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
         ArrayPool<float>.Shared.Return(packed);
     }
 
-    /// <summary>Computes <c>-ln softmax(logits)[target]</c> of each row in nats, and how sure the row is.</summary>
+    /// <summary>Computes <c>-ln softmax(logits)[target]</c> of each row in nats.</summary>
     /// <param name="hidden">[count, d].</param>
     /// <param name="count">The number of rows.</param>
     /// <param name="targets">The id that follows each row.</param>
-    /// <param name="predictions">[count].</param>
+    /// <param name="losses">[count].</param>
+    /// <param name="mix">What is mixed into the logits; null for nothing.</param>
     /// <remarks>Of a group of outputs each row keeps the largest logit and the sum of exponentials relative to it. Groups are put together in
     /// their order, whatever thread they come from.</remarks>
-    public void WritePredictions(float* hidden, int count, ReadOnlySpan<int> targets, Span<TokenPrediction> predictions)
+    public void WriteLosses(float* hidden, int count, ReadOnlySpan<int> targets, Span<double> losses, LogitMixing? mix)
     {
         foreach (int target in targets[..count])
         {
@@ -77,17 +85,24 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(target, matrix.Rows, nameof(targets));
         }
 
-        for (int row = 0; row < count; row += PassRows)
+        int passRows = mix is null ? PassRows : MixedPassRows;
+        for (int row = 0; row < count; row += passRows)
         {
-            int n = Math.Min(PassRows, count - row);
-            WritePass(hidden + (long)row * matrix.Columns, targets.Slice(row, n), predictions.Slice(row, n));
+            int n = Math.Min(passRows, count - row);
+            WritePass(hidden, row, targets.Slice(row, n), losses.Slice(row, n), mix);
         }
     }
 
-    private void WritePass(float* hidden, ReadOnlySpan<int> targets, Span<TokenPrediction> predictions)
+    private void WritePass(float* allHidden, int firstRow, ReadOnlySpan<int> targets, Span<double> losses, LogitMixing? mix)
     {
+        float* hidden = allHidden + (long)firstRow * matrix.Columns;
         int count = targets.Length;
         int groups = GroupCount;
+        int outputs = matrix.Rows;
+        float[] added = mix is null ? [] : ArrayPool<float>.Shared.Rent(count * outputs);
+        float[] factors = mix is null ? [] : ArrayPool<float>.Shared.Rent(count);
+        if (mix is not null)
+            workers.For(count, (long)count * outputs * MixingCost, row => factors[row] = mix(firstRow + row, added.AsSpan(row * outputs, outputs)));
         double[] sums = ArrayPool<double>.Shared.Rent(count * groups);
         float[] maxima = ArrayPool<float>.Shared.Rent(count * groups);
         float[] chosen = ArrayPool<float>.Shared.Rent(count);
@@ -105,6 +120,12 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
                     for (int i = 0; i < n; i++)
                     {
                         float* logits = tile + i * GroupSize;
+                        if (mix is not null)
+                        {
+                            var mixed = new Span<float>(logits, width);
+                            TensorPrimitives.MultiplyAdd(mixed, factors[row + i], added.AsSpan((row + i) * outputs + group * GroupSize, width), mixed);
+                        }
+
                         int place = ids[row + i] - group * GroupSize;
                         if (place >= 0 && place < width)
                             chosen[row + i] = logits[place];
@@ -121,13 +142,17 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
             {
                 float max = VectorMath.Max(first + i * groups, groups);
                 double logSum = LogSumOfExponentials(max, maxima.AsSpan(i * groups, groups), sums.AsSpan(i * groups, groups));
-                predictions[i] = new TokenPrediction(logSum - chosen[i], (float)(max - logSum));
+                losses[i] = logSum - chosen[i];
             }
         }
 
         ArrayPool<double>.Shared.Return(sums);
         ArrayPool<float>.Shared.Return(maxima);
         ArrayPool<float>.Shared.Return(chosen);
+        if (mix is null)
+            return;
+        ArrayPool<float>.Shared.Return(added);
+        ArrayPool<float>.Shared.Return(factors);
     }
 
     private static double LogSumOfExponentials(float max, ReadOnlySpan<float> maxima, ReadOnlySpan<double> sums)

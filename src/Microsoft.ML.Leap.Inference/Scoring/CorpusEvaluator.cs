@@ -1,21 +1,22 @@
 namespace Microsoft.ML.Leap;
 
-/// <summary>Predicts blocks by a network.</summary>
+/// <summary>Predicts blocks that stand for themselves, by a network and a memory.</summary>
 /// <param name="blocks">The blocks.</param>
 /// <param name="batchSize">Blocks that are computed at a time; <see langword="null"/> leaves the choice to the network.</param>
-/// <returns>For each block, the prediction of each id that counts: those after <see cref="EvaluationBlock.FirstScored"/>.</returns>
-internal delegate TokenPrediction[][] ComputePredictions(IReadOnlyList<EvaluationBlock> blocks, int? batchSize);
+/// <param name="memory">What predicts beside the network; <see langword="null"/> for the network alone.</param>
+/// <returns>For each block, the loss in nats of each id that counts: those after <see cref="EvaluationBlock.FirstScored"/>.</returns>
+internal delegate double[][] ComputeLosses(IReadOnlyList<EvaluationBlock> blocks, int? batchSize, ModelMemory? memory);
 
 /// <summary>Evaluates a network over a corpus of any length, in constant memory. One object per call.</summary>
 /// <param name="network">The network; reads blocks that carry over what came before.</param>
-/// <param name="predict">Predicts all other blocks.</param>
+/// <param name="computeLosses">Predicts all other blocks.</param>
 /// <param name="memory">The model's memory, if it has one.</param>
 /// <param name="tokenizer">The model's tokenizer.</param>
 /// <param name="bigrams">The counts of the training texts, if any.</param>
 /// <param name="options">The protocol.</param>
 /// <param name="cancellationToken">Ends the call between two batches or documents.</param>
 internal sealed class CorpusEvaluator(
-    LeapNetwork network, ComputePredictions predict, ModelMemory? memory, LeapTokenizer tokenizer, BigramCounts? bigrams,
+    LeapNetwork network, ComputeLosses computeLosses, ModelMemory? memory, LeapTokenizer tokenizer, BigramCounts? bigrams,
     EvaluationOptions options, CancellationToken cancellationToken)
 {
     // Blocks that are read ahead, so that a network may put those of like length together.
@@ -47,7 +48,7 @@ internal sealed class CorpusEvaluator(
         foreach (EvaluationBlock[] chunk in blocks.Chunk(Math.Max(ChunkBlocks, options.BatchSize ?? 1)))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            double[][] losses = BlockPredictions.GetLosses(chunk, predict(chunk, options.BatchSize), memory);
+            double[][] losses = computeLosses(chunk, options.BatchSize, memory);
             for (int b = 0; b < chunk.Length; b++)
                 Add(chunk[b], losses[b]);
         }
@@ -68,8 +69,7 @@ internal sealed class CorpusEvaluator(
 
             // Learned positions end with the context, so each block counts its own.
             state.Position = 0;
-            TokenPrediction[] predictions = BlockPredictions.Compute(network, [block], [state])[0];
-            Add(block, BlockPredictions.GetLosses(block, predictions, memory, reader));
+            Add(block, BlockLosses.Compute(network, block, state, memory, reader));
         }
     }
 
@@ -86,63 +86,67 @@ internal sealed class CorpusEvaluator(
     private bool IsScored(int id) => options.EndOfText != EndOfTextHandling.NotScored || id != tokenizer.EndOfTextId;
 }
 
-/// <summary>The predictions of blocks by the engine.</summary>
-internal static class BlockPredictions
+/// <summary>The losses of blocks by the engine.</summary>
+internal static class BlockLosses
 {
     // Asks for no prediction.
     private const int NoTarget = -1;
 
-    /// <summary>Predicts each id that counts.</summary>
+    /// <summary>Gives the losses in nats of the ids that count, of blocks that stand for themselves.</summary>
     /// <param name="network">The network.</param>
     /// <param name="blocks">The blocks, of any lengths.</param>
-    /// <param name="states">What each block goes on from, and leaves behind; <see langword="null"/> where blocks stand for themselves.</param>
-    public static TokenPrediction[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, IReadOnlyList<NetworkState>? states = null)
+    /// <param name="memory">What predicts beside it; <see langword="null"/> for the network alone.</param>
+    public static double[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, ModelMemory? memory) =>
+        Compute(network, blocks, null, memory?.Follow(blocks));
+
+    /// <summary>Gives the losses in nats of the ids that count, of a block that goes on from others.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="block">The block.</param>
+    /// <param name="state">What the block goes on from, and leaves behind.</param>
+    /// <param name="memory">What predicts beside the network; <see langword="null"/> for the network alone.</param>
+    /// <param name="reader">Of that memory: has read the block's first id, and reads the others.</param>
+    public static double[] Compute(LeapNetwork network, EvaluationBlock block, NetworkState state, ModelMemory? memory, NGramMemory.Reader? reader) =>
+        Compute(network, [block], [state], reader is null ? null : memory?.Follow(block, reader))[0];
+
+    /// <summary>Gives the logits of each id that counts, [V] each.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="block">A block that stands for itself.</param>
+    public static unsafe float[][] ComputeLogits(LeapNetwork network, EvaluationBlock block)
     {
-        var predictions = new TokenPrediction[blocks.Count][];
+        float[][] logits = new float[block.Length - block.FirstScored][];
+        network.Forward([block.Ids.AsMemory(0, block.Length)], null, (_, first, count, hidden) =>
+        {
+            for (int i = Math.Max(0, block.FirstScored - first); i < count; i++)
+            {
+                float[] row = logits[first + i - block.FirstScored] = new float[network.Config.VocabularySize];
+                fixed (float* target = row)
+                    network.Logits(hidden + (long)i * network.Config.HiddenSize, 1, target);
+            }
+        });
+        return logits;
+    }
+
+    private static double[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, IReadOnlyList<NetworkState>? states, LogitMixing? mix)
+    {
+        double[][] losses = new double[blocks.Count][];
         var sequences = new ReadOnlyMemory<int>[blocks.Count];
         var targets = new ReadOnlyMemory<int>[blocks.Count];
         for (int i = 0; i < blocks.Count; i++)
         {
             EvaluationBlock block = blocks[i];
-            predictions[i] = new TokenPrediction[block.Length - block.FirstScored];
+            losses[i] = new double[block.Length - block.FirstScored];
             sequences[i] = block.Ids.AsMemory(0, block.Length);
             targets[i] = GetTargets(block);
         }
 
-        network.Predict(sequences, targets, states, (sequence, first, part) =>
+        LossReader read = (sequence, first, part) =>
         {
             int skipped = Math.Clamp(blocks[sequence].FirstScored - first, 0, part.Length);
-            part[skipped..].CopyTo(predictions[sequence].AsSpan(Math.Max(0, first - blocks[sequence].FirstScored)));
-        });
-        return predictions;
-    }
-
-    /// <summary>Gives the losses of blocks that stand for themselves, in nats.</summary>
-    /// <param name="blocks">The blocks.</param>
-    /// <param name="predictions">The network's, of the ids that count.</param>
-    /// <param name="memory">What predicts beside it; <see langword="null"/> for the network alone.</param>
-    public static double[][] GetLosses(IReadOnlyList<EvaluationBlock> blocks, TokenPrediction[][] predictions, ModelMemory? memory)
-    {
-        double[][] losses = new double[predictions.Length][];
-        NGramMemory.Reader? reader = memory?.CreateReader();
-        for (int b = 0; b < losses.Length; b++)
-        {
-            reader?.Start(blocks[b].Ids[0]);
-            losses[b] = GetLosses(blocks[b], predictions[b], memory, reader);
-        }
-
+            part[skipped..].CopyTo(losses[sequence].AsSpan(Math.Max(0, first - blocks[sequence].FirstScored)));
+        };
+        network.Predict(sequences, targets, states, read, mix);
         return losses;
     }
-
-    /// <summary>Gives the losses of a block, in nats.</summary>
-    /// <param name="block">The block.</param>
-    /// <param name="predictions">The network's, of the ids that count.</param>
-    /// <param name="memory">What predicts beside it; <see langword="null"/> for the network alone.</param>
-    /// <param name="reader">Of that memory: has read the block's first id, and reads the others.</param>
-    public static double[] GetLosses(EvaluationBlock block, TokenPrediction[] predictions, ModelMemory? memory, NGramMemory.Reader? reader) =>
-        memory is null || reader is null
-            ? Array.ConvertAll(predictions, prediction => prediction.Loss)
-            : Array.ConvertAll(memory.Mix(block.Ids, predictions, reader), mixed => mixed.Loss);
 
     private static ReadOnlyMemory<int> GetTargets(EvaluationBlock block)
     {

@@ -1,19 +1,27 @@
 namespace Microsoft.ML.Leap;
 
-/// <summary>Makes the memory of a trained network: counts documents, and learns from others how far to trust the counts.</summary>
+/// <summary>Predicts a block that stands for itself by a network.</summary>
+/// <param name="block">The block.</param>
+/// <returns>The logits of each id that counts, [V] each.</returns>
+internal delegate float[][] ComputeLogits(EvaluationBlock block);
+
+/// <summary>Makes the memory of a trained network: counts documents, and learns from others how much the counts count.</summary>
 internal sealed class MemoryLearning
 {
     // Bounds the memory that counting takes; later text changes the counts of so many tokens little.
     private const long MostTokens = 8_000_000;
 
+    // Of each model, all in memory while the exponents are learned.
+    private const long MostLogits = 8_000_000;
+
     private readonly NGramModel _counts;
     private readonly LeapTokenizer _tokenizer;
     private readonly long _maximumBytes;
     private NGramMemory _ngrams;
-    private MemoryGate _gate;
+    private MemoryExponents _exponents = MemoryExponents.Default;
     private long _tokens;
 
-    /// <summary>Counts documents; no gate is learned yet, so that both models count alike.</summary>
+    /// <summary>Counts documents; how much they count is not learned yet.</summary>
     /// <param name="documents">The training documents, each with the end-of-text token after it.</param>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="maximumBytes">Memory that the n-grams may take.</param>
@@ -23,20 +31,48 @@ internal sealed class MemoryLearning
         _tokenizer = tokenizer;
         _maximumBytes = maximumBytes;
         _ngrams = Count(documents);
-        _gate = MemoryGate.CreateEven(_ngrams.Order);
     }
 
     /// <summary>Gets the memory, as far as it is learned.</summary>
-    public ModelMemory Memory => new(_ngrams, _gate, _tokenizer.EndOfTextId);
+    public ModelMemory Memory => new(_ngrams, _exponents, _tokenizer.EndOfTextId);
 
-    /// <summary>Learns how far to trust the counts.</summary>
+    /// <summary>Learns how much the counts count beside the network.</summary>
     /// <param name="heldOut">Documents that nothing was trained on, without the end-of-text token.</param>
-    /// <param name="predict">Predicts by the trained network, with confidences.</param>
+    /// <param name="computeLogits">Predicts by the trained network.</param>
     /// <param name="contextLength">The longest text in tokens that it sees at once.</param>
-    public void LearnGate(IReadOnlyList<int[]> heldOut, ComputePredictions predict, int contextLength)
+    public void LearnExponents(IReadOnlyList<int[]> heldOut, ComputeLogits computeLogits, int contextLength)
     {
-        if (heldOut.Count > 0)
-            _gate = MemoryGate.Learn(_ngrams.Order, Predict(_ngrams, heldOut, predict, contextLength, _tokenizer.EndOfTextId));
+        // Rows from all over: neighbours may be alike.
+        long logits = heldOut.Sum(row => (long)row.Length) * _ngrams.VocabularySize;
+        int stride = (int)((logits + MostLogits - 1) / MostLogits);
+        List<HeldOutToken> tokens = [];
+        NGramMemory.Reader reader = Memory.CreateReader();
+        for (int row = 0; row < heldOut.Count; row += stride)
+        {
+            foreach (ScoringWindow window in ScoringWindow.Cover(0, heldOut[row].Length, contextLength))
+                Add(window.ToBlock(heldOut[row], _tokenizer.EndOfTextId));
+        }
+
+        if (tokens.Count > 0)
+            _exponents = MemoryExponents.Learn(tokens);
+
+        void Add(EvaluationBlock block)
+        {
+            float[][] network = computeLogits(block);
+            reader.Start(block.Ids[0]);
+            for (int i = 0; i < block.Length; i++)
+            {
+                int target = block.Ids[i + 1];
+                if (i >= block.FirstScored)
+                {
+                    float[] memory = new float[network[i - block.FirstScored].Length];
+                    ModelMemory.WriteLogarithms(reader, memory);
+                    tokens.Add(new HeldOutToken(network[i - block.FirstScored], memory, target, ModelMemory.GetContext(reader)));
+                }
+
+                reader.Read(target);
+            }
+        }
     }
 
     /// <summary>Counts the held-out documents too, once nothing more is to be learned from them: of few rows each one tells.</summary>
@@ -58,30 +94,5 @@ internal sealed class MemoryLearning
         }
 
         return NGramMemory.Create(_counts, _maximumBytes);
-    }
-
-    private static List<(GateInput Input, double Network, double Memory)> Predict(
-        NGramMemory ngrams, IReadOnlyList<int[]> rows, ComputePredictions predict, int contextLength, int endOfTextId)
-    {
-        EvaluationBlock[] blocks =
-            [.. ScoringWindow.Cover(rows, contextLength).Select(window => window.ToBlock(rows[window.Row], endOfTextId))];
-        TokenPrediction[][] predictions = predict(blocks, null);
-        var reader = new NGramMemory.Reader(ngrams, endOfTextId);
-        List<(GateInput Input, double Network, double Memory)> tokens = [];
-        for (int b = 0; b < blocks.Length; b++)
-        {
-            int[] ids = blocks[b].Ids;
-            reader.Start(ids[0]);
-            foreach (int id in ids.AsSpan(1, blocks[b].FirstScored))
-                reader.Read(id);
-            for (int i = 0; i < predictions[b].Length; i++)
-            {
-                var input = new GateInput(reader.Matched, reader.Left, predictions[b][i].Confidence);
-                double remembered = reader.Read(ids[blocks[b].FirstScored + 1 + i]);
-                tokens.Add((input, Math.Exp(-predictions[b][i].Loss), remembered));
-            }
-        }
-
-        return tokens;
     }
 }

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Leap;
 
 /// <summary>Gives rows of token ids their log-likelihood.</summary>
-internal sealed class TextScorer(ComputePredictions predict, ModelMemory? memory, int contextLength, int endOfTextId)
+internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memory, int contextLength, int endOfTextId)
 {
     private const int ChunkWindows = 512;
 
@@ -41,7 +41,7 @@ internal sealed class TextScorer(ComputePredictions predict, ModelMemory? memory
         var blocks = new EvaluationBlock[count];
         for (int i = 0; i < count; i++)
             blocks[i] = windows[i].ToBlock(rows[windows[i].Row], endOfTextId);
-        double[][] losses = BlockPredictions.GetLosses(blocks, predict(blocks, null), memory);
+        double[][] losses = computeLosses(blocks, null, memory);
         for (int i = 0; i < count; i++)
         {
             double sum = 0;

@@ -164,12 +164,12 @@ internal sealed class TextEvaluator
 
     /// <param name="model">The model.</param>
     /// <param name="settings">How to compute.</param>
-    /// <param name="predict">The network: the engine, or torch on a GPU.</param>
-    public TextEvaluator(LeapLanguageModel model, ScoringSettings settings, ComputePredictions predict)
+    /// <param name="computeLosses">The network: the engine, or torch on a GPU.</param>
+    public TextEvaluator(LeapLanguageModel model, ScoringSettings settings, ComputeLosses computeLosses)
     {
         _model = model;
         _settings = settings;
-        _scorer = new TextScorer(predict, model.Memory, model.Config.ContextLength, model.Tokenizer.EndOfTextId);
+        _scorer = new TextScorer(computeLosses, model.Memory, model.Config.ContextLength, model.Tokenizer.EndOfTextId);
     }
 
     public IReadOnlyList<int> Encode(ReadOnlyMemory<char> text)

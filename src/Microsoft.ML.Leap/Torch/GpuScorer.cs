@@ -7,8 +7,7 @@ namespace Microsoft.ML.Leap;
 /// <summary>Predicts by torch on a GPU, in batches of blocks of like length. Thread-safe; owns its network.</summary>
 /// <param name="network">The network, on the GPU, in evaluation.</param>
 /// <param name="tokensPerBatch">Tokens of a batch.</param>
-/// <param name="needsConfidence">Whether predictions have a confidence, which a memory asks for; else it is 0.</param>
-internal sealed class GpuScorer(LanguageModelNetwork network, int tokensPerBatch, bool needsConfidence) : IDisposable
+internal sealed class GpuScorer(LanguageModelNetwork network, int tokensPerBatch) : IDisposable
 {
     private readonly UseCount _uses = new(network.Dispose);
 
@@ -39,7 +38,7 @@ internal sealed class GpuScorer(LanguageModelNetwork network, int tokensPerBatch
         {
             network.SetWeights(parts.Weights);
             network.eval();
-            return new GpuScorer(network, tokensPerBatch, parts.Memory is not null);
+            return new GpuScorer(network, tokensPerBatch);
         }
         catch
         {
@@ -48,29 +47,29 @@ internal sealed class GpuScorer(LanguageModelNetwork network, int tokensPerBatch
         }
     }
 
-    /// <inheritdoc cref="ComputePredictions"/>
+    /// <inheritdoc cref="Leap.ComputeLosses"/>
     /// <exception cref="ObjectDisposedException">The scorer is disposed.</exception>
-    public TokenPrediction[][] Predict(IReadOnlyList<EvaluationBlock> blocks, int? batchSize)
+    public double[][] ComputeLosses(IReadOnlyList<EvaluationBlock> blocks, int? batchSize, ModelMemory? memory)
     {
         using UseCount.Use use = _uses.Begin(this);
-        var predictions = new TokenPrediction[blocks.Count][];
+        double[][] losses = new double[blocks.Count][];
         int[] order = [.. Enumerable.Range(0, blocks.Count).OrderByDescending(b => blocks[b].Length)];
         using var noGradients = no_grad();
         for (int start = 0; start < order.Length;)
         {
             int size = Math.Min(batchSize ?? Math.Max(1, tokensPerBatch / blocks[order[start]].Length), order.Length - start);
-            PredictBatch(blocks, order.AsSpan(start, size), predictions);
+            ComputeBatch(blocks, order.AsSpan(start, size), memory, losses);
             start += size;
         }
 
-        return predictions;
+        return losses;
     }
 
     /// <summary>Frees the network once the calls that still run have ended.</summary>
     public void Dispose() => _uses.Release();
 
     // Blocks are padded at their end, where nothing of them sees it.
-    private void PredictBatch(IReadOnlyList<EvaluationBlock> blocks, ReadOnlySpan<int> batch, TokenPrediction[][] predictions)
+    private void ComputeBatch(IReadOnlyList<EvaluationBlock> blocks, ReadOnlySpan<int> batch, ModelMemory? memory, double[][] losses)
     {
         int width = blocks[batch[0]].Length;
         long[] inputs = new long[batch.Length * width];
@@ -91,44 +90,60 @@ internal sealed class GpuScorer(LanguageModelNetwork network, int tokensPerBatch
 
         using DisposeScope scope = NewDisposeScope();
         Tensor hidden = network.Hidden(tensor(inputs, [batch.Length, width], device: network.Device)).flatten(0, 1);
-        TokenPrediction[] all = TokenPredictions.Compute(network, hidden, [.. places], [.. targets], needsConfidence);
+        LogitMixing? mix = memory?.Follow(Array.ConvertAll(batch.ToArray(), b => blocks[b]));
+        double[] all = TokenLosses.Compute(network, hidden, [.. places], [.. targets], mix);
         int next = 0;
         foreach (int b in batch)
         {
             int count = blocks[b].Length - blocks[b].FirstScored;
-            predictions[b] = all[next..(next + count)];
+            losses[b] = all[next..(next + count)];
             next += count;
         }
     }
 }
 
-/// <summary>The prediction of each token by a network, from what its output layer sees.</summary>
-internal static class TokenPredictions
+/// <summary>The loss of each token by a network, from what its output layer sees.</summary>
+internal static class TokenLosses
 {
     // Rows whose logits exist at once: enough for a fast product, and few enough for a cache where the vocabulary is not large.
     private const int HeadRows = 256;
 
-    /// <summary>Predicts each target.</summary>
+    /// <summary>Gives the loss of each target in nats.</summary>
     /// <param name="model">The network.</param>
     /// <param name="hidden">What its output layer sees, [R, d].</param>
     /// <param name="places">The row of each target.</param>
     /// <param name="targets">The token ids, as many as <paramref name="places"/>.</param>
-    /// <param name="needsConfidence">Whether predictions have a confidence; else it is 0.</param>
-    public static TokenPrediction[] Compute(LanguageModelNetwork model, Tensor hidden, long[] places, long[] targets, bool needsConfidence)
+    /// <param name="mix">What is mixed into the logits, its rows being the targets; null for nothing.</param>
+    public static double[] Compute(LanguageModelNetwork model, Tensor hidden, long[] places, long[] targets, LogitMixing? mix)
     {
-        var predictions = new TokenPrediction[targets.Length];
+        double[] losses = new double[targets.Length];
         for (int start = 0; start < targets.Length; start += HeadRows)
         {
             int end = Math.Min(start + HeadRows, targets.Length);
             using DisposeScope scope = NewDisposeScope();
             Tensor rows = hidden.index_select(0, tensor(places[start..end], device: model.Device));
             Tensor logits = MatrixProduct.Multiply(rows, model.HeadWeight, null, usesBFloat16: false);
-            double[] losses = SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, tensor(targets[start..end], device: model.Device));
-            double[]? least = needsConfidence ? SoftmaxCrossEntropy.RowLosses(logits, model.HeadBias, logits.Plus(model.HeadBias).argmax(1)) : null;
-            for (int i = start; i < end; i++)
-                predictions[i] = new TokenPrediction(losses[i - start], (float)-(least?[i - start] ?? 0));
+            Tensor bias = model.HeadBias;
+            if (mix is not null)
+            {
+                logits = Mix(logits.Plus(bias), start, mix);
+                bias = zeros_like(bias);
+            }
+
+            SoftmaxCrossEntropy.RowLosses(logits, bias, tensor(targets[start..end], device: model.Device)).CopyTo(losses, start);
         }
 
-        return predictions;
+        return losses;
+    }
+
+    // The counts are in the memory of the machine.
+    private static Tensor Mix(Tensor logits, int firstRow, LogitMixing mix)
+    {
+        int rows = (int)logits.shape[0];
+        int size = (int)logits.shape[1];
+        float[] factors = new float[rows];
+        float[] added = new float[rows * size];
+        Parallel.For(0, rows, row => factors[row] = mix(firstRow + row, added.AsSpan(row * size, size)));
+        return tensor(added, [rows, size], device: logits.device).Add(logits.mul(tensor(factors, [rows, 1], device: logits.device)));
     }
 }

@@ -167,16 +167,16 @@ public unsafe class LeapNetworkTests
         targets[6] = 3;
         targets[7] = 1099;
         targets[8] = 0;
-        var predictions = new TokenPrediction[183];
-        var one = new TokenPrediction[1];
+        double[] losses = new double[183];
+        double[] one = new double[1];
 
         fixed (float* rows = hidden)
         {
-            network.Predict(rows, 183, targets, predictions);
+            network.Predict(rows, 183, targets, losses);
             for (int i = 0; i < 183; i++)
             {
                 network.Predict(rows + i * 24, 1, targets.AsSpan(i, 1), one);
-                Assert.AreEqual(one[0], predictions[i]);
+                Assert.AreEqual(one[0], losses[i]);
             }
         }
 
@@ -184,10 +184,9 @@ public unsafe class LeapNetworkTests
         float[][] exact = [.. Logits(new LeapNetwork(config, weights), hidden).Chunk(1100)];
         for (int i = 0; i < 183; i++)
         {
-            double loss = predictions[i].Loss;
+            double loss = losses[i];
             Assert.AreEqual(Loss(logits[i], targets[i]), loss, 2e-6 * Math.Max(1, loss));
             Assert.AreEqual(Loss(exact[i], targets[i]), loss, Math.Max(tolerance, 2e-6 * loss) + 0.01 * tolerance * loss);
-            Assert.AreEqual(-Loss(logits[i], Array.IndexOf(logits[i], logits[i].Max())), predictions[i].Confidence, 2e-5);
         }
 
         static double Loss(float[] logits, int target)
@@ -205,22 +204,51 @@ public unsafe class LeapNetworkTests
         int[][] sequences = [.. new[] { 1, 20, 90, 2, 31 }.Select((length, i) => RandomIds(i, length, 70))];
         int[][] targets = [.. sequences.Select(sequence => sequence.Skip(1).Append(-1).ToArray())];
         targets[2][40] = -1;
-        TokenPrediction[][] predictions = [.. sequences.Select(sequence => new TokenPrediction[sequence.Length])];
+        double[][] losses = [.. sequences.Select(sequence => new double[sequence.Length])];
 
         network.Predict(
             [.. sequences.Select(sequence => new ReadOnlyMemory<int>(sequence))],
             [.. targets.Select(sequence => new ReadOnlyMemory<int>(sequence))],
             null,
-            (sequence, first, values) => values.CopyTo(predictions[sequence].AsSpan(first)));
+            (sequence, first, values) => values.CopyTo(losses[sequence].AsSpan(first)));
 
         float[][] hidden = Hidden(network, sequences);
         for (int i = 0; i < sequences.Length; i++)
         {
-            var expected = new TokenPrediction[sequences[i].Length];
+            double[] expected = new double[sequences[i].Length];
             fixed (float* rows = hidden[i])
                 network.Predict(rows, expected.Length, [.. targets[i].Select(target => Math.Max(0, target))], expected);
             for (int token = 0; token < expected.Length; token++)
-                Assert.AreEqual(targets[i][token] < 0 ? default : expected[token], predictions[i][token]);
+                Assert.AreEqual(targets[i][token] < 0 ? 0 : expected[token], losses[i][token]);
+        }
+    }
+
+    [TestMethod]
+    public void Predict_WithSomethingMixedIn_IsThatOfTheMixedLogits()
+    {
+        const int Vocabulary = 1100;
+        var config = new LeapConfig(Vocabulary, 24, 64, 1, 2, dropout: 0);
+        using var network = new LeapNetwork(config, RandomWeights(config), WeightFormat.Float32, threadCount: 2);
+        float[] hidden = Hidden(network, [RandomIds(1, 183, Vocabulary)])[0];
+        int[] targets = RandomIds(2, 183, Vocabulary);
+        double[] losses = new double[183];
+        fixed (float* rows = hidden)
+            network.Predict(rows, 183, targets, losses, Mix);
+
+        float[][] logits = [.. Logits(network, hidden).Chunk(Vocabulary)];
+        float[] added = new float[Vocabulary];
+        for (int i = 0; i < 183; i++)
+        {
+            float factor = Mix(i, added);
+            double sum = logits[i].Zip(added, (logit, add) => Math.Exp(factor * (double)logit + add)).Sum();
+            Assert.AreEqual(Math.Log(sum) - factor * (double)logits[i][targets[i]] - added[targets[i]], losses[i], 1e-5);
+        }
+
+        static float Mix(int row, Span<float> added)
+        {
+            for (int id = 0; id < added.Length; id++)
+                added[id] = MathF.Sin(row + 3 * id);
+            return 0.5f + row / 100f;
         }
     }
 

@@ -55,10 +55,10 @@ public class ScoredDataViewTests
         int blocks = 0;
         LeapLanguageModel model = TrainedModel.Transformer.Model;
         ScoringSettings settings = new LeapLanguageModelTrainer.Options { TokenLogLikelihoodsColumnName = "Tokens" }.MakeScoringSettings(0);
-        var evaluator = new TextEvaluator(model, settings, (all, _) =>
+        var evaluator = new TextEvaluator(model, settings, (all, _, memory) =>
         {
             blocks += all.Count;
-            return BlockPredictions.Compute(model.Network, all);
+            return BlockLosses.Compute(model.Network, all, memory);
         });
         string[] texts = ["a dog", "x", "the cat sat"];
         var view = new ScoredDataView(

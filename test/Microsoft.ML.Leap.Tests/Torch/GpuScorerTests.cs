@@ -12,24 +12,31 @@ public class GpuScorerTests
         [.. Enumerable.Range(1, 15).Select(length => new EvaluationBlock([.. Enumerable.Range(0, length + 1).Select(i => i * i % 13)], length / 3, StartsStream: true))];
 
     [TestMethod]
-    [DataRow(1)]
-    [DataRow(1000)]
-    public void Predict_OfBlocks_EqualsTheEngine(int tokensPerBatch)
+    [DataRow(1, false)]
+    [DataRow(1000, false)]
+    [DataRow(1, true)]
+    [DataRow(1000, true)]
+    public void ComputeLosses_OfBlocks_EqualTheEngines(int tokensPerBatch, bool hasMemory)
     {
         (GpuScorer scorer, LeapNetwork engine) = Create(tokensPerBatch);
+        ModelMemory? memory = null;
+        if (hasMemory)
+        {
+            var counts = new NGramModel(3, Config.VocabularySize);
+            counts.Add([1, 4, 9, 3, 12, 10, 10, 12, 3, 9, 4, 1, 0]);
+            memory = new ModelMemory(NGramMemory.Create(counts, maximumBytes: 1 << 20), MemoryExponents.Default, endOfTextId: 0);
+        }
+
         using (scorer)
         using (engine)
         {
-            TokenPrediction[][] expected = BlockPredictions.Compute(engine, Blocks);
-            TokenPrediction[][] predictions = scorer.Predict(Blocks, null);
+            double[][] expected = BlockLosses.Compute(engine, Blocks, memory);
+            double[][] losses = scorer.ComputeLosses(Blocks, null, memory);
             for (int b = 0; b < Blocks.Length; b++)
             {
-                Assert.HasCount(expected[b].Length, predictions[b]);
-                foreach ((TokenPrediction a, TokenPrediction c) in expected[b].Zip(predictions[b]))
-                {
-                    Assert.AreEqual(a.Loss, c.Loss, 1e-5);
-                    Assert.AreEqual(a.Confidence, c.Confidence, 1e-5);
-                }
+                Assert.HasCount(expected[b].Length, losses[b]);
+                foreach ((double a, double c) in expected[b].Zip(losses[b]))
+                    Assert.AreEqual(a, c, 1e-5);
             }
         }
     }
@@ -40,15 +47,15 @@ public class GpuScorerTests
         (GpuScorer scorer, LeapNetwork engine) = Create(64);
         using (engine)
         {
-            TokenPrediction[][] expected = scorer.Predict(Blocks, null);
+            double[][] expected = scorer.ComputeLosses(Blocks, null, null);
             using var isRunning = new ManualResetEventSlim();
             Task calls = Task.Run(() =>
             {
                 while (true)
                 {
-                    TokenPrediction[][] predictions = scorer.Predict(Blocks, null);
+                    double[][] losses = scorer.ComputeLosses(Blocks, null, null);
                     isRunning.Set();
-                    CollectionAssert.AreEqual(expected[^1], predictions[^1]);
+                    CollectionAssert.AreEqual(expected[^1], losses[^1]);
                 }
             });
             isRunning.Wait();
@@ -56,7 +63,7 @@ public class GpuScorerTests
 
             // What ran has ended well; the next call is refused.
             Assert.ThrowsExactly<ObjectDisposedException>(() => calls.GetAwaiter().GetResult());
-            Assert.ThrowsExactly<ObjectDisposedException>(() => scorer.Predict(Blocks, null));
+            Assert.ThrowsExactly<ObjectDisposedException>(() => scorer.ComputeLosses(Blocks, null, null));
         }
     }
 
@@ -65,6 +72,6 @@ public class GpuScorerTests
         NativeBackend.EnsureLoaded();
         var model = new LeapModel(Config, CPU, seed: 3);
         model.eval();
-        return (new GpuScorer(model, tokensPerBatch, needsConfidence: true), new LeapNetwork(Config, model.GetWeights()));
+        return (new GpuScorer(model, tokensPerBatch), new LeapNetwork(Config, model.GetWeights()));
     }
 }

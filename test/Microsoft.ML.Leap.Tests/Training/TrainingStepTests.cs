@@ -79,8 +79,8 @@ public class TrainingStepTests
             "TokenBlocks.Batch", "TokenBlocks.Pack", "TrainingStep.Read",
 
             // Evaluation and scoring.
-            "GpuScorer.PredictBatch", "LanguageModelLoss.Mean", "LanguageModelLoss.SumOfPacked", "LanguageModelLoss.SumOfPadded",
-            "SoftmaxCrossEntropy.RowLosses", "TokenPredictions.Compute",
+            "GpuScorer.ComputeBatch", "LanguageModelLoss.Mean", "LanguageModelLoss.SumOfPacked", "LanguageModelLoss.SumOfPadded",
+            "SoftmaxCrossEntropy.RowLosses", "TokenLosses.Compute", "TokenLosses.Mix",
 
             // On the CPU alone.
             "LinearCrossEntropy.Real", "LinearCrossEntropy.backward", "SoftmaxCrossEntropy.OnCpu",
