@@ -233,6 +233,7 @@ public sealed record FocusToken
 
     /// <summary>Gets how much of the token's probability came from the n-grams that were counted in the training texts: from 0 to 1; 0 of a
     /// model without them, and NaN for the start.</summary>
+    /// <remarks>Of <c>p ~ p(network)^a p(memory)^b</c> it is <c>b p(memory) / (a p(network) + b p(memory))</c>.</remarks>
     public double MemoryShare { get; init; }
 
     /// <summary>Gets whether the token belongs to the continuation of a prompt.</summary>

@@ -25,6 +25,9 @@ internal sealed class ModelMemory
     // After n-grams that were counted very often, what never followed has a probability below the least float.
     private const float LeastProbability = 1e-30f;
 
+    // What mixing takes, in multiplications per token id.
+    private const int MixingCost = 32;
+
     private readonly NGramMemory _ngrams;
     private readonly MemoryExponents _exponents;
     private readonly int _endOfTextId;
@@ -53,30 +56,23 @@ internal sealed class ModelMemory
 
     public NGramMemory.Reader CreateReader() => new(_ngrams, _endOfTextId);
 
-    /// <summary>Reads blocks that stand for themselves.</summary>
-    /// <returns>What is mixed into the logits of their ids that count, of one block after another.</returns>
-    public LogitMixing Follow(IReadOnlyList<EvaluationBlock> blocks)
+    /// <summary>Mixes the memory into the logits at some places of texts.</summary>
+    /// <param name="places">What was read there; asked for as far as rows are.</param>
+    /// <param name="workers">The threads to share work among.</param>
+    public LogitMixing Mix(IEnumerable<NGramMemory.Reader> places, WorkSharing workers)
     {
-        List<NGramMemory.Reader> places = [];
-        NGramMemory.Reader reader = CreateReader();
-        for (int i = 0; i < blocks.Count; i++)
+        IEnumerator<NGramMemory.Reader> all = places.GetEnumerator();
+        return (count, size, factors, added) =>
         {
-            reader.Start(blocks[i].Ids[0]);
-            Follow(blocks[i], reader, places);
-        }
+            var next = new NGramMemory.Reader[count];
+            for (int i = 0; i < count; i++)
+            {
+                all.MoveNext();
+                next[i] = all.Current;
+            }
 
-        return (row, added) => Mix(places[row], added);
-    }
-
-    /// <summary>Reads a block.</summary>
-    /// <param name="block">The block.</param>
-    /// <param name="reader">Has read the block's first id, and reads the others.</param>
-    /// <returns>What is mixed into the logits of its ids that count.</returns>
-    public LogitMixing Follow(EvaluationBlock block, NGramMemory.Reader reader)
-    {
-        List<NGramMemory.Reader> places = [];
-        Follow(block, reader, places);
-        return (row, added) => Mix(places[row], added);
+            workers.For(count, (long)count * size * MixingCost, i => factors[i] = Mix(next[i], added.AsSpan(i * size, size)));
+        };
     }
 
     /// <summary>Turns the network's logits into those of both models together.</summary>
@@ -211,16 +207,6 @@ internal sealed class ModelMemory
 
             throw new FormatException(
                 $"{Source}: the tensor '{name}' of {string.Join(" or ", types.Select(type => type.GetName()))} and one dimension is missing.");
-        }
-    }
-
-    private static void Follow(EvaluationBlock block, NGramMemory.Reader reader, List<NGramMemory.Reader> places)
-    {
-        for (int i = 0; i < block.Length; i++)
-        {
-            if (i >= block.FirstScored)
-                places.Add(reader.Clone());
-            reader.Read(block.Ids[i + 1]);
         }
     }
 

@@ -127,12 +127,13 @@ internal delegate void LayerReader(int layer, int sequence, int firstToken, int 
 /// <param name="losses">One per token in nats; 0 where there is no target. Good during the call.</param>
 internal delegate void LossReader(int sequence, int firstToken, ReadOnlySpan<double> losses);
 
-/// <summary>Mixes something into logits before they become probabilities: <c>logits := factor logits + added</c>. Called for several rows at
-/// once.</summary>
-/// <param name="row">The row's number among those with a target.</param>
-/// <param name="added">To be filled, [V].</param>
-/// <returns>The factor.</returns>
-internal delegate float LogitMixing(int row, Span<float> added);
+/// <summary>Mixes something into logits before they become probabilities: <c>logits := factor logits + added</c>. Called for the rows that have a target,
+/// in their order, some at a time.</summary>
+/// <param name="count">How many rows are next.</param>
+/// <param name="size">The logits of a row, V.</param>
+/// <param name="factors">To be filled, [count].</param>
+/// <param name="added">To be filled, [count, V].</param>
+internal delegate void LogitMixing(int count, int size, float[] factors, float[] added);
 
 /// <summary>What a layer computes of some tokens.</summary>
 /// <param name="focus">Focus weights f, [tokens, H].</param>

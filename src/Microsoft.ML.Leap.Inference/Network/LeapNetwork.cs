@@ -168,8 +168,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
     /// <param name="targets">The id that follows each token, or -1 where its prediction is not asked for.</param>
     /// <param name="states">What each sequence goes on from, and takes along; null where all begin here and none goes on.</param>
     /// <param name="read">Takes losses. Called for each sequence in turn, and for a long one part by part.</param>
-    /// <param name="mix">What is mixed into the logits, its rows being those with a target, of one sequence after another; null for
-    /// nothing.</param>
+    /// <param name="mix">What is mixed into the logits, of one sequence after another; null for nothing.</param>
     public void Predict(
         IReadOnlyList<ReadOnlyMemory<int>> sequences, IReadOnlyList<ReadOnlyMemory<int>> targets, IReadOnlyList<NetworkState>? states,
         LossReader read, LogitMixing? mix = null)
@@ -182,7 +181,6 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
                 throw new ArgumentException($"Sequence {i} has {sequences[i].Length} tokens, but {targets[i].Length} targets.", nameof(targets));
         }
 
-        int predicted = 0;
         ForEachChunk(sequences, states, scratch =>
         {
             RunChunk(scratch, null);
@@ -205,9 +203,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
 
             double[] computed = new double[count];
             double[] losses = new double[scratch.Count];
-            int before = predicted;
-            _output.WriteLosses(scratch.GetNormed(0), count, ids.AsSpan(0, count), computed, mix is null ? null : (row, added) => mix(before + row, added));
-            predicted += count;
+            _output.WriteLosses(scratch.GetNormed(0), count, ids.AsSpan(0, count), computed, mix);
             int next = 0;
             foreach (Part part in scratch.Parts)
             {

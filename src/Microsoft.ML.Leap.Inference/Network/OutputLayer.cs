@@ -22,9 +22,6 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
     // The same where something is mixed in, which is in memory for all outputs at once.
     private const int MixedPassRows = 128;
 
-    // What mixing takes, in multiplications per output.
-    private const int MixingCost = 32;
-
     private int GroupCount => (matrix.PanelCount + GroupPanels - 1) / GroupPanels;
 
     /// <summary>Computes logits.</summary>
@@ -89,20 +86,18 @@ internal sealed unsafe class OutputLayer(PackedMatrix matrix, WorkSharing worker
         for (int row = 0; row < count; row += passRows)
         {
             int n = Math.Min(passRows, count - row);
-            WritePass(hidden, row, targets.Slice(row, n), losses.Slice(row, n), mix);
+            WritePass(hidden + (long)row * matrix.Columns, targets.Slice(row, n), losses.Slice(row, n), mix);
         }
     }
 
-    private void WritePass(float* allHidden, int firstRow, ReadOnlySpan<int> targets, Span<double> losses, LogitMixing? mix)
+    private void WritePass(float* hidden, ReadOnlySpan<int> targets, Span<double> losses, LogitMixing? mix)
     {
-        float* hidden = allHidden + (long)firstRow * matrix.Columns;
         int count = targets.Length;
         int groups = GroupCount;
         int outputs = matrix.Rows;
         float[] added = mix is null ? [] : ArrayPool<float>.Shared.Rent(count * outputs);
         float[] factors = mix is null ? [] : ArrayPool<float>.Shared.Rent(count);
-        if (mix is not null)
-            workers.For(count, (long)count * outputs * MixingCost, row => factors[row] = mix(firstRow + row, added.AsSpan(row * outputs, outputs)));
+        mix?.Invoke(count, outputs, factors, added);
         double[] sums = ArrayPool<double>.Shared.Rent(count * groups);
         float[] maxima = ArrayPool<float>.Shared.Rent(count * groups);
         float[] chosen = ArrayPool<float>.Shared.Rent(count);

@@ -97,7 +97,7 @@ internal static class BlockLosses
     /// <param name="blocks">The blocks, of any lengths.</param>
     /// <param name="memory">What predicts beside it; <see langword="null"/> for the network alone.</param>
     public static double[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, ModelMemory? memory) =>
-        Compute(network, blocks, null, memory?.Follow(blocks));
+        Compute(network, blocks, null, Mix(memory, blocks, network.Workers));
 
     /// <summary>Gives the losses in nats of the ids that count, of a block that goes on from others.</summary>
     /// <param name="network">The network.</param>
@@ -106,7 +106,7 @@ internal static class BlockLosses
     /// <param name="memory">What predicts beside the network; <see langword="null"/> for the network alone.</param>
     /// <param name="reader">Of that memory: has read the block's first id, and reads the others.</param>
     public static double[] Compute(LeapNetwork network, EvaluationBlock block, NetworkState state, ModelMemory? memory, NGramMemory.Reader? reader) =>
-        Compute(network, [block], [state], reader is null ? null : memory?.Follow(block, reader))[0];
+        Compute(network, [block], [state], reader is null ? null : memory?.Mix(Read(block, reader), network.Workers))[0];
 
     /// <summary>Gives the logits of each id that counts, [V] each.</summary>
     /// <param name="network">The network.</param>
@@ -124,6 +124,35 @@ internal static class BlockLosses
             }
         });
         return logits;
+    }
+
+    /// <summary>Mixes a memory into the logits of blocks that stand for themselves.</summary>
+    /// <param name="memory">The memory; <see langword="null"/> for none.</param>
+    /// <param name="blocks">The blocks, whose ids that count are the rows.</param>
+    /// <param name="workers">The threads to share work among.</param>
+    public static LogitMixing? Mix(ModelMemory? memory, IEnumerable<EvaluationBlock> blocks, WorkSharing workers)
+    {
+        NGramMemory.Reader? reader = memory?.CreateReader();
+        return reader is null ? null : memory!.Mix(blocks.SelectMany(ReadAnew), workers);
+
+        IEnumerable<NGramMemory.Reader> ReadAnew(EvaluationBlock block)
+        {
+            reader.Start(block.Ids[0]);
+            return Read(block, reader);
+        }
+    }
+
+    // Gives the place before each id that counts, when the reader has read that id.
+    private static IEnumerable<NGramMemory.Reader> Read(EvaluationBlock block, NGramMemory.Reader reader)
+    {
+        for (int i = 0; i < block.FirstScored; i++)
+            reader.Read(block.Ids[i + 1]);
+        for (int i = block.FirstScored; i < block.Length; i++)
+        {
+            NGramMemory.Reader place = reader.Clone();
+            reader.Read(block.Ids[i + 1]);
+            yield return place;
+        }
     }
 
     private static double[][] Compute(LeapNetwork network, IReadOnlyList<EvaluationBlock> blocks, IReadOnlyList<NetworkState>? states, LogitMixing? mix)

@@ -10,6 +10,7 @@ namespace Microsoft.ML.Leap;
 internal sealed class GpuScorer(LanguageModelNetwork network, int tokensPerBatch) : IDisposable
 {
     private readonly UseCount _uses = new(network.Dispose);
+    private readonly WorkSharing _workers = new(threadCount: 0);
 
     public string DeviceName { get; } = network.Device.ToString();
 
@@ -90,7 +91,7 @@ internal sealed class GpuScorer(LanguageModelNetwork network, int tokensPerBatch
 
         using DisposeScope scope = NewDisposeScope();
         Tensor hidden = network.Hidden(tensor(inputs, [batch.Length, width], device: network.Device)).flatten(0, 1);
-        LogitMixing? mix = memory?.Follow(Array.ConvertAll(batch.ToArray(), b => blocks[b]));
+        LogitMixing? mix = BlockLosses.Mix(memory, Array.ConvertAll(batch.ToArray(), b => blocks[b]), _workers);
         double[] all = TokenLosses.Compute(network, hidden, [.. places], [.. targets], mix);
         int next = 0;
         foreach (int b in batch)
@@ -113,7 +114,7 @@ internal static class TokenLosses
     /// <param name="hidden">What its output layer sees, [R, d].</param>
     /// <param name="places">The row of each target.</param>
     /// <param name="targets">The token ids, as many as <paramref name="places"/>.</param>
-    /// <param name="mix">What is mixed into the logits, its rows being the targets; null for nothing.</param>
+    /// <param name="mix">What is mixed into the targets' logits; null for nothing.</param>
     public static double[] Compute(LanguageModelNetwork model, Tensor hidden, long[] places, long[] targets, LogitMixing? mix)
     {
         double[] losses = new double[targets.Length];
@@ -126,7 +127,7 @@ internal static class TokenLosses
             Tensor bias = model.HeadBias;
             if (mix is not null)
             {
-                logits = Mix(logits.Plus(bias), start, mix);
+                logits = Mix(logits.Plus(bias), mix);
                 bias = zeros_like(bias);
             }
 
@@ -137,13 +138,13 @@ internal static class TokenLosses
     }
 
     // The counts are in the memory of the machine.
-    private static Tensor Mix(Tensor logits, int firstRow, LogitMixing mix)
+    private static Tensor Mix(Tensor logits, LogitMixing mix)
     {
         int rows = (int)logits.shape[0];
         int size = (int)logits.shape[1];
         float[] factors = new float[rows];
         float[] added = new float[rows * size];
-        Parallel.For(0, rows, row => factors[row] = mix(firstRow + row, added.AsSpan(row * size, size)));
+        mix(rows, size, factors, added);
         return tensor(added, [rows, size], device: logits.device).Add(logits.mul(tensor(factors, [rows, 1], device: logits.device)));
     }
 }

@@ -232,8 +232,15 @@ public unsafe class LeapNetworkTests
         float[] hidden = Hidden(network, [RandomIds(1, 183, Vocabulary)])[0];
         int[] targets = RandomIds(2, 183, Vocabulary);
         double[] losses = new double[183];
+        int mixed = 0;
         fixed (float* rows = hidden)
-            network.Predict(rows, 183, targets, losses, Mix);
+        {
+            network.Predict(rows, 183, targets, losses, (count, size, factors, added) =>
+            {
+                for (int i = 0; i < count; i++)
+                    factors[i] = Mix(mixed++, added.AsSpan(i * size, size));
+            });
+        }
 
         float[][] logits = [.. Logits(network, hidden).Chunk(Vocabulary)];
         float[] added = new float[Vocabulary];
