@@ -79,11 +79,15 @@ internal static class Wikitext2Command
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{epoch + 1,5}  {loss,15:0.0000}  {Math.Exp(loss),10:0.00}"));
         }
 
+        if (report.ValidationLossMemory is double withMemory)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"with memory {withMemory,10:0.0000}  {Math.Exp(withMemory),10:0.00}"));
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{report.Model}, {report.Recipe} recipe: {report.Seconds:0} s, {report.TokensPerSecond:0} tokens/s in {report.Precision} on {report.Device} with {report.Threads} threads"));
         if (report.TestPerplexity is double perplexity)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"test perplexity {perplexity:0.00} over {report.TestBlocks} blocks"));
+        if (report.TestPerplexityMemory is double mixed)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"test perplexity with memory {mixed:0.00}"));
     }
 }
 
@@ -159,6 +163,9 @@ internal static class Wikitext2Run
             WriteModel = target => Write(target, model, settings.Tokenizer),
         };
         loop.Run(pauseAfterSteps: settings.StopAfter * training.BatchCount(BatchSize));
+        Wikitext2Memory? memory = model is LeapModel leap && !isOriginal
+            ? Wikitext2Memory.Measure(leap, settings.Tokenizer, trainingIds, validationIds, testIds)
+            : null;
 
         return new Wikitext2Report
         {
@@ -168,6 +175,7 @@ internal static class Wikitext2Run
             TrainBlocks = training.Count,
             ValidationBlocks = validation.Count,
             ValidationLoss = [.. loop.Records.Select(record => record.ValidationLoss!.Value)],
+            ValidationLossMemory = memory?.Validation,
             TokensPerSecond = loop.TokensPerSecond,
             Seconds = loop.Elapsed.TotalSeconds,
             Parameters = model.Weights.Sum(entry => entry.Weight.numel()),
@@ -177,6 +185,7 @@ internal static class Wikitext2Run
             Threads = get_num_threads(),
             TestBlocks = test?.Count,
             TestPerplexity = test is null ? null : Math.Exp(LanguageModelLoss.Evaluate(model, test, BatchSize, () => { })),
+            TestPerplexityMemory = memory?.Test is double testLoss ? Math.Exp(testLoss) : null,
         };
 
         TokenStore Pack(string path) => Wikitext2Corpus.Pack(path, settings.Tokenizer, config.ContextLength);
@@ -257,6 +266,9 @@ public sealed record Wikitext2Report
     /// <summary>Nats per token over all validation blocks after each epoch.</summary>
     public required IReadOnlyList<double> ValidationLoss { get; init; }
 
+    /// <summary>The last one, of LEAP in the default recipe with counted n-grams beside the network.</summary>
+    public double? ValidationLossMemory { get; init; }
+
     public required double TokensPerSecond { get; init; }
 
     /// <summary>Training and evaluations, in all parts of a resumed run.</summary>
@@ -272,6 +284,7 @@ public sealed record Wikitext2Report
     public required int Threads { get; init; }
     public int? TestBlocks { get; init; }
     public double? TestPerplexity { get; init; }
+    public double? TestPerplexityMemory { get; init; }
 }
 
 /// <summary>The protocol of the verb "wikitext2", for a notebook: LEAP and GPT-2 on the same texts, by the same trainer.</summary>

@@ -12,7 +12,10 @@ internal sealed class MemoryLearning
     private const long MostTokens = 8_000_000;
 
     // Of each model, all in memory while the exponents are learned.
-    private const long MostLogits = 8_000_000;
+    private const int MostLogits = 16_000_000;
+
+    // Of many tokens, those of so many places at least: neighbours may be alike.
+    private const int LeastWindows = 16;
 
     private readonly NGramModel _counts;
     private readonly LeapTokenizer _tokenizer;
@@ -42,15 +45,16 @@ internal sealed class MemoryLearning
     /// <param name="contextLength">The longest text in tokens that it sees at once.</param>
     public void LearnExponents(IReadOnlyList<int[]> heldOut, ComputeLogits computeLogits, int contextLength)
     {
-        // Rows from all over: neighbours may be alike.
-        long logits = heldOut.Sum(row => (long)row.Length) * _ngrams.VocabularySize;
-        int stride = (int)((logits + MostLogits - 1) / MostLogits);
+        ScoringWindow[] windows = [.. ScoringWindow.Cover(heldOut, contextLength)];
+        int most = Math.Max(1, MostLogits / _ngrams.VocabularySize);
+        long stride = Math.Clamp(heldOut.Sum(row => (long)row.Length) / most, 1, Math.Max(1, windows.Length / LeastWindows));
+        ScoringWindow[] chosen = [.. windows.Where((_, i) => i % stride == 0)];
         List<HeldOutToken> tokens = [];
         NGramMemory.Reader reader = Memory.CreateReader();
-        for (int row = 0; row < heldOut.Count; row += stride)
+        foreach (ScoringWindow window in chosen)
         {
-            foreach (ScoringWindow window in ScoringWindow.Cover(0, heldOut[row].Length, contextLength))
-                Add(window.ToBlock(heldOut[row], _tokenizer.EndOfTextId));
+            EvaluationBlock block = window.ToBlock(heldOut[window.Row], _tokenizer.EndOfTextId);
+            Add(block with { FirstScored = Math.Max(block.FirstScored, block.Length - 1 - most / chosen.Length) });
         }
 
         if (tokens.Count > 0)
