@@ -31,17 +31,20 @@ internal sealed class MemoryExponents
     // Where each model counts for something, no probability is 0.
     private const float Least = 0.01f;
 
+    // Far beyond what the learning comes to, and small enough that no logit becomes infinite.
+    private const float GreatestWeight = 100;
+
     // What is best where texts are few, in the middle of what was learned on several (docs/research.md).
     private static readonly float[] Start = [0.35f, 0, 0, 0.65f, 0, 0];
 
     private readonly float[] _weights;
 
     /// <param name="weights">w, [6].</param>
-    /// <exception cref="FormatException">They are not finite.</exception>
+    /// <exception cref="FormatException">They are others than 6 numbers from -100 to 100.</exception>
     public MemoryExponents(float[] weights)
     {
-        if (weights.Length != WeightCount || !Array.TrueForAll(weights, float.IsFinite))
-            throw new FormatException($"The memory's exponents need {WeightCount} weights, all finite.");
+        if (weights.Length != WeightCount || !Array.TrueForAll(weights, weight => Math.Abs(weight) <= GreatestWeight))
+            throw new FormatException($"The memory's exponents need {WeightCount} weights, from {-GreatestWeight} to {GreatestWeight}.");
         _weights = weights;
     }
 

@@ -69,5 +69,6 @@ public class MemoryExponentsTests
     {
         Assert.ThrowsExactly<FormatException>(() => new MemoryExponents([1, 2]));
         Assert.ThrowsExactly<FormatException>(() => new MemoryExponents([1, float.NaN, 2, 3, 4, 5]));
+        Assert.ThrowsExactly<FormatException>(() => new MemoryExponents([1, 0, 2, 2e38f, 4, 5]));
     }
 }
