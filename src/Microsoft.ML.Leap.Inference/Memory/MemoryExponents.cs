@@ -55,7 +55,7 @@ internal sealed class MemoryExponents
 
     /// <summary>Learns the exponents that make tokens likeliest.</summary>
     /// <param name="tokens">The tokens.</param>
-    /// <remarks>Gradient ascent with Adam's steps (Kingma and Ba 2014) over all tokens at once. The logarithm of a token's probability grows with a
+    /// <remarks>Gradient ascent with Adam's steps (Kingma and Ba 2014) over all tokens at once. The logarithm of a token's probability grows with an
     /// exponent by what the model says of it, less the mean of what it says of all tokens, by their mixed probabilities.</remarks>
     public static MemoryExponents Learn(IReadOnlyList<HeldOutToken> tokens)
     {
