@@ -29,11 +29,12 @@ internal static class Wikitext2Command
         var json = new Option<string?>("--json") { Description = "File for the result" };
         Option<string> model = ModelChoice.CreateOption();
         Option<string> recipe = NetworkRecipe.CreateOption();
+        var dropout = new Option<double?>("--dropout") { Description = "Part of the values that training drops; by default the recipe's" };
         Option<string?> device = ModelChoice.CreateDeviceOption();
         Option<TrainingPrecision> precision = PrecisionChoice.CreateOption(TrainingPrecision.Auto);
         var command = new System.CommandLine.Command("wikitext2", "Train on WikiText-2 by the protocol of the Python original.")
         {
-            data, tokenizer, epochs, stopAfter, model, recipe, test, checkpoint, seed, device, precision, json,
+            data, tokenizer, epochs, stopAfter, model, recipe, dropout, test, checkpoint, seed, device, precision, json,
         };
         command.SetAction(result => ReadableErrors.Run(() => Run(
             new Wikitext2Settings
@@ -43,6 +44,7 @@ internal static class Wikitext2Command
                 Tokenizer = LoadTokenizer(result.GetRequiredValue(tokenizer).FullName),
                 Model = result.GetRequiredValue(model),
                 Recipe = NetworkRecipe.Get(result.GetRequiredValue(recipe)),
+                Dropout = result.GetValue(dropout),
                 Device = DeviceSelector.Select(result.GetValue(device), null, fallbackToCpu: false, Console.WriteLine),
                 Precision = result.GetValue(precision),
                 Epochs = result.GetValue(epochs),
@@ -101,6 +103,10 @@ internal sealed record Wikitext2Settings
     public required LeapTokenizer Tokenizer { get; init; }
     public required string Model { get; init; }
     public NetworkRecipe Recipe { get; init; } = NetworkRecipe.Original;
+
+    /// <summary>The part of the values that training drops, from 0 to below 1; <see langword="null"/> for the recipe's.</summary>
+    public double? Dropout { get; init; }
+
     public required Device Device { get; init; }
     public required TrainingPrecision Precision { get; init; }
 
@@ -128,7 +134,8 @@ internal static class Wikitext2Run
     public static Wikitext2Report Run(Wikitext2Settings settings, Action<TrainingProgress>? report = null, Action<string>? inform = null)
     {
         int vocabularySize = settings.Tokenizer.VocabularySize;
-        LeapConfig config = settings.Config?.Invoke(vocabularySize) ?? new LeapConfig(vocabularySize, convolutionSize: settings.Recipe.ConvolutionSize);
+        LeapConfig config = settings.Config?.Invoke(vocabularySize)
+            ?? new LeapConfig(vocabularySize, convolutionSize: settings.Recipe.ConvolutionSize, dropout: settings.Dropout ?? settings.Recipe.ChooseDropout(settings.Epochs));
         using TokenStore trainingIds = Pack(Wikitext2Corpus.Find(settings.Folder, "train"));
         using TokenStore validationIds = Pack(Wikitext2Corpus.Find(settings.Folder, "valid"));
         using TokenStore? testIds = settings.TestFile is string file ? Pack(file) : null;
@@ -179,6 +186,7 @@ internal static class Wikitext2Run
             TokensPerSecond = loop.TokensPerSecond,
             Seconds = loop.Elapsed.TotalSeconds,
             Parameters = model.Weights.Sum(entry => entry.Weight.numel()),
+            Dropout = config.Dropout,
             Seed = settings.Seed,
             Precision = PrecisionChoice.GetName(model.TrainsInBFloat16),
             Device = settings.Device.ToString(),
@@ -275,6 +283,10 @@ public sealed record Wikitext2Report
     public required double Seconds { get; init; }
 
     public required long Parameters { get; init; }
+
+    /// <summary>The part of the values that training dropped.</summary>
+    public required double Dropout { get; init; }
+
     public required int Seed { get; init; }
 
     /// <summary>Of matrix products while training.</summary>

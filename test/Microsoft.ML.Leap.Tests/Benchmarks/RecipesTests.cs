@@ -62,14 +62,23 @@ public class RecipesTests
 
     [TestMethod]
     public void BitsPerByte_ProgramAbsent_IsNull() =>
-        Assert.IsNull(Compressor.BitsPerByte(["a"], ["b"], ("no-such-program-of-leap", file => [file])));
+        Assert.IsNull(Compressor.BitsPerByte(["a"], ["b"], ("no-such-program-of-leap", _ => [])));
 
     [TestMethod]
     public void BitsPerByte_OfCopying_IsTheHeldOutTextWithItsLineEnds()
     {
         if (OperatingSystem.IsWindows())
             Assert.Inconclusive("There is no cat.");
-        Assert.AreEqual((3 + 1 + 2 + 1) * 8 / 5.0, Compressor.BitsPerByte(["abcdef", "g"], ["xyz", "é"], ("cat", file => [file])));
+        Assert.AreEqual((3 + 1 + 2 + 1) * 8 / 5.0, Compressor.BitsPerByte(["abcdef", "g"], ["xyz", "é"], ("cat", _ => [])));
+    }
+
+    [TestMethod]
+    public void BitsPerByteEach_OfCopying_IsTheHeldOutTextWithoutLineEnds()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Inconclusive("There is no cat.");
+        Assert.AreEqual((3 + 2) * 8 / 5.0, Compressor.BitsPerByteEach(["abcdef", "g"], ["xyz", "é"], ("cat", _ => [])));
+        Assert.IsNull(Compressor.BitsPerByteEach(["a"], ["b"], ("no-such-program-of-leap", _ => [])));
     }
 
     [TestMethod]

@@ -9,7 +9,7 @@ public class Wikitext2RunTests
 {
     private static readonly string[] Keys =
     [
-        "model", "recipe", "epochs", "trainBlocks", "validationBlocks", "validationLoss", "tokensPerSecond", "seconds", "parameters", "seed",
+        "model", "recipe", "epochs", "trainBlocks", "validationBlocks", "validationLoss", "tokensPerSecond", "seconds", "parameters", "dropout", "seed",
         "precision", "device", "threads",
     ];
 
@@ -99,6 +99,14 @@ public class Wikitext2RunTests
         CollectionAssert.AreEqual(Keys, GetKeys(Wikitext2Run.Run(settings with { TestFile = null }), folder));
         CollectionAssert.AreEqual(
             Keys.Concat(["testBlocks", "testPerplexity"]).ToArray(), GetKeys(Wikitext2Run.Run(settings), folder));
+    }
+
+    [TestMethod]
+    public void ChooseDropout_ManyEpochsOfTheDefaultRecipe_IsMore()
+    {
+        Assert.AreEqual(0.25, NetworkRecipe.Default.ChooseDropout(25));
+        Assert.AreEqual(0.1, NetworkRecipe.Default.ChooseDropout(3));
+        Assert.AreEqual(0.1, NetworkRecipe.Original.ChooseDropout(25));
     }
 
     [TestMethod]
