@@ -26,7 +26,7 @@ internal sealed class MemoryExponents
     private const double Rate = 0.03;
 
     // Pulls weights to where they begin, as so many tokens would that say nothing else: a few rows must not decide alone.
-    private const double Prior = 10;
+    private const double Prior = 100;
 
     // Where each model counts for something, no probability is 0.
     private const float Least = 0.01f;
@@ -35,7 +35,7 @@ internal sealed class MemoryExponents
     private const float GreatestWeight = 100;
 
     // What is best where texts are few, in the middle of what was learned on several (docs/research.md).
-    private static readonly float[] Start = [0.35f, 0, 0, 0.65f, 0, 0];
+    private static readonly float[] Start = [0.3f, 0.1f, -0.05f, 0.8f, -0.05f, 0];
 
     private readonly float[] _weights;
 
