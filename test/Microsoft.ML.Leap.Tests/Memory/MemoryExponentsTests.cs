@@ -24,7 +24,7 @@ public class MemoryExponentsTests
     public void Learn_TwoKindsOfContexts_FindsTheBestExponentsOfEach()
     {
         var random = new Random(1);
-        HeldOutToken[] tokens = [.. Enumerable.Range(0, 4000).Select(i =>
+        HeldOutToken[] tokens = [.. Enumerable.Range(0, 20_000).Select(i =>
         {
             bool isMatched = i % 2 == 1;
             int target = random.Next(3);
@@ -37,7 +37,7 @@ public class MemoryExponentsTests
         foreach (float matched in (float[])[0, 1])
         {
             HeldOutToken[] kind = [.. tokens.Where(token => token.Context.Matched == matched)];
-            double best = Enumerable.Range(0, 31).SelectMany(a => Enumerable.Range(0, 31), (a, b) => LogLikelihood(kind, a * 0.05, b * 0.05)).Max();
+            double best = Enumerable.Range(0, 16).SelectMany(a => Enumerable.Range(0, 16), (a, b) => LogLikelihood(kind, a * 0.1, b * 0.1)).Max();
             (float network, float memory) = exponents.Get(new MemoryContext(matched, 0));
             Assert.AreEqual(best, LogLikelihood(kind, network, memory), 0.002);
         }
