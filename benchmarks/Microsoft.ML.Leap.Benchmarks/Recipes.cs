@@ -134,7 +134,8 @@ internal sealed record RecipesReport
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public required double? BitsPerBytePpmd { get; init; }
 
-    /// <summary>Of the better order, each held-out row by itself after the training rows; null where these are so many that it takes too long.</summary>
+    /// <summary>Of the better order, each held-out row by itself after the training rows; null where these are so many that it takes too long, and where 7z is
+    /// absent.</summary>
     public double? BitsPerBytePpmdEach { get; init; }
 
     /// <summary>Of the whole <c>Fit</c>; <see cref="SecondsLeapTraining"/> are those of its steps and evaluations.</summary>
@@ -208,7 +209,7 @@ internal static class RecipesBenchmark
                 Count(rows, new NGramModel(8, 256), EncodeBytes, readsAlong: true)),
             BitsPerByteXz = Compressor.BitsPerByte(rows.Training, rows.HeldOut, Compressor.Xz),
             BitsPerBytePpmd = ppmd,
-            BitsPerBytePpmdEach = rows.TrainingBytes > MostBytesToCompressPerRow ? null : Compressor.BitsPerByteEach(rows.Training, rows.HeldOut, Compressor.Ppmd(ppmdOrder)),
+            BitsPerBytePpmdEach = ppmd is null || rows.TrainingBytes > MostBytesToCompressPerRow ? null : Compressor.BitsPerByteEach(rows.Training, rows.HeldOut, Compressor.Ppmd(ppmdOrder)),
             Chosen = model.Recipe!,
         };
     }

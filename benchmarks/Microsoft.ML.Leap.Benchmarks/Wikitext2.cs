@@ -104,7 +104,8 @@ internal sealed record Wikitext2Settings
     public required string Model { get; init; }
     public NetworkRecipe Recipe { get; init; } = NetworkRecipe.Original;
 
-    /// <summary>The part of the values that training drops, from 0 to below 1; <see langword="null"/> for the recipe's.</summary>
+    /// <summary>The part of the values that training drops, from 0 to below 1; <see langword="null"/> for the recipe's. It is
+    /// <see cref="Config"/>'s where there is one.</summary>
     public double? Dropout { get; init; }
 
     public required Device Device { get; init; }
@@ -128,6 +129,7 @@ internal static class Wikitext2Run
 {
     private const int BatchSize = 2;
     private const int CheckpointSteps = 100;
+    private const int ManyEpochs = 10;
 
     /// <exception cref="FileNotFoundException">A file of the folder is absent.</exception>
     /// <exception cref="InvalidOperationException">A file is too short, or the checkpoint belongs to another run.</exception>
@@ -135,7 +137,7 @@ internal static class Wikitext2Run
     {
         int vocabularySize = settings.Tokenizer.VocabularySize;
         LeapConfig config = settings.Config?.Invoke(vocabularySize)
-            ?? new LeapConfig(vocabularySize, convolutionSize: settings.Recipe.ConvolutionSize, dropout: settings.Dropout ?? settings.Recipe.ChooseDropout(settings.Epochs));
+            ?? new LeapConfig(vocabularySize, convolutionSize: settings.Recipe.ConvolutionSize, dropout: settings.Dropout ?? ChooseDropout(settings.Recipe, settings.Epochs));
         using TokenStore trainingIds = Pack(Wikitext2Corpus.Find(settings.Folder, "train"));
         using TokenStore validationIds = Pack(Wikitext2Corpus.Find(settings.Folder, "valid"));
         using TokenStore? testIds = settings.TestFile is string file ? Pack(file) : null;
@@ -199,6 +201,10 @@ internal static class Wikitext2Run
         TokenStore Pack(string path) => Wikitext2Corpus.Pack(path, settings.Tokenizer, config.ContextLength);
         StreamBlocks Blocks(TokenStore ids) => StreamBlocks.Separate(ids, config.ContextLength);
     }
+
+    /// <summary>Chooses the part of the values that training drops: the original's, but of many epochs the default recipe learns the text by heart with so
+    /// little (docs/training.md).</summary>
+    public static double ChooseDropout(NetworkRecipe recipe, int epochs) => recipe == NetworkRecipe.Default && epochs >= ManyEpochs ? 0.25 : 0.1;
 
     // A LEAP checkpoint can be loaded as a model; of the baseline there are the weights alone.
     private static void Write(IModelTarget target, LanguageModelNetwork model, LeapTokenizer tokenizer)

@@ -69,17 +69,11 @@ internal static class DeviceChoice
 /// <param name="Optimizer">How gradients change the weights.</param>
 internal sealed record NetworkRecipe(string Name, int ConvolutionSize, TrainingOptimizer Optimizer)
 {
-    private const int ManyEpochs = 10;
-
     /// <summary>Gets the networks as their authors wrote them.</summary>
     public static NetworkRecipe Original { get; } = new("original", ConvolutionSize: 0, TrainingOptimizer.AdamW);
 
     /// <summary>Gets what the library chooses by itself.</summary>
     public static NetworkRecipe Default { get; } = new("default", ConvolutionSize: 4, TrainingOptimizer.Muon);
-
-    /// <summary>Chooses the part of the values that training drops: the original's, but of many epochs today's networks learn WikiText-2 by heart with so little
-    /// (docs/training.md).</summary>
-    public double ChooseDropout(int epochs) => this == Default && epochs >= ManyEpochs ? 0.25 : 0.1;
 
     public static Option<string> CreateOption()
     {

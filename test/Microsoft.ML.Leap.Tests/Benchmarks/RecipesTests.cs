@@ -72,6 +72,17 @@ public class RecipesTests
         Assert.AreEqual((3 + 1 + 2 + 1) * 8 / 5.0, Compressor.BitsPerByte(["abcdef", "g"], ["xyz", "é"], ("cat", _ => [])));
     }
 
+    // More text than a pipe holds: the program ends before it is written.
+    [TestMethod]
+    public void BitsPerByte_ProgramFails_ThrowsWithItsName()
+    {
+        if (OperatingSystem.IsWindows())
+            Assert.Inconclusive("There is no false.");
+        string[] rows = [new('a', 1 << 20)];
+        var e = Assert.ThrowsExactly<InvalidOperationException>(() => Compressor.BitsPerByte(rows, rows, ("false", _ => [])));
+        Assert.Contains("false ended with the exit code 1", e.Message);
+    }
+
     [TestMethod]
     public void BitsPerByteEach_OfCopying_IsTheHeldOutTextWithoutLineEnds()
     {
