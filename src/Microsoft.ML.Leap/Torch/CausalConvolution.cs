@@ -75,6 +75,11 @@ internal sealed record ConvolutionShape(int Rows, int Length, int Width, int Siz
     }
 
     /// <summary>Counts the tokens before a row that it sees.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="countOfLast">The count of the row before it.</param>
+    public int CountBefore(int row, int countOfLast) => Starts(row) ? 0 : Math.Min(countOfLast + 1, Size - 1);
+
+    /// <summary>Counts the tokens before a row that it sees.</summary>
     public int CountBefore(int row)
     {
         int count = 0;
@@ -84,9 +89,11 @@ internal sealed record ConvolutionShape(int Rows, int Length, int Width, int Siz
     }
 
     /// <summary>Counts the tokens after a row that see it.</summary>
-    public int CountAfter(int row)
+    /// <param name="row">The row.</param>
+    /// <param name="countOfLast">The count of the row before it, or 0.</param>
+    public int CountAfter(int row, int countOfLast)
     {
-        int count = 0;
+        int count = Math.Max(0, countOfLast - 1);
         while (count < Size - 1 && row + count + 1 < Rows && !Starts(row + count + 1))
             count++;
         return count;
@@ -99,7 +106,7 @@ internal sealed record ConvolutionShape(int Rows, int Length, int Width, int Siz
 internal static unsafe class FusedConvolution
 {
     // Below this, waking a thread costs more than it saves.
-    private const int GrainSize = 1 << 15;
+    private const int GrainSize = 1 << 17;
 
     /// <summary>Convolves.</summary>
     /// <param name="n">[B, N, d] of single precision, as all that follows but for the result and its gradient.</param>
@@ -177,14 +184,10 @@ internal static unsafe class FusedConvolution
         where TValue : unmanaged
         where TFormat : IRowFormat<TValue>
     {
-        for (int row = first; row < first + count; row++)
-        {
-            long place = (long)row * shape.Width;
-            if (Vector512.IsHardwareAccelerated)
-                ConvolutionKernel<TValue, TFormat, SimdVector512>.Forward(n + place, w, y + place, shape.CountBefore(row), shape.Width);
-            else
-                ConvolutionKernel<TValue, TFormat, SimdVector256>.Forward(n + place, w, y + place, shape.CountBefore(row), shape.Width);
-        }
+        if (Vector512.IsHardwareAccelerated)
+            ConvolutionKernel<TValue, TFormat, SimdVector512>.Forward(n, w, y, first, count, shape);
+        else
+            ConvolutionKernel<TValue, TFormat, SimdVector256>.Forward(n, w, y, first, count, shape);
     }
 
     private static void Backward<TValue, TFormat>(
@@ -192,15 +195,10 @@ internal static unsafe class FusedConvolution
         where TValue : unmanaged
         where TFormat : IRowFormat<TValue>
     {
-        for (int row = first; row < first + count; row++)
-        {
-            long place = (long)row * shape.Width;
-            (int before, int after) = (shape.CountBefore(row), shape.CountAfter(row));
-            if (Vector512.IsHardwareAccelerated)
-                ConvolutionKernel<TValue, TFormat, SimdVector512>.Backward(n + place, w, dy + place, dn + place, dw, before, after, shape.Width);
-            else
-                ConvolutionKernel<TValue, TFormat, SimdVector256>.Backward(n + place, w, dy + place, dn + place, dw, before, after, shape.Width);
-        }
+        if (Vector512.IsHardwareAccelerated)
+            ConvolutionKernel<TValue, TFormat, SimdVector512>.Backward(n, w, dy, dn, dw, first, count, shape);
+        else
+            ConvolutionKernel<TValue, TFormat, SimdVector256>.Backward(n, w, dy, dn, dw, first, count, shape);
     }
 
     private sealed class Function : autograd.SingleTensorFunction<Function>
@@ -231,27 +229,69 @@ internal static unsafe class FusedConvolution
     }
 }
 
-/// <summary>A token's part of <see cref="FusedConvolution"/> over raw memory.</summary>
+/// <summary>Some tokens' part of <see cref="FusedConvolution"/> over raw memory.</summary>
 internal static unsafe class ConvolutionKernel<TValue, TFormat, TVector>
     where TValue : unmanaged
     where TFormat : IRowFormat<TValue>
     where TVector : struct, ISimdVector<TVector>
 {
-    /// <summary>Writes a token's result.</summary>
-    /// <param name="n">The token's input, after that of the tokens before it.</param>
+    /// <summary>Writes the results of some tokens.</summary>
+    /// <param name="n">The input of all tokens.</param>
     /// <param name="w">[size, d].</param>
-    /// <param name="y">The token's result.</param>
-    /// <param name="before">Tokens before it that it sees.</param>
-    /// <param name="width">Values per token.</param>
+    /// <param name="y">The result of all tokens.</param>
+    /// <param name="first">The first token to compute.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="shape">What they are part of.</param>
     [MethodImpl(HotLoop.Options)]
-    public static void Forward(float* n, float* w, TValue* y, int before, int width)
+    public static void Forward(float* n, float* w, TValue* y, int first, int count, ConvolutionShape shape)
+    {
+        int before = first == 0 ? 0 : shape.CountBefore(first - 1);
+        for (int row = first; row < first + count; row++)
+        {
+            before = shape.CountBefore(row, before);
+            long place = (long)row * shape.Width;
+            Forward(n + place, w, y + place, before, shape.Width);
+        }
+    }
+
+    /// <summary>Writes the gradient of some tokens' input, and adds to that of the weights what their results contribute.</summary>
+    /// <param name="n">The input of all tokens.</param>
+    /// <param name="w">[size, d].</param>
+    /// <param name="dy">The gradient of the result.</param>
+    /// <param name="dn">The gradient of the input.</param>
+    /// <param name="dw">The gradient of the weights, [size, d].</param>
+    /// <param name="first">The first token to compute.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="shape">What they are part of.</param>
+    [MethodImpl(HotLoop.Options)]
+    public static void Backward(float* n, float* w, TValue* dy, float* dn, float* dw, int first, int count, ConvolutionShape shape)
+    {
+        int before = first == 0 ? 0 : shape.CountBefore(first - 1);
+        int after = 0;
+        for (int row = first; row < first + count; row++)
+        {
+            before = shape.CountBefore(row, before);
+            after = shape.CountAfter(row, after);
+            long place = (long)row * shape.Width;
+            Backward(n + place, w, dy + place, dn + place, dw, before, after, shape.Width);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Forward(float* n, float* w, TValue* y, int before, int width)
     {
         int c = 0;
         for (; c <= width - TVector.Count; c += TVector.Count)
         {
-            TVector sum = TVector.Load(w + c) * TVector.Load(n + c);
-            for (int k = 1; k <= before; k++)
-                sum = TVector.MultiplyAdd(TVector.Load(w + (long)k * width + c), TVector.Load(n - (long)k * width + c), sum);
+            float* weight = w + c, value = n + c;
+            TVector sum = TVector.Load(weight) * TVector.Load(value);
+            for (int k = 0; k < before; k++)
+            {
+                weight += width;
+                value -= width;
+                sum = TVector.MultiplyAdd(TVector.Load(weight), TVector.Load(value), sum);
+            }
+
             TFormat.StoreVector(sum, y + c);
         }
 
@@ -264,30 +304,30 @@ internal static unsafe class ConvolutionKernel<TValue, TFormat, TVector>
         }
     }
 
-    /// <summary>Writes the gradient of a token's input, and adds to that of the weights what the token's result contributes.</summary>
-    /// <param name="n">The token's input, after that of the tokens before it.</param>
-    /// <param name="w">[size, d].</param>
-    /// <param name="dy">The gradient of the token's result, before that of the tokens after it.</param>
-    /// <param name="dn">The gradient of the token's input.</param>
-    /// <param name="dw">The gradient of the weights, [size, d].</param>
-    /// <param name="before">Tokens before it that it sees.</param>
-    /// <param name="after">Tokens after it that see it.</param>
-    /// <param name="width">Values per token.</param>
-    [MethodImpl(HotLoop.Options)]
-    public static void Backward(float* n, float* w, TValue* dy, float* dn, float* dw, int before, int after, int width)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Backward(float* n, float* w, TValue* dy, float* dn, float* dw, int before, int after, int width)
     {
         int c = 0;
         for (; c <= width - TVector.Count; c += TVector.Count)
         {
-            TVector gradient = TFormat.LoadVector<TVector>(dy + c);
-            TVector sum = TVector.Load(w + c) * gradient;
-            for (int k = 1; k <= after; k++)
-                sum = TVector.MultiplyAdd(TVector.Load(w + (long)k * width + c), TFormat.LoadVector<TVector>(dy + (long)k * width + c), sum);
-            sum.Store(dn + c);
-            for (int k = 0; k <= before; k++)
+            float* weight = w + c, value = n + c, weightGradient = dw + c;
+            TValue* outputGradient = dy + c;
+            TVector gradient = TFormat.LoadVector<TVector>(outputGradient);
+            TVector sum = TVector.Load(weight) * gradient;
+            for (int k = 0; k < after; k++)
             {
-                float* weight = dw + (long)k * width + c;
-                TVector.MultiplyAdd(gradient, TVector.Load(n - (long)k * width + c), TVector.Load(weight)).Store(weight);
+                weight += width;
+                outputGradient += width;
+                sum = TVector.MultiplyAdd(TVector.Load(weight), TFormat.LoadVector<TVector>(outputGradient), sum);
+            }
+
+            sum.Store(dn + c);
+            TVector.MultiplyAdd(gradient, TVector.Load(value), TVector.Load(weightGradient)).Store(weightGradient);
+            for (int k = 0; k < before; k++)
+            {
+                value -= width;
+                weightGradient += width;
+                TVector.MultiplyAdd(gradient, TVector.Load(value), TVector.Load(weightGradient)).Store(weightGradient);
             }
         }
 

@@ -19,12 +19,14 @@ internal sealed class MuonOptimizer : IDisposable
 
     private readonly Slot[] _slots;
     private readonly double _weightDecay;
+    private readonly bool _usesBFloat16;
 
     /// <param name="weights">Matrices.</param>
-    /// <param name="options">The weight decay.</param>
+    /// <param name="options">The weight decay, and the precision of products.</param>
     public MuonOptimizer(IReadOnlyList<(string Name, Parameter Weight)> weights, TrainingOptions options)
     {
         _weightDecay = options.WeightDecay;
+        _usesBFloat16 = options.Precision == TrainingPrecision.BFloat16;
         using DisposeScope scope = NewDisposeScope();
         using var noGradients = no_grad();
         _slots = [.. weights.Select((entry, i) => new Slot(i, entry.Name, entry.Weight, zeros_like(entry.Weight).detach().DetachFromDisposeScope()))];
@@ -50,7 +52,7 @@ internal sealed class MuonOptimizer : IDisposable
         foreach (var group in moved.Where(slot => (slot.Turn + step) % TurnCount == 0).GroupBy(slot => slot.Shape))
         {
             Slot[] slots = [.. group];
-            Tensor[] changes = NewtonSchulz.Orthogonalize(stack([.. slots.Select(slot => slot.NextMean(gradientFactor))])).unbind();
+            Tensor[] changes = NewtonSchulz.Orthogonalize(stack([.. slots.Select(slot => slot.NextMean(gradientFactor))]), _usesBFloat16).unbind();
 
             // Orthogonal rows or columns of length 1 have the root mean square 1 / sqrt(longer side).
             double size = learningRate * RootMeanSquare * Math.Sqrt(Math.Max(group.Key.Rows, group.Key.Columns));
@@ -109,33 +111,56 @@ internal static class NewtonSchulz
     /// <summary>Replaces each singular value s of a matrix, divided by the matrix's Frobenius norm, by p3(p2(p1(s))), each
     /// p(s) = A s + B s^3 + C s^5.</summary>
     /// <param name="x">[n, rows, columns], of single precision.</param>
-    /// <returns>[n, rows, columns].</returns>
-    /// <remarks>All steps are on the smaller of the products G = X X^T and X^T X: what X is multiplied by in the end are polynomials of G. Single
-    /// precision is needed there: rounded to bfloat16, an eigenvalue of 0 may become negative, and each step then makes it many times as
-    /// large.</remarks>
-    public static Tensor Orthogonalize(Tensor x)
+    /// <param name="usesBFloat16">Whether factors and products are rounded to bfloat16.</param>
+    /// <returns>[n, rows, columns], of single precision.</returns>
+    public static Tensor Orthogonalize(Tensor x, bool usesBFloat16)
     {
         using DisposeScope scope = NewDisposeScope();
         using Scalar least = LeastNorm.ToScalar();
         x = x.div(x.flatten(1).norm(1, keepdim: true).unsqueeze(2).clamp_min(least));
+        Tensor result = usesBFloat16 ? IterateOnMatrix(x.to(ScalarType.BFloat16)).to(x.dtype) : IterateOnProduct(x);
+        return result.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The iteration as its authors write it, X = A X + (B X X^T + C (X X^T)^2) X. A small singular value is a factor of all that it is made
+    /// from, so bfloat16 leaves it small.</summary>
+    private static Tensor IterateOnMatrix(Tensor x)
+    {
+        bool isTall = x.shape[1] > x.shape[2];
+        foreach (var (A, B, C) in Steps)
+        {
+            Tensor transposed = x.transpose(1, 2);
+            Tensor G = isTall ? transposed.matmul(x) : x.matmul(transposed);
+            Tensor R = Combine(B, G, C, G, G);
+            x = isTall ? Combine(A, x, 1, x, R) : Combine(A, x, 1, R, x);
+        }
+
+        return x;
+    }
+
+    /// <summary>The same on the smaller of the products G = X X^T and X^T X: what X is multiplied by in the end are polynomials of G. That takes a
+    /// quarter less of products, and single precision: rounded to bfloat16, an eigenvalue of 0 may become negative, and each step then makes it
+    /// many times as large.</summary>
+    private static Tensor IterateOnProduct(Tensor x)
+    {
         bool isTall = x.shape[1] > x.shape[2];
         Tensor transposed = x.transpose(1, 2);
         Tensor G = isTall ? transposed.matmul(x) : x.matmul(transposed);
-        Tensor Q = eye(G.shape[1], G.shape[1], x.dtype, x.device).expand_as(G);
+        Tensor? Q = null;
         for (int step = 0; step < Steps.Length; step++)
         {
             var (A, B, C) = Steps[step];
 
             // p's matrix is P = A I + R, and X's next product is P G P. All of these commute.
-            using Tensor R = Combine(B, G, C, G, G);
-            Q = Combine(A, Q, 1, R, Q);
+            Tensor R = Combine(B, G, C, G, G);
+            Q = Q is null ? R.Plus(eye(G.shape[1], G.shape[1], x.dtype, x.device).Times(A)) : Combine(A, Q, 1, R, Q);
             if (step == Steps.Length - 1)
                 break;
-            using Tensor PG = Combine(A, G, 1, R, G);
+            Tensor PG = Combine(A, G, 1, R, G);
             G = Combine(A, PG, 1, R, PG);
         }
 
-        return (isTall ? x.matmul(Q) : Q.matmul(x)).MoveToOuterDisposeScope();
+        return isTall ? x.matmul(Q!) : Q!.matmul(x);
     }
 
     // beta z + alpha x y. In TorchSharp the first factor is the receiver, and not the summand as in PyTorch.

@@ -24,7 +24,7 @@ public class MuonOptimizerTests
         using var scope = NewDisposeScope();
         Tensor x = sin(arange(3 * rows * columns, ScalarType.Float32).square()).view(3, rows, columns) * size;
 
-        Tensor actual = NewtonSchulz.Orthogonalize(x);
+        Tensor actual = NewtonSchulz.Orthogonalize(x, usesBFloat16: false);
 
         var (U, S, Vh) = linalg.svd(x.to(ScalarType.Float64), fullMatrices: false);
         Tensor values = S / S.square().sum(-1, keepdim: true).sqrt();
@@ -40,13 +40,35 @@ public class MuonOptimizerTests
         Tensor direction = cos(arange(32 * 40, ScalarType.Float32)).view(32, 40).narrow(0, 0, 1);
         Tensor x = linspace(-1, 1, 32).view(32, 1).matmul(direction).unsqueeze(0);
 
-        Tensor actual = NewtonSchulz.Orthogonalize(x);
+        Tensor actual = NewtonSchulz.Orthogonalize(x, usesBFloat16: false);
 
         double value = 1;
         foreach (var (a, b, c) in Coefficients)
             value = a * value + b * Math.Pow(value, 3) + c * Math.Pow(value, 5);
         Tensor expected = x / x.square().sum().sqrt() * value;
         Assert.AreEqual(0, (actual - expected).abs().max().item<float>(), 1e-3);
+    }
+
+    [TestMethod]
+    [DataRow(128, 512)]
+    [DataRow(512, 128)]
+    [DataRow(128, 128)]
+    public void Orthogonalize_InBFloat16_BoundsAllSingularValuesAndKeepsTheirDirections(int rows, int columns)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1, CPU);
+
+        // Columns over three decades: many singular values are below what bfloat16 can tell from 0 beside the greatest.
+        Tensor x = randn([2, rows, columns], generator: generator) * logspace(-3, 0, columns);
+
+        Tensor actual = NewtonSchulz.Orthogonalize(x, usesBFloat16: true);
+
+        Tensor exact = NewtonSchulz.Orthogonalize(x, usesBFloat16: false);
+        Assert.AreEqual(ScalarType.Float32, actual.dtype);
+        var (_, values, _) = linalg.svd(actual, fullMatrices: false);
+        Assert.IsLessThan(2.0, values.max().item<float>());
+        Tensor cosines = (actual * exact).sum([1, 2]) / actual.flatten(1).norm(1) / exact.flatten(1).norm(1);
+        Assert.IsGreaterThan(0.99, cosines.min().item<float>());
     }
 
     [TestMethod]
