@@ -48,17 +48,18 @@ internal sealed class MuonOptimizer : IDisposable
         foreach (Slot slot in moved)
             slot.MoveMean(gradientFactor);
 
-        // One product of all matrices of a shape is several times as fast as a product of each.
-        foreach (var group in moved.Where(slot => (slot.Turn + step) % TurnCount == 0).GroupBy(slot => slot.Shape))
+        // One product of all matrices of a shape, upright or lying, is several times as fast as a product of each.
+        foreach (var group in moved.Where(slot => (slot.Turn + step) % TurnCount == 0).GroupBy(slot => slot.Sides))
         {
             Slot[] slots = [.. group];
-            Tensor[] changes = NewtonSchulz.Orthogonalize(stack([.. slots.Select(slot => slot.NextMean(gradientFactor))]), _usesBFloat16).unbind();
+            Tensor means = stack([.. slots.Select(slot => slot.Turned(slot.NextMean(gradientFactor)))]);
+            Tensor[] changes = NewtonSchulz.Orthogonalize(means, _usesBFloat16).unbind();
 
             // Orthogonal rows or columns of length 1 have the root mean square 1 / sqrt(longer side).
-            double size = learningRate * RootMeanSquare * Math.Sqrt(Math.Max(group.Key.Rows, group.Key.Columns));
+            double size = learningRate * RootMeanSquare * Math.Sqrt(group.Key.Longer);
             using Scalar kept = (1 - learningRate * _weightDecay).ToScalar(), added = (-size).ToScalar();
             foreach (var (slot, change) in slots.Zip(changes))
-                slot.Weight.mul_(kept).add_(change, added);
+                slot.Weight.mul_(kept).add_(slot.Turned(change), added);
         }
     }
 
@@ -74,7 +75,7 @@ internal sealed class MuonOptimizer : IDisposable
     /// <param name="Mean">The moving mean of gradients, [rows, columns].</param>
     private sealed record Slot(int Turn, string Name, Parameter Weight, Tensor Mean)
     {
-        public (long Rows, long Columns) Shape { get; } = (Weight.shape[0], Weight.shape[1]);
+        public (long Longer, long Shorter) Sides { get; } = (Weight.shape.Max(), Weight.shape.Min());
 
         /// <summary>Moves the mean towards the gradient.</summary>
         public void MoveMean(double gradientFactor)
@@ -89,6 +90,9 @@ internal sealed class MuonOptimizer : IDisposable
             using Scalar kept = Momentum.ToScalar(), added = ((1 - Momentum) * gradientFactor).ToScalar();
             return Mean.mul(kept).add_(Weight.grad!, added);
         }
+
+        /// <summary>Turns a matrix of the weight's shape so that its longer side is upright, and one that was turned back.</summary>
+        public Tensor Turned(Tensor matrix) => Weight.shape[0] < Weight.shape[1] ? matrix.t() : matrix;
     }
 }
 
@@ -110,7 +114,7 @@ internal static class NewtonSchulz
 
     /// <summary>Replaces each singular value s of a matrix, divided by the matrix's Frobenius norm, by p3(p2(p1(s))), each
     /// p(s) = A s + B s^3 + C s^5.</summary>
-    /// <param name="x">[n, rows, columns], of single precision.</param>
+    /// <param name="x">[n, rows, columns], of single precision; fastest where columns are no more than rows.</param>
     /// <param name="usesBFloat16">Whether factors and products are rounded to bfloat16.</param>
     /// <returns>[n, rows, columns], of single precision.</returns>
     public static Tensor Orthogonalize(Tensor x, bool usesBFloat16)
@@ -122,45 +126,40 @@ internal static class NewtonSchulz
         return result.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The iteration as its authors write it, X = A X + (B X X^T + C (X X^T)^2) X. A small singular value is a factor of all that it is made
-    /// from, so bfloat16 leaves it small.</summary>
+    /// <summary>The iteration as its authors write it, X = X (A I + B G + C G^2) with G = X^T X. A small singular value is a factor of all that it is
+    /// made from, so bfloat16 leaves it small.</summary>
     private static Tensor IterateOnMatrix(Tensor x)
     {
-        bool isTall = x.shape[1] > x.shape[2];
         foreach (var (A, B, C) in Steps)
         {
-            Tensor transposed = x.transpose(1, 2);
-            Tensor G = isTall ? transposed.matmul(x) : x.matmul(transposed);
+            Tensor G = x.transpose(1, 2).matmul(x);
             Tensor R = Combine(B, G, C, G, G);
-            x = isTall ? Combine(A, x, 1, x, R) : Combine(A, x, 1, R, x);
+            x = Combine(A, x, 1, x, R);
         }
 
         return x;
     }
 
-    /// <summary>The same on the smaller of the products G = X X^T and X^T X: what X is multiplied by in the end are polynomials of G. That takes a
-    /// quarter less of products, and single precision: rounded to bfloat16, an eigenvalue of 0 may become negative, and each step then makes it
-    /// many times as large.</summary>
+    /// <summary>The same on the product G alone: what X is multiplied by in the end are polynomials of G. That takes a quarter less of products, and
+    /// single precision: rounded to bfloat16, an eigenvalue of 0 may become negative, and each step then makes it many times as large.</summary>
     private static Tensor IterateOnProduct(Tensor x)
     {
-        bool isTall = x.shape[1] > x.shape[2];
-        Tensor transposed = x.transpose(1, 2);
-        Tensor G = isTall ? transposed.matmul(x) : x.matmul(transposed);
-        Tensor? Q = null;
+        Tensor G = x.transpose(1, 2).matmul(x);
+        Tensor Q = eye(G.shape[1], G.shape[1], x.dtype, x.device);
         for (int step = 0; step < Steps.Length; step++)
         {
             var (A, B, C) = Steps[step];
 
             // p's matrix is P = A I + R, and X's next product is P G P. All of these commute.
             Tensor R = Combine(B, G, C, G, G);
-            Q = Q is null ? R.Plus(eye(G.shape[1], G.shape[1], x.dtype, x.device).Times(A)) : Combine(A, Q, 1, R, Q);
+            Q = step == 0 ? R.Plus(Q.Times(A)) : Combine(A, Q, 1, R, Q);
             if (step == Steps.Length - 1)
                 break;
             Tensor PG = Combine(A, G, 1, R, G);
             G = Combine(A, PG, 1, R, PG);
         }
 
-        return isTall ? x.matmul(Q!) : Q!.matmul(x);
+        return x.matmul(Q);
     }
 
     // beta z + alpha x y. In TorchSharp the first factor is the receiver, and not the summand as in PyTorch.
