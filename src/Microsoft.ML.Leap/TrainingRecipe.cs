@@ -36,7 +36,8 @@ public sealed record TrainingRecipe
         new(20_000, VocabularySize: Bytes, LayerCount: 2, BatchSize: 1, Epochs: 10, LearningRate: 2e-3),
         new(300_000, VocabularySize: Bytes, LayerCount: 4, BatchSize: 2, Epochs: 10, LearningRate: 4e-3, Dropout: 0.1),
         new(1_200_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3),
-        new(4_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3),
+        new(2_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3),
+        new(4_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3),
         new(12_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 8, Epochs: 6, LearningRate: 4e-3),
         new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 4, LearningRate: 3e-3),
     ];
