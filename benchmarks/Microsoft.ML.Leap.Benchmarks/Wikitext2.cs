@@ -172,8 +172,8 @@ internal static class Wikitext2Run
             WriteModel = target => Write(target, model, settings.Tokenizer),
         };
         loop.Run(pauseAfterSteps: settings.StopAfter * training.BatchCount(BatchSize));
-        Wikitext2Memory? memory = model is LeapModel leap && !isOriginal
-            ? Wikitext2Memory.Measure(leap, settings.Tokenizer, trainingIds, validationIds, testIds)
+        MemoryLosses? memory = !isOriginal
+            ? MemoryLosses.Measure(model, settings.Tokenizer.EndOfTextId, Read(trainingIds), Cut(validationIds), testIds is null ? null : Cut(testIds))
             : null;
 
         return new Wikitext2Report
@@ -200,6 +200,14 @@ internal static class Wikitext2Run
 
         TokenStore Pack(string path) => Wikitext2Corpus.Pack(path, settings.Tokenizer, config.ContextLength);
         StreamBlocks Blocks(TokenStore ids) => StreamBlocks.Separate(ids, config.ContextLength);
+        int[][] Cut(TokenStore ids) => [.. Read(ids).Chunk(config.ContextLength)];
+    }
+
+    private static int[] Read(TokenStore ids)
+    {
+        int[] all = new int[ids.Count];
+        ids.Read(0, all);
+        return all;
     }
 
     /// <summary>Chooses the part of the values that training drops: the original's, but of many epochs the default recipe learns the text by heart with so

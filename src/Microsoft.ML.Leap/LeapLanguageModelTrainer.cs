@@ -124,7 +124,8 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
             MemoryLearning? learning = null;
             if (recipe.MemoryMegabytes > 0)
             {
-                learning = new MemoryLearning(training.Documents, tokenizer, (long)(recipe.MemoryMegabytes * BytesPerMegabyte));
+                learning = new MemoryLearning(
+                    training.Documents, tokenizer.VocabularySize, tokenizer.EndOfTextId, (long)(recipe.MemoryMegabytes * BytesPerMegabyte));
                 learning.LearnExponents(ReadHeldOut(validation), block => BlockLosses.ComputeLogits(engine, block), config.ContextLength);
             }
 

@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap.Benchmarks;
@@ -36,8 +35,9 @@ internal static class Gpt2Rival
         loop.Run();
         network.eval();
 
-        var learning = new MemoryLearning(training.Documents, tokenizer, (long)(recipe.MemoryMegabytes * LeapLanguageModelTrainer.BytesPerMegabyte));
-        learning.LearnExponents(LeapLanguageModelTrainer.ReadHeldOut(validation), ComputeLogits, recipe.ContextLength);
+        var learning = new MemoryLearning(
+            training.Documents, tokenizer.VocabularySize, tokenizer.EndOfTextId, (long)(recipe.MemoryMegabytes * LeapLanguageModelTrainer.BytesPerMegabyte));
+        learning.LearnExponents(LeapLanguageModelTrainer.ReadHeldOut(validation), block => MemoryLosses.ComputeLogits(network, block), recipe.ContextLength);
         learning.CountHeldOut([.. validation?.Documents ?? []]);
         ModelMemory memory = learning.Memory;
         TextScorer with = CreateScorer(memory);
@@ -48,15 +48,6 @@ internal static class Gpt2Rival
 
         TokenizedCorpus Encode(IEnumerable<string> texts) =>
             TokenizedCorpus.Encode(texts.Select(text => text.AsMemory()), tokenizer, options.MaximumCorpusMemory, Path.GetTempPath());
-
-        float[][] ComputeLogits(EvaluationBlock block)
-        {
-            using IDisposable noGradients = no_grad();
-            using DisposeScope scope = NewDisposeScope();
-            Tensor hidden = network.Hidden(tensor([.. block.Ids.Take(block.Length).Select(id => (long)id)], [1, block.Length])).flatten(0, 1);
-            float[] logits = [.. MatrixProduct.Multiply(hidden, network.HeadWeight, null, usesBFloat16: false).Plus(network.HeadBias).data<float>()];
-            return [.. logits.Chunk(tokenizer.VocabularySize).Skip(block.FirstScored)];
-        }
 
         TextScorer CreateScorer(ModelMemory? memory) => new(scorer.ComputeLosses, memory, recipe.ContextLength, tokenizer.EndOfTextId);
     }

@@ -18,7 +18,7 @@ internal sealed class MemoryLearning
     private const int LeastWindows = 16;
 
     private readonly NGramModel _counts;
-    private readonly LeapTokenizer _tokenizer;
+    private readonly int _endOfTextId;
     private readonly long _maximumBytes;
     private NGramMemory _ngrams;
     private MemoryExponents _exponents = MemoryExponents.Default;
@@ -26,18 +26,19 @@ internal sealed class MemoryLearning
 
     /// <summary>Counts documents; how much they count is not learned yet.</summary>
     /// <param name="documents">The training documents, each with the end-of-text token after it.</param>
-    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="vocabularySize">The token ids that there are.</param>
+    /// <param name="endOfTextId">The id of the end-of-text token.</param>
     /// <param name="maximumBytes">Memory that the n-grams may take.</param>
-    public MemoryLearning(IEnumerable<int[]> documents, LeapTokenizer tokenizer, long maximumBytes)
+    public MemoryLearning(IEnumerable<int[]> documents, int vocabularySize, int endOfTextId, long maximumBytes)
     {
-        _counts = new NGramModel(ModelMemory.ChooseOrder(tokenizer.VocabularySize), tokenizer.VocabularySize);
-        _tokenizer = tokenizer;
+        _counts = new NGramModel(ModelMemory.ChooseOrder(vocabularySize), vocabularySize);
+        _endOfTextId = endOfTextId;
         _maximumBytes = maximumBytes;
         _ngrams = Count(documents);
     }
 
     /// <summary>Gets the memory, as far as it is learned.</summary>
-    public ModelMemory Memory => new(_ngrams, _exponents, _tokenizer.EndOfTextId);
+    public ModelMemory Memory => new(_ngrams, _exponents, _endOfTextId);
 
     /// <summary>Learns how much the counts count beside the network.</summary>
     /// <param name="heldOut">Documents that nothing was trained on, without the end-of-text token.</param>
@@ -53,7 +54,7 @@ internal sealed class MemoryLearning
         NGramMemory.Reader reader = Memory.CreateReader();
         foreach (ScoringWindow window in chosen)
         {
-            EvaluationBlock block = window.ToBlock(heldOut[window.Row], _tokenizer.EndOfTextId);
+            EvaluationBlock block = window.ToBlock(heldOut[window.Row], _endOfTextId);
             Add(block with { FirstScored = Math.Max(block.FirstScored, block.Length - 1 - most / chosen.Length) });
         }
 

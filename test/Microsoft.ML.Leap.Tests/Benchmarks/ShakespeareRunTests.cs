@@ -22,6 +22,10 @@ public class ShakespeareRunTests
         Assert.AreEqual(Text.Distinct().Count(), report.VocabularySize);
         double entropy = Text.GroupBy(c => c).Sum(g => (double)g.Count() / Text.Length * -Math.Log((double)g.Count() / Text.Length));
         Assert.IsLessThan(entropy, report.ValidationLoss);
+        if (recipe == "original")
+            Assert.IsNull(report.ValidationLossMemory);
+        else
+            Assert.IsLessThan(report.ValidationLoss, report.ValidationLossMemory!.Value);
     }
 
     [TestMethod]
