@@ -90,13 +90,13 @@ internal static class FocusRanking
 
     private static double[] Focus(LeapNetwork model, DeletionCase item, int firstLooking, int lastLooking)
     {
-        (FocusLayer[] layers, _) = FocusReader.Read(model, item.Ids, firstLooking, lastLooking);
+        (FocusLayer[] layers, _, _) = FocusReader.Read(model, item.Ids, firstLooking, lastLooking);
         return [.. Enumerable.Range(1, item.RemovableCount).Select(j => layers.Average(layer => layer.Focus.Average(head => (double)head[j])))];
     }
 
     private static double[] Mean(LeapNetwork model, DeletionCase item, Func<double, int, double> factor)
     {
-        (FocusLayer[] layers, _) = FocusReader.Read(model, item.Ids, 0, item.Ids.Length - 1);
+        (FocusLayer[] layers, _, _) = FocusReader.Read(model, item.Ids, 0, item.Ids.Length - 1);
         double[] means = new double[item.RemovableCount];
         foreach (FocusLayer layer in layers)
         {

@@ -111,7 +111,7 @@ internal sealed class PlantedKeyModel : IDisposable
     private double KeyShare(int distance, Random random)
     {
         int[] ids = PlantedKeyTask.Make(random, distance)[..^1];
-        (FocusLayer[] layers, _) = FocusReader.Read(Engine, ids, 0, ids.Length - 1);
+        (FocusLayer[] layers, _, _) = FocusReader.Read(Engine, ids, 0, ids.Length - 1);
         if (layers[^1].Window < ids.Length)
             return 0.0;
         return layers[^1].Weights.Max(weights => weights[PlantedKeyTask.KeyPlace] / weights.Sum(weight => (double)weight));

@@ -19,15 +19,14 @@ internal static class FocusReader
         // With a prompt, what predicts the continuation: from the prompt's last token to the last but one.
         int firstLooking = prompt.Length == 0 ? 0 : promptCount;
         int lastLooking = prompt.Length == 0 || ids.Count - 1 == promptCount ? ids.Count - 1 : ids.Count - 2;
-        (FocusLayer[] layers, double[] losses) = Read(network, [.. ids], firstLooking, lastLooking);
+        (FocusLayer[] layers, double[] ofNetwork, double[] losses) = Read(network, [.. ids], firstLooking, lastLooking, memory);
         double[] shares = new double[losses.Length];
-        if (memory is not null && losses.Length > 0)
+        if (memory is not null)
         {
             NGramMemory.Reader reader = memory.CreateReader();
             reader.Start(ids[0]);
             for (int i = 0; i < shares.Length; i++)
-                shares[i] = memory.ReadShare(reader, ids[i + 1], losses[i]);
-            losses = BlockLosses.Compute(network, [new EvaluationBlock([.. ids], 0, StartsStream: true)], memory)[0];
+                shares[i] = memory.ReadShare(reader, ids[i + 1], ofNetwork[i]);
         }
 
         (int Start, int Length)[] spans = [.. TokenSpans.Find(tokenizer, prompt, ids.GetRange(1, promptCount)),
@@ -51,10 +50,14 @@ internal static class FocusReader
     /// <param name="ids">The sequence, the start included.</param>
     /// <param name="firstLooking">The first position that counts for the aggregates.</param>
     /// <param name="lastLooking">The last one.</param>
-    /// <returns>The layers, and the network's loss of each token after the start in nats.</returns>
-    public static unsafe (FocusLayer[] Layers, double[] Losses) Read(LeapNetwork network, int[] ids, int firstLooking, int lastLooking)
+    /// <param name="memory">What predicts beside the network; <see langword="null"/> for nothing.</param>
+    /// <returns>The layers, and the loss of each token after the start in nats: the network's own, and with the memory beside it.</returns>
+    public static unsafe (FocusLayer[] Layers, double[] OfNetwork, double[] Losses) Read(
+        LeapNetwork network, int[] ids, int firstLooking, int lastLooking, ModelMemory? memory = null)
     {
-        double[] losses = new double[ids.Length - 1];
+        double[] ofNetwork = new double[ids.Length - 1];
+        double[] losses = memory is null ? ofNetwork : new double[ids.Length - 1];
+        LogitMixing? mix = BlockLosses.Mix(memory, [new EvaluationBlock(ids, 0, StartsStream: true)], network.Workers);
         var capture = new FocusCapture(network.Config, [ids.Length]);
         network.Forward(
             [ids],
@@ -62,11 +65,15 @@ internal static class FocusReader
             (_, first, count, hidden) =>
             {
                 int predicted = Math.Min(count, losses.Length - first);
-                if (predicted > 0)
-                    network.Predict(hidden, predicted, ids.AsSpan(first + 1, predicted), losses.AsSpan(first, predicted));
+                if (predicted <= 0)
+                    return;
+                ReadOnlySpan<int> targets = ids.AsSpan(first + 1, predicted);
+                network.Predict(hidden, predicted, targets, ofNetwork.AsSpan(first, predicted));
+                if (mix is not null)
+                    network.Predict(hidden, predicted, targets, losses.AsSpan(first, predicted), mix);
             },
             capture.Add);
-        return (capture.GetLayers(0, firstLooking, lastLooking), losses);
+        return (capture.GetLayers(0, firstLooking, lastLooking), ofNetwork, losses);
     }
 
     /// <summary>Gives the tokens of rows their focus over all layers and heads: one value per token.</summary>
