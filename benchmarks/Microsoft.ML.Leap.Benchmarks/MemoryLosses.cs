@@ -27,8 +27,11 @@ internal sealed record MemoryLosses(double Validation, double? Test)
             loss += SumLosses(halves[half]);
         }
 
+        loss /= CountTargets(validation);
+        if (test is null)
+            return new MemoryLosses(loss, null);
         Learn(validation);
-        return new MemoryLosses(loss / CountTargets(validation), test is null ? null : SumLosses(test) / CountTargets(test));
+        return new MemoryLosses(loss, SumLosses(test) / CountTargets(test));
 
         void Learn(int[][] heldOut) => learning.LearnExponents(heldOut, block => ComputeLogits(network, block), network.Config.ContextLength);
 
