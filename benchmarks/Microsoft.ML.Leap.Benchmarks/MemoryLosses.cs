@@ -13,13 +13,14 @@ internal sealed record MemoryLosses(double Validation, double? Test)
     /// <param name="network">The trained network, in evaluation.</param>
     /// <param name="lineEndId">The id that each line ends with.</param>
     /// <param name="training">The ids of the training texts.</param>
-    /// <param name="validation">The validation blocks: of each, all ids but the first are predicted.</param>
+    /// <param name="validation">The validation blocks.</param>
     /// <param name="test">The test blocks, if there are any.</param>
-    public static MemoryLosses Measure(LanguageModelNetwork network, int lineEndId, int[] training, int[][] validation, int[][]? test = null)
+    public static MemoryLosses Measure(LanguageModelNetwork network, int lineEndId, int[] training, StreamBlocks validation, StreamBlocks? test = null)
     {
         var workers = new WorkSharing(threadCount: 0);
         var learning = new MemoryLearning(CutLines(training, lineEndId), network.Config.VocabularySize, lineEndId, MaximumBytes);
-        int[][][] halves = [[.. validation.Where((_, i) => i % 2 == 0)], [.. validation.Where((_, i) => i % 2 == 1)]];
+        int[][] blocks = Read(validation);
+        int[][][] halves = [[.. blocks.Where((_, i) => i % 2 == 0)], [.. blocks.Where((_, i) => i % 2 == 1)]];
         double loss = 0;
         for (int half = 0; half < halves.Length; half++)
         {
@@ -27,15 +28,15 @@ internal sealed record MemoryLosses(double Validation, double? Test)
             loss += SumLosses(halves[half]);
         }
 
-        loss /= CountTargets(validation);
+        loss /= validation.TargetCount;
         if (test is null)
             return new MemoryLosses(loss, null);
-        Learn(validation);
-        return new MemoryLosses(loss, SumLosses(test) / CountTargets(test));
+        Learn(blocks);
+        return new MemoryLosses(loss, SumLosses(Read(test)) / test.TargetCount);
 
         void Learn(int[][] heldOut) => learning.LearnExponents(heldOut, block => ComputeLogits(network, block), network.Config.ContextLength);
 
-        double SumLosses(int[][] blocks) => blocks.Sum(ids => SumLossesOfBlock(new EvaluationBlock(ids, 0, StartsStream: true)));
+        double SumLosses(int[][] part) => part.Sum(ids => SumLossesOfBlock(new EvaluationBlock(ids, 0, StartsStream: true)));
 
         double SumLossesOfBlock(EvaluationBlock block)
         {
@@ -62,7 +63,7 @@ internal sealed record MemoryLosses(double Validation, double? Test)
     private static Tensor ComputeHidden(LanguageModelNetwork network, EvaluationBlock block) =>
         network.Hidden(tensor([.. block.Ids.Take(block.Length).Select(id => (long)id)], [1, block.Length], device: network.Device)).flatten(0, 1);
 
-    private static int CountTargets(int[][] blocks) => blocks.Sum(ids => ids.Length - 1);
+    private static int[][] Read(StreamBlocks blocks) => [.. Enumerable.Range(0, blocks.Count).Select(i => blocks.Read(blocks[i]))];
 
     // The n-grams know a line's start, and none that goes over it.
     private static IEnumerable<int[]> CutLines(int[] ids, int lineEndId)

@@ -108,7 +108,7 @@ internal static class ShakespeareRun
         loop.Run();
         int lineEnd = Array.BinarySearch(alphabet, '\n');
         MemoryLosses? memory = recipe == NetworkRecipe.Default && lineEnd >= 0
-            ? MemoryLosses.Measure(model, lineEnd, ids[..trainingCount], Cut(ids.AsSpan(trainingCount - 1)))
+            ? MemoryLosses.Measure(model, lineEnd, ids[..trainingCount], validation)
             : null;
 
         return new ShakespeareReport
@@ -129,15 +129,6 @@ internal static class ShakespeareRun
             Device = device.ToString(),
             Threads = get_num_threads(),
         };
-    }
-
-    // Blocks share their borders, as the training's do: each character but the first is predicted once.
-    private static int[][] Cut(ReadOnlySpan<int> ids)
-    {
-        var blocks = new List<int[]>();
-        for (int start = 0; start < ids.Length - 1; start += ContextLength)
-            blocks.Add([.. ids[start..Math.Min(ids.Length, start + ContextLength + 1)]]);
-        return [.. blocks];
     }
 }
 

@@ -173,7 +173,7 @@ internal static class Wikitext2Run
         };
         loop.Run(pauseAfterSteps: settings.StopAfter * training.BatchCount(BatchSize));
         MemoryLosses? memory = !isOriginal
-            ? MemoryLosses.Measure(model, settings.Tokenizer.EndOfTextId, Read(trainingIds), Cut(validationIds), testIds is null ? null : Cut(testIds))
+            ? MemoryLosses.Measure(model, settings.Tokenizer.EndOfTextId, Read(trainingIds), validation, test)
             : null;
 
         return new Wikitext2Report
@@ -200,7 +200,6 @@ internal static class Wikitext2Run
 
         TokenStore Pack(string path) => Wikitext2Corpus.Pack(path, settings.Tokenizer, config.ContextLength);
         StreamBlocks Blocks(TokenStore ids) => StreamBlocks.Separate(ids, config.ContextLength);
-        int[][] Cut(TokenStore ids) => [.. Read(ids).Chunk(config.ContextLength)];
     }
 
     private static int[] Read(TokenStore ids)

@@ -23,6 +23,14 @@ internal abstract class TokenBlocks(TokenStore ids, long targetCount)
     /// <summary>Gets whether blocks that differ in length may be packed into one sequence.</summary>
     public virtual bool MayPack => false;
 
+    /// <summary>Reads a block's ids: the first is read alone, and each further one is predicted from those before it.</summary>
+    public int[] Read(TokenBlock block)
+    {
+        int[] read = new int[block.Length + 1];
+        ids.Read(block.Start, read);
+        return read;
+    }
+
     /// <summary>Makes the input ids and targets of the given blocks, one after another: int64 [1, N] each.</summary>
     public (Tensor Inputs, Tensor Targets, PackedDocuments Documents) Pack(ReadOnlySpan<TokenBlock> blocks)
     {
