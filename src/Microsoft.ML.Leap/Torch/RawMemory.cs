@@ -7,6 +7,9 @@ namespace Microsoft.ML.Leap;
 /// <remarks>A pointer is good for as long as its tensor lives.</remarks>
 internal static unsafe class RawMemory
 {
+    // Of values that take up to 8 bytes each.
+    private const int MostSpanned = int.MaxValue / sizeof(long);
+
     /// <summary>Gets or sets whether kernels leave all tensors alone, so that the CPU computes by the tensor operations of a GPU: for tests, and
     /// for the benchmarks' check of a GPU where there is none. One for the process.</summary>
     public static bool IsHidden { get; set; }
@@ -29,11 +32,17 @@ internal static unsafe class RawMemory
         if (x.dtype != type || x.device_type != DeviceType.CPU || !x.is_contiguous())
             throw new ArgumentException($"Expected a contiguous {type} tensor on the CPU, but got {x.dtype} on {x.device_type}.", nameof(x));
 
-        // A span over all of it could hold no more than 2 GB, and a storage's address leaves the tensor's offset out.
-        using Tensor flat = x.view(-1);
-        using Tensor first = flat.narrow(0, 0, Math.Min(1, flat.shape[0]));
-        fixed (byte* pointer = first.bytes)
+        // A span over more than 2 GB is impossible, and a storage's address leaves the tensor's offset out. Making a tensor of the first value takes
+        // 2 microseconds, and a training step asks for hundreds of pointers; so only of a large one.
+        using Tensor? first = x.numel() <= MostSpanned ? null : NarrowToFirst(x);
+        fixed (byte* pointer = (first ?? x).bytes)
             return pointer;
+    }
+
+    private static Tensor NarrowToFirst(Tensor x)
+    {
+        using Tensor flat = x.view(-1);
+        return flat.narrow(0, 0, 1);
     }
 }
 

@@ -14,6 +14,13 @@ internal static class TensorArithmetic
     /// <summary>Returns x + y.</summary>
     public static Tensor Plus(this Tensor x, Tensor y) => x.add(y, One);
 
+    /// <summary>Returns x + k y.</summary>
+    public static Tensor Plus(this Tensor x, Tensor y, double k)
+    {
+        using Scalar scalar = k.ToScalar();
+        return x.add(y, scalar);
+    }
+
     /// <summary>Returns x + y.</summary>
     public static Tensor Plus(this Tensor x, double y)
     {

@@ -57,9 +57,8 @@ internal sealed class MuonOptimizer : IDisposable
 
             // Orthogonal rows or columns of length 1 have the root mean square 1 / sqrt(longer side).
             double size = learningRate * RootMeanSquare * Math.Sqrt(group.Key.Longer);
-            using Scalar kept = (1 - learningRate * _weightDecay).ToScalar(), added = (-size).ToScalar();
             foreach (var (slot, change) in slots.Zip(changes))
-                slot.Weight.mul_(kept).add_(slot.Turned(change), added);
+                slot.Weight.Multiply(1 - learningRate * _weightDecay).Add(slot.Turned(change), -size);
         }
     }
 
@@ -78,18 +77,11 @@ internal sealed class MuonOptimizer : IDisposable
         public (long Longer, long Shorter) Sides { get; } = (Weight.shape.Max(), Weight.shape.Min());
 
         /// <summary>Moves the mean towards the gradient.</summary>
-        public void MoveMean(double gradientFactor)
-        {
-            using Scalar kept = Momentum.ToScalar(), added = ((1 - Momentum) * gradientFactor).ToScalar();
-            Mean.mul_(kept).add_(Weight.grad!, added);
-        }
+        public void MoveMean(double gradientFactor) => Mean.Multiply(Momentum).Add(Weight.grad!, (1 - Momentum) * gradientFactor);
 
-        /// <summary>Returns where the mean would go next if the gradient stayed the same: Nesterov's form.</summary>
-        public Tensor NextMean(double gradientFactor)
-        {
-            using Scalar kept = Momentum.ToScalar(), added = ((1 - Momentum) * gradientFactor).ToScalar();
-            return Mean.mul(kept).add_(Weight.grad!, added);
-        }
+        /// <summary>Returns where the mean would go next if the gradient stayed the same: Nesterov's form, but for its size, which does not
+        /// count.</summary>
+        public Tensor NextMean(double gradientFactor) => Mean.Plus(Weight.grad!, (1 - Momentum) / Momentum * gradientFactor);
 
         /// <summary>Turns a matrix of the weight's shape so that its longer side is upright, and one that was turned back.</summary>
         public Tensor Turned(Tensor matrix) => Weight.shape[0] < Weight.shape[1] ? matrix.t() : matrix;
@@ -122,15 +114,17 @@ internal static class NewtonSchulz
         using DisposeScope scope = NewDisposeScope();
         using Scalar least = LeastNorm.ToScalar();
         x = x.div(x.flatten(1).norm(1, keepdim: true).unsqueeze(2).clamp_min(least));
-        Tensor result = usesBFloat16 ? IterateOnMatrix(x.to(ScalarType.BFloat16)).to(x.dtype) : IterateOnProduct(x);
+        Tensor result = usesBFloat16
+            ? IterateOnProduct(IterateOnMatrix(x.to(ScalarType.BFloat16), Steps.AsSpan(0, 1)), Steps.AsSpan(1)).to(x.dtype)
+            : IterateOnProduct(x, Steps);
         return result.MoveToOuterDisposeScope();
     }
 
     /// <summary>The iteration as its authors write it, X = X (A I + B G + C G^2) with G = X^T X. A small singular value is a factor of all that it is
     /// made from, so bfloat16 leaves it small.</summary>
-    private static Tensor IterateOnMatrix(Tensor x)
+    private static Tensor IterateOnMatrix(Tensor x, ReadOnlySpan<(float A, float B, float C)> steps)
     {
-        foreach (var (A, B, C) in Steps)
+        foreach (var (A, B, C) in steps)
         {
             Tensor G = x.transpose(1, 2).matmul(x);
             Tensor R = Combine(B, G, C, G, G);
@@ -140,20 +134,21 @@ internal static class NewtonSchulz
         return x;
     }
 
-    /// <summary>The same on the product G alone: what X is multiplied by in the end are polynomials of G. That takes a quarter less of products, and
-    /// single precision: rounded to bfloat16, an eigenvalue of 0 may become negative, and each step then makes it many times as large.</summary>
-    private static Tensor IterateOnProduct(Tensor x)
+    /// <summary>The same on the product G alone: what X is multiplied by in the end are polynomials of G. That takes a quarter less of products, but
+    /// in bfloat16 an eigenvalue of 0 may become negative, and each step makes it many times as large: three steps are too many there, and
+    /// the last two do no harm.</summary>
+    private static Tensor IterateOnProduct(Tensor x, ReadOnlySpan<(float A, float B, float C)> steps)
     {
         Tensor G = x.transpose(1, 2).matmul(x);
         Tensor Q = eye(G.shape[1], G.shape[1], x.dtype, x.device);
-        for (int step = 0; step < Steps.Length; step++)
+        for (int step = 0; step < steps.Length; step++)
         {
-            var (A, B, C) = Steps[step];
+            var (A, B, C) = steps[step];
 
             // p's matrix is P = A I + R, and X's next product is P G P. All of these commute.
             Tensor R = Combine(B, G, C, G, G);
             Q = step == 0 ? R.Plus(Q.Times(A)) : Combine(A, Q, 1, R, Q);
-            if (step == Steps.Length - 1)
+            if (step == steps.Length - 1)
                 break;
             Tensor PG = Combine(A, G, 1, R, G);
             G = Combine(A, PG, 1, R, PG);
