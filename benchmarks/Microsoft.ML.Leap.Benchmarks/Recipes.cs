@@ -230,6 +230,7 @@ internal static class RecipesBenchmark
         Layout = TrainingLayout.Stream,
         LearningRate = 5e-4,
         WarmupRatio = 0,
+        WeightDecay = 0.01,
         MemoryMegabytes = 0,
         Optimizer = TrainingOptimizer.AdamW,
         ValidationFraction = 0,

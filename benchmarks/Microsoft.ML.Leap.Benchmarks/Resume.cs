@@ -113,6 +113,7 @@ internal static class ResumeRun
             ConvolutionSize = 0,
             MemoryMegabytes = 0,
             Optimizer = TrainingOptimizer.AdamW,
+            WeightDecay = 0.01,
             LearningRate = 5e-4,
             BatchSize = 4,
             GradientAccumulation = 2,

@@ -156,6 +156,7 @@ internal static class Wikitext2Run
             Optimizer = settings.Recipe.Optimizer,
             LearningRate = isOriginal ? 5e-4 : 3e-3,
             WarmupRatio = isOriginal ? 0 : 0.02,
+            WeightDecay = isOriginal ? 0.01 : 0.3,
             DecayAllWeights = isOriginal,
             KeepBestModel = false,
             Seed = settings.Seed,

@@ -9,6 +9,9 @@ public sealed record TrainingRecipe
     // Shorter than the original's: a row of text is, and each row is read by itself.
     private const int DefaultContextLength = 256;
     private const double DefaultWarmupRatio = 0.02;
+
+    // What models were trained with whose files do not tell.
+    private const double OldWeightDecay = 0.01;
     private const int DefaultConvolutionSize = 4;
     private const double DefaultMemoryMegabytes = 64;
 
@@ -33,13 +36,13 @@ public sealed record TrainingRecipe
     // not exceed counts.
     private static readonly Size[] Sizes =
     [
-        new(20_000, VocabularySize: Bytes, LayerCount: 2, BatchSize: 1, Epochs: 10, LearningRate: 2e-3),
-        new(300_000, VocabularySize: Bytes, LayerCount: 4, BatchSize: 2, Epochs: 10, LearningRate: 4e-3, Dropout: 0.1),
-        new(1_200_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3),
-        new(2_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3),
-        new(4_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3),
-        new(12_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 8, Epochs: 6, LearningRate: 4e-3),
-        new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 4, LearningRate: 3e-3),
+        new(20_000, VocabularySize: Bytes, LayerCount: 2, BatchSize: 1, Epochs: 10, LearningRate: 2e-3, WeightDecay: 1),
+        new(300_000, VocabularySize: Bytes, LayerCount: 4, BatchSize: 2, Epochs: 12, LearningRate: 4e-3, WeightDecay: 0.6, Dropout: 0.1),
+        new(1_200_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.6),
+        new(2_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 8, LearningRate: 4e-3, WeightDecay: 0.6),
+        new(4_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3, WeightDecay: 0.4),
+        new(12_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 8, Epochs: 6, LearningRate: 4e-3, WeightDecay: 0.4),
+        new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 4, LearningRate: 3e-3, WeightDecay: 0.3),
     ];
 
     /// <summary>Gets the number of training rows that hold text, those set aside for validation included.</summary>
@@ -81,6 +84,9 @@ public sealed record TrainingRecipe
     /// <summary>Gets the warmup as a ratio of the planned steps.</summary>
     public required double WarmupRatio { get; init; }
 
+    /// <summary>Gets the weight decay.</summary>
+    public double WeightDecay { get; init; } = OldWeightDecay;
+
     /// <summary>Gets the probability of dropping a value while training.</summary>
     public required double Dropout { get; init; }
 
@@ -98,7 +104,7 @@ public sealed record TrainingRecipe
         CultureInfo.InvariantCulture,
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
         $"{HeadCount} heads, context {ContextLength:N0}, convolutions of {ConvolutionSize}, batch {BatchSize}, {Epochs} epochs, " +
-        $"{Optimizer} with a learning rate of {LearningRate}, warmup {WarmupRatio}, " +
+        $"{Optimizer} with a learning rate of {LearningRate}, warmup {WarmupRatio}, weight decay {WeightDecay}, " +
         $"dropout {Dropout}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
 
@@ -129,6 +135,7 @@ public sealed record TrainingRecipe
             Optimizer = options.Optimizer ?? TrainingOptimizer.Muon,
             LearningRate = options.LearningRate ?? size.LearningRate,
             WarmupRatio = options.WarmupRatio ?? (options.WarmupSteps > 0 ? 0 : DefaultWarmupRatio),
+            WeightDecay = options.WeightDecay ?? size.WeightDecay,
             Dropout = options.Dropout ?? size.Dropout,
             MemoryMegabytes = options.MemoryMegabytes ?? DefaultMemoryMegabytes,
             ValidationFraction = options.ValidationFraction ?? chosenFraction,
@@ -165,6 +172,7 @@ public sealed record TrainingRecipe
         filled.Optimizer = Optimizer;
         filled.LearningRate = LearningRate;
         filled.WarmupRatio = WarmupRatio;
+        filled.WeightDecay = WeightDecay;
         filled.Dropout = Dropout;
         filled.EarlyStoppingPatience = EarlyStoppingPatience;
         return filled;
@@ -182,5 +190,5 @@ public sealed record TrainingRecipe
     }
 
     private sealed record Size(
-        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate, double Dropout = 0);
+        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate, double WeightDecay, double Dropout = 0);
 }

@@ -94,6 +94,7 @@ internal static class TrainingTargets
             BatchSize = 2,
             LearningRate = 1e-3,
             WarmupRatio = 0,
+            WeightDecay = 0.01,
             KeepBestModel = true,
             Precision = TrainingPrecision.Float32,
             Optimizer = TrainingOptimizer.AdamW,

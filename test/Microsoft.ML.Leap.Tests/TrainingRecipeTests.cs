@@ -22,7 +22,7 @@ public partial class TrainingRecipeTests
             TrainingRecipe recipe = TrainingRecipe.Choose(new(), 1000, bytes, hasValidationData: false);
             string chosen = string.Create(
                 CultureInfo.InvariantCulture,
-                $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.Dropout}");
+                $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.WeightDecay} | {recipe.Dropout}");
             Assert.AreEqual(row.Groups[2].Value, chosen, row.Value);
             Assert.AreEqual(4, recipe.ConvolutionSize);
         }
@@ -42,6 +42,7 @@ public partial class TrainingRecipeTests
             Epochs = 7,
             LearningRate = 1e-4,
             WarmupRatio = 0.5,
+            WeightDecay = 0.05,
             Dropout = 0.3,
             ValidationFraction = 0.2,
             EarlyStoppingPatience = 9,
@@ -50,23 +51,23 @@ public partial class TrainingRecipeTests
         TrainingRecipe recipe = TrainingRecipe.Choose(options, 500, 40_000, hasValidationData: false);
 
         Assert.AreEqual(
-            (64, 3, 2, 99, 0, 5, 7, 1e-4, 0.5, 0.3, 0.2, 9),
+            (64, 3, 2, 99, 0, 5, 7, 1e-4, 0.5, 0.05, 0.3, 0.2, 9),
             (recipe.HiddenSize, recipe.LayerCount, recipe.HeadCount, recipe.ContextLength, recipe.ConvolutionSize, recipe.BatchSize, recipe.Epochs,
-                recipe.LearningRate, recipe.WarmupRatio, recipe.Dropout, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
+                recipe.LearningRate, recipe.WarmupRatio, recipe.WeightDecay, recipe.Dropout, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
     }
 
     [TestMethod]
-    public void Read_OfAFileWithoutConvolutions_HasNone()
+    public void Read_OfAnOlderFile_HasNoConvolutionsAndAdamWsWeightDecay()
     {
         using var file = new MemoryStream();
         SettingsJson.Write(file, 1, TrainingRecipe.Choose(new(), 500, 40_000, hasValidationData: false));
         string json = Encoding.UTF8.GetString(file.ToArray());
-        string older = ConvolutionLine().Replace(json, "");
-        Assert.AreNotEqual(json, older);
+        string older = NewerLine().Replace(json, "");
+        Assert.HasCount(2, NewerLine().Matches(json));
 
         TrainingRecipe recipe = SettingsJson.Read<TrainingRecipe>(new MemoryStream(Encoding.UTF8.GetBytes(older)), 2);
 
-        Assert.AreEqual((0, 500), (recipe.ConvolutionSize, recipe.RowCount));
+        Assert.AreEqual((0, 0.01, 500), (recipe.ConvolutionSize, recipe.WeightDecay, recipe.RowCount));
     }
 
     [TestMethod]
@@ -138,9 +139,9 @@ public partial class TrainingRecipeTests
         Assert.IsNotNull(model.History.Best);
     }
 
-    [GeneratedRegex("\n *\"convolution_size\": 4,")]
-    private static partial Regex ConvolutionLine();
+    [GeneratedRegex("\n *\"(?:convolution_size|weight_decay)\": [\\d.]+,")]
+    private static partial Regex NewerLine();
 
-    [GeneratedRegex(@"^\| (?:up to )?([\d,]+|more) \| ([^|]+(?: \| [^|]+){5}) \|", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^\| (?:up to )?([\d,]+|more) \| ([^|]+(?: \| [^|]+){6}) \|", RegexOptions.Multiline)]
     private static partial Regex SizeRow();
 }

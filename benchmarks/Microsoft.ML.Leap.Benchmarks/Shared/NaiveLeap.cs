@@ -121,7 +121,7 @@ internal sealed class NaiveLeapStep : IDisposable
         _blocks = blocks;
         _maximumGradientNorm = options.MaximumGradientNorm;
         _weights = [.. model.parameters()];
-        _optimizer = optim.AdamW(_weights, options.LearningRate!.Value, options.Beta1, options.Beta2, weight_decay: options.WeightDecay);
+        _optimizer = optim.AdamW(_weights, options.LearningRate!.Value, options.Beta1, options.Beta2, weight_decay: options.WeightDecay!.Value);
     }
 
     /// <summary>Takes the step and returns its loss.</summary>

@@ -38,6 +38,7 @@ internal sealed record TrainingShape
     public LeapLanguageModelTrainer.Options TrainerOptions => new()
     {
         LearningRate = 5e-4,
+        WeightDecay = 0.01,
         Precision = UsesBFloat16 ? TrainingPrecision.BFloat16 : TrainingPrecision.Float32,
     };
 

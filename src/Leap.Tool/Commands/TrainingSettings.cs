@@ -25,7 +25,7 @@ internal sealed class TrainingSettings
         Add<int?>("--batch", "N", "Contexts of tokens that go through the network at once.", (options, value) => options.BatchSize = value);
         Add<int?>("--accumulate", "N", "Batches that a step adds up.", (options, value) => options.GradientAccumulation = value!.Value);
         Add<double?>("--rate", "RATE", "Highest learning rate.", (options, value) => options.LearningRate = value);
-        Add<double?>("--decay", "RATE", "Weight decay.", (options, value) => options.WeightDecay = value!.Value);
+        Add<double?>("--decay", "RATE", "Weight decay.", (options, value) => options.WeightDecay = value);
         Add<TrainingOptimizer?>("--optimizer", "NAME", "muon or adamw.", (options, value) => options.Optimizer = value);
         Add<TrainingPrecision?>("--precision", "NAME", "auto, float32 or bfloat16.", (options, value) => options.Precision = value!.Value);
         Add<TrainingLayout?>(

@@ -20,7 +20,7 @@ internal sealed class AdamWOptimizer : IDisposable
     {
         _beta1 = options.Beta1;
         _beta2 = options.Beta2;
-        _weightDecay = options.WeightDecay;
+        _weightDecay = options.WeightDecay!.Value;
         using DisposeScope scope = NewDisposeScope();
         using var noGradients = no_grad();
         _slots = [.. weights.Select(entry => new Slot(entry.Name, entry.Weight, options.DecayAllWeights || IsMatrix(entry.Name, entry.Weight)))];

@@ -22,10 +22,10 @@ internal sealed class MuonOptimizer : IDisposable
     private readonly bool _usesBFloat16;
 
     /// <param name="weights">Matrices.</param>
-    /// <param name="options">The weight decay, and the precision of products.</param>
+    /// <param name="options">The weight decay, which is not left open, and the precision of products.</param>
     public MuonOptimizer(IReadOnlyList<(string Name, Parameter Weight)> weights, TrainingOptions options)
     {
-        _weightDecay = options.WeightDecay;
+        _weightDecay = options.WeightDecay!.Value;
         _usesBFloat16 = options.Precision == TrainingPrecision.BFloat16;
         using DisposeScope scope = NewDisposeScope();
         using var noGradients = no_grad();

@@ -66,9 +66,10 @@ public abstract class TrainingOptions
     /// <value>At least 0, below 1; 0.999 by default.</value>
     public double Beta2 = 0.999;
 
-    /// <summary>AdamW's weight decay, applied to the matrices of the blocks, or to <see cref="DecayAllWeights">all weights</see>.</summary>
-    /// <value>At least 0; 0.01 by default.</value>
-    public double WeightDecay = 0.01;
+    /// <summary>Weight decay: the part of a weight that a step takes away, for a learning rate of 1. It is applied to the matrices of the blocks, or to
+    /// <see cref="DecayAllWeights">all weights</see>.</summary>
+    /// <value>At least 0; <see langword="null"/>, the default, chooses by the amount of text.</value>
+    public double? WeightDecay;
 
     /// <summary>Whether weight decay applies to all weights: biases, norms, embeddings and convolutions too.</summary>
     /// <value><see langword="false"/> by default; <see langword="true"/> is the plain form of AdamW.</value>
@@ -154,7 +155,8 @@ public abstract class TrainingOptions
         Require(Optimizer is null || Enum.IsDefined(Optimizer.Value), nameof(Optimizer), Optimizer ?? default, "a value of TrainingOptimizer");
         Require(Beta1 >= 0 && Beta1 < 1, nameof(Beta1), Beta1, "at least 0 and below 1");
         Require(Beta2 >= 0 && Beta2 < 1, nameof(Beta2), Beta2, "at least 0 and below 1");
-        Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "at least 0 and finite");
+        Require(
+            WeightDecay is null || (WeightDecay >= 0 && double.IsFinite(WeightDecay.Value)), nameof(WeightDecay), WeightDecay ?? 0, "at least 0 and finite");
         Require(
             MaximumGradientNorm > 0 && double.IsFinite(MaximumGradientNorm), nameof(MaximumGradientNorm), MaximumGradientNorm, "over 0 and finite");
         Require(MaximumSkippedSteps >= 1, nameof(MaximumSkippedSteps), MaximumSkippedSteps, "at least 1");

@@ -20,7 +20,7 @@ public class AdamWOptimizerTests
             ("norm.bias", Parameter(linspace(1, 3, 3))),
         ];
         LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 1).With(o => o.DecayAllWeights = decayAll);
-        Oracle[] oracles = [.. weights.Select(w => new Oracle(w.Weight, decayAll || w.Name == "block.weight" ? options.WeightDecay : 0))];
+        Oracle[] oracles = [.. weights.Select(w => new Oracle(w.Weight, decayAll || w.Name == "block.weight" ? options.WeightDecay!.Value : 0))];
         using var optimizer = new AdamWOptimizer(weights, options);
 
         for (int step = 1; step <= 50; step++)

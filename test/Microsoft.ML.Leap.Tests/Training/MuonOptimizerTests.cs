@@ -82,7 +82,7 @@ public class MuonOptimizerTests
         var weight = new Parameter(linspace(-1, 1, rows * columns).view(rows, columns));
         var other = new Parameter(linspace(1, -1, rows * columns).view(rows, columns));
         LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 1);
-        Oracle oracle = new(weight, options.WeightDecay), otherOracle = new(other, options.WeightDecay);
+        Oracle oracle = new(weight, options.WeightDecay!.Value), otherOracle = new(other, options.WeightDecay!.Value);
         using var optimizer = new MuonOptimizer([("a", weight), ("b", other)], options);
 
         for (int step = 1; step <= 10; step++)

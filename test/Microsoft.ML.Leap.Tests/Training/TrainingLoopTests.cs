@@ -41,7 +41,7 @@ public class TrainingLoopTests
             float[] actual = after.data<float>().ToArray();
             for (int i = 0; i < w.Length; i++)
             {
-                double expected = w[i] * (1 - (decays ? rate * options.WeightDecay : 0));
+                double expected = w[i] * (1 - (decays ? rate * options.WeightDecay!.Value : 0));
                 expected -= rate * g[i] * clip / (Math.Abs(g[i] * clip) + 1e-8);
 
                 // A gradient near eps turns rounding into a part of the step.
