@@ -17,6 +17,7 @@ internal static class TinyModel
         UsePositionEmbeddings = true,
         Dropout = 0.1,
         WarmupRatio = 0,
+        WeightDecay = 0.01,
         MemoryMegabytes = 0,
         Optimizer = TrainingOptimizer.AdamW,
         Device = "cpu",
