@@ -115,26 +115,20 @@ internal static class NewtonSchulz
         using Scalar least = LeastNorm.ToScalar();
         x = x.div(x.flatten(1).norm(1, keepdim: true).unsqueeze(2).clamp_min(least));
         Tensor result = usesBFloat16
-            ? IterateOnProduct(IterateOnMatrix(x.to(ScalarType.BFloat16), Steps.AsSpan(0, 1)), Steps.AsSpan(1)).to(x.dtype)
+            ? IterateOnProduct(StepOnMatrix(x.to(ScalarType.BFloat16), Steps[0]), Steps.AsSpan(1)).to(x.dtype)
             : IterateOnProduct(x, Steps);
         return result.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The iteration as its authors write it, X = X (A I + B G + C G^2) with G = X^T X. A small singular value is a factor of all that it is
-    /// made from, so bfloat16 leaves it small.</summary>
-    private static Tensor IterateOnMatrix(Tensor x, ReadOnlySpan<(float A, float B, float C)> steps)
+    /// <summary>One step of the iteration as its authors write it, X = X (A I + B G + C G^2) with G = X^T X. A small singular value is a factor of all
+    /// that it is made from, so bfloat16 leaves it small.</summary>
+    private static Tensor StepOnMatrix(Tensor x, (float A, float B, float C) step)
     {
-        foreach (var (A, B, C) in steps)
-        {
-            Tensor G = x.transpose(1, 2).matmul(x);
-            Tensor R = Combine(B, G, C, G, G);
-            x = Combine(A, x, 1, x, R);
-        }
-
-        return x;
+        Tensor G = x.transpose(1, 2).matmul(x);
+        return Combine(step.A, x, 1, x, Combine(step.B, G, step.C, G, G));
     }
 
-    /// <summary>The same on the product G alone: what X is multiplied by in the end are polynomials of G. That takes a quarter less of products, but
+    /// <summary>The iteration on the product G alone: what X is multiplied by in the end are polynomials of G. That takes a quarter less of products, but
     /// in bfloat16 an eigenvalue of 0 may become negative, and each step makes it many times as large: three steps are too many there, and
     /// the last two do no harm.</summary>
     private static Tensor IterateOnProduct(Tensor x, ReadOnlySpan<(float A, float B, float C)> steps)

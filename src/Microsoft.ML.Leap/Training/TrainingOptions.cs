@@ -66,7 +66,7 @@ public abstract class TrainingOptions
     /// <value>At least 0, below 1; 0.999 by default.</value>
     public double Beta2 = 0.999;
 
-    /// <summary>Weight decay: the part of a weight that a step takes away, for a learning rate of 1. It is applied to the matrices of the blocks, or to
+    /// <summary>Weight decay: the part of a weight that is taken away per step, for a learning rate of 1. It is applied to the matrices of the blocks, or to
     /// <see cref="DecayAllWeights">all weights</see>.</summary>
     /// <value>At least 0; <see langword="null"/>, the default, chooses by the amount of text.</value>
     public double? WeightDecay;
