@@ -69,10 +69,10 @@ internal static class FocusRanking
     public static double[] FocusOfContinuation(LeapNetwork model, DeletionCase item) =>
         Focus(model, item, item.FirstScored - 1, item.Ids.Length - 2);
 
-    /// <summary>As <see cref="Focus(LeapNetwork, DeletionCase)"/>, as if all gates were open.</summary>
+    /// <summary>As <see cref="Focus(LeapNetwork, DeletionCase)"/>, as if all gates were open; of a network with windows.</summary>
     public static double[] WithoutGates(LeapNetwork model, DeletionCase item) => Mean(model, item, (_, count) => count);
 
-    /// <summary>As <see cref="Focus(LeapNetwork, DeletionCase)"/>, without gates and without the window's number of tokens.</summary>
+    /// <summary>As <see cref="Focus(LeapNetwork, DeletionCase)"/>, without gates and without the window's number of tokens; of a network with windows.</summary>
     public static double[] MeanShare(LeapNetwork model, DeletionCase item) => Mean(model, item, (_, _) => 1);
 
     /// <summary>The later, the greater.</summary>

@@ -71,6 +71,8 @@ internal sealed class DoubleBlock
     private readonly IReadOnlyDictionary<string, Tensor> _weights;
     private readonly string _prefix;
     private readonly IRowSums _sums;
+    private readonly float[]? _forgetOffsets;
+    private readonly double[] _keptSums;
     private readonly DoubleConvolution? _preConvolution;
     private readonly DoubleConvolution? _boomConvolution;
 
@@ -87,6 +89,8 @@ internal sealed class DoubleBlock
         int columns = config.HiddenSize + config.HeadCount;
         int window = config.WindowSizes[layer];
         _sums = window >= config.ContextLength ? new CompensatedRowSums(columns) : new DirectRowSums(window, columns);
+        _forgetOffsets = config.GetForgetOffsets();
+        _keptSums = new double[columns];
         if (config.ConvolutionSize > 0)
         {
             _preConvolution = new DoubleConvolution(Weight("pre_convolution.weight"));
@@ -126,7 +130,7 @@ internal sealed class DoubleBlock
         MostFocus = Math.Max(MostFocus, logits.max().item<double>());
         Tensor focus = logits.exp();
         double[] rows = cat([(focus.unsqueeze(-1) * values).view(values.shape[0], -1), focus], 1).contiguous().data<double>().ToArray();
-        Means = ComputeMeans(rows);
+        Means = _forgetOffsets is null ? ComputeMeans(rows) : ComputeMeans(rows, f1.sum([-1L]).contiguous().data<double>().ToArray());
         return tensor(Means, values.shape);
     }
 
@@ -142,6 +146,26 @@ internal sealed class DoubleBlock
             _sums.Next(rows.AsSpan(i * columns, columns), sums);
             for (int k = 0; k < d; k++)
                 means[i * d + k] = sums[k] / sums[d + k / _config.HeadSize];
+        }
+
+        return means;
+    }
+
+    // With forget gates there are no windows: sums keep a part of what came before, each head its own.
+    private double[] ComputeMeans(double[] rows, double[] forgetSums)
+    {
+        int d = _config.HiddenSize;
+        int heads = _config.HeadCount;
+        int columns = d + heads;
+        double[] means = new double[rows.Length / columns * d];
+        for (int i = 0; i < means.Length / d; i++)
+        {
+            double[] kept = [.. _forgetOffsets!.Select((offset, head) =>
+                1 / (1 + Math.Exp(-LeapConfig.ForgetGain * forgetSums[i * heads + head] / Math.Sqrt(_config.HeadSize) - offset)))];
+            for (int k = 0; k < columns; k++)
+                _keptSums[k] = kept[k < d ? k / _config.HeadSize : k - d] * _keptSums[k] + rows[i * columns + k];
+            for (int k = 0; k < d; k++)
+                means[i * d + k] = _keptSums[k] / _keptSums[d + k / _config.HeadSize];
         }
 
         return means;

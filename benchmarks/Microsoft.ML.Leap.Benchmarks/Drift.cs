@@ -23,10 +23,11 @@ internal static class DriftCommand
             Description = "Tokens that the convolutions see; 0 for none",
             DefaultValueFactory = _ => 4,
         };
+        var windows = new Option<bool>("--windows") { Description = "Windows in place of forget gates, as the original has them" };
         Option<int> seed = PositiveOption.Create("--seed", "Decides the weights and the tokens", 1);
         var command = new System.CommandLine.Command("drift", "Measure how far a long stream of single steps is from double precision.")
         {
-            json, steps, layers, hidden, heads, vocabulary, convolution, seed,
+            json, steps, layers, hidden, heads, vocabulary, convolution, windows, seed,
         };
         command.SetAction(arguments => ReadableErrors.Run(() =>
         {
@@ -37,6 +38,7 @@ internal static class DriftCommand
                 arguments.GetValue(heads),
                 arguments.GetValue(vocabulary),
                 arguments.GetValue(convolution),
+                !arguments.GetValue(windows),
                 chosenSeed);
             using var benchmark = new DriftBenchmark(model, chosenSeed);
             DriftReport report = benchmark.Run(arguments.GetValue(steps));
@@ -54,7 +56,7 @@ internal static class DriftNetwork
     private const int Context = 2048;
     private const int LongestWindow = 1000;
 
-    public static LeapModel Create(int layerCount, int hiddenSize, int headCount, int vocabularySize, int convolutionSize, int seed)
+    public static LeapModel Create(int layerCount, int hiddenSize, int headCount, int vocabularySize, int convolutionSize, bool useForgetGates, int seed)
     {
         var config = new LeapConfig(
             vocabularySize,
@@ -62,10 +64,11 @@ internal static class DriftNetwork
             Context,
             layerCount,
             headCount,
-            windowSizes: [.. Enumerable.Range(0, layerCount).Select(layer => layer == layerCount - 1 ? Context : Window(layer))],
+            windowSizes: useForgetGates ? null : [.. Enumerable.Range(0, layerCount).Select(layer => layer == layerCount - 1 ? Context : Window(layer))],
             initializerRange: 1 / Math.Sqrt(hiddenSize),
             usePositionEmbeddings: false,
-            convolutionSize: convolutionSize);
+            convolutionSize: convolutionSize,
+            useForgetGates: useForgetGates);
         var model = new LeapModel(config, CPU, seed);
         model.eval();
         Spread(model, seed);

@@ -148,6 +148,7 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
             ContextLength = settings.ContextLength,
             UsePositionEmbeddings = true,
             ConvolutionSize = 0,
+            UseForgetGates = false,
             LayerCount = 6,
             Layout = TrainingLayout.Stream,
             BatchSize = 8,

@@ -222,6 +222,7 @@ internal static class RecipesBenchmark
         ContextLength = 256,
         UsePositionEmbeddings = true,
         ConvolutionSize = 0,
+        UseForgetGates = false,
         LayerCount = 6,
         HeadCount = 4,
         Dropout = 0.1,

@@ -111,6 +111,7 @@ internal static class ResumeRun
             Dropout = 0.1,
             Layout = TrainingLayout.Stream,
             ConvolutionSize = 0,
+            UseForgetGates = false,
             MemoryMegabytes = 0,
             Optimizer = TrainingOptimizer.AdamW,
             WeightDecay = 0.01,

@@ -162,6 +162,7 @@ internal sealed class ScoringBenchmark : IDisposable
             ContextLength = contextLength,
             UsePositionEmbeddings = true,
             ConvolutionSize = 0,
+            UseForgetGates = false,
             LayerCount = 6,
             MemoryMegabytes = 0,
             Optimizer = TrainingOptimizer.AdamW,

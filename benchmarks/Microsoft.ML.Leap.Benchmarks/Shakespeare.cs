@@ -84,7 +84,9 @@ internal static class ShakespeareRun
         // From the last training character on, so that the first one of the validation split is predicted too.
         var training = new StreamBlocks(ids[..trainingCount], ContextLength);
         var validation = new StreamBlocks(ids[(trainingCount - 1)..], ContextLength);
-        var config = new LeapConfig(alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0, convolutionSize: recipe.ConvolutionSize);
+        var config = new LeapConfig(
+            alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0,
+            convolutionSize: recipe.ConvolutionSize, useForgetGates: recipe.UseForgetGates);
         using LanguageModelNetwork model = ModelChoice.Create(modelName, config, device, seed);
         var options = new LeapLanguageModelTrainer.Options
         {

@@ -29,14 +29,14 @@ internal static class WarmUp
         }
     }
 
-    // Kernels depend on the format and on the size of heads: that of the defaults. A windowed and a global layer sum differently.
+    // Kernels depend on the format and on the size of heads: that of the defaults. Windows are not theirs.
     private static void Score(WeightFormat format)
     {
         // Brings in the system's cryptography, which checks the model's files.
         SHA256.HashData([]);
 
         var config = new LeapConfig(
-            VocabularySize, HeadSize, layerCount: 2, headCount: 1, usePositionEmbeddings: false, convolutionSize: 4);
+            VocabularySize, HeadSize, layerCount: 1, headCount: 1, usePositionEmbeddings: false, convolutionSize: 4, useForgetGates: true);
         var zeros = new Dictionary<string, float[]>(StringComparer.Ordinal);
         foreach ((string name, long[] shape) in Checkpoint.GetExpectedShapes(config))
             zeros.Add(name, new float[shape.Length == 1 ? shape[0] : shape[0] * shape[1]]);

@@ -100,7 +100,7 @@ public sealed partial class LeapLanguageModelTrainer
         public int? ContextLength;
 
         /// <summary>Whether each position of the context has a learned vector.</summary>
-        /// <value><see langword="false"/> by default: order comes from the nested windows alone, and a text may be generated past
+        /// <value><see langword="false"/> by default: order comes from convolutions, forget gates or nested windows, and a text may be generated past
         /// <see cref="ContextLength"/> without end. <see langword="true"/> is the original's form.</value>
         public bool UsePositionEmbeddings;
 
@@ -116,13 +116,18 @@ public sealed partial class LeapLanguageModelTrainer
         /// <value>At least 1; <see langword="null"/>, the default, for 4, or as many as <see cref="HiddenSize"/> divides into.</value>
         public int? HeadCount;
 
-        /// <summary>Whether layers attend within windows.</summary>
+        /// <summary>Whether heads have forget gates in place of windows: each token decides how much still counts of what came before it.</summary>
+        /// <value><see langword="null"/>, the default, for <see langword="true"/> unless <see cref="WindowSizes"/> are given or
+        /// <see cref="UseLocalAttention"/> is <see langword="false"/>; <see langword="false"/> is the original's form.</value>
+        public bool? UseForgetGates;
+
+        /// <summary>Whether layers attend within windows where there are no forget gates.</summary>
         /// <value><see langword="true"/> by default; otherwise every layer is global.</value>
         public bool UseLocalAttention = true;
 
-        /// <summary>Window of each layer in tokens.</summary>
+        /// <summary>Window of each layer in tokens, where there are no forget gates.</summary>
         /// <value><see langword="null"/>, the default, for 4, 8, 16, ... with the last layer global; else one window of at least 1 per
-        /// layer, only with <see cref="UseLocalAttention"/>.</value>
+        /// layer, only with <see cref="UseLocalAttention"/> and without <see cref="UseForgetGates"/>.</value>
         public int[]? WindowSizes;
 
         /// <summary>Bound of the focus logits. Lower it when the loss is not a number.</summary>
@@ -216,7 +221,8 @@ public sealed partial class LeapLanguageModelTrainer
         // The options must be those that a recipe has filled.
         internal LeapConfig MakeConfig(int vocabularySize) => new(
             vocabularySize, HiddenSize!.Value, ContextLength!.Value, LayerCount!.Value, HeadCount!.Value, UseLocalAttention, WindowSizes,
-            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings, ConvolutionSize!.Value);
+            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings, ConvolutionSize!.Value,
+            UseForgetGates ?? (UseLocalAttention && WindowSizes is null));
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

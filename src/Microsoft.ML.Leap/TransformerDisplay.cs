@@ -32,6 +32,8 @@ internal sealed class TransformerDisplay : HtmlDisplay<LeapLanguageModelTransfor
     // Neighbours with the same window together: a network may have many layers.
     private static string Windows(LeapConfig config)
     {
+        if (config.UseForgetGates)
+            return "none: forget gates";
         List<(int Window, int Count)> runs = [];
         foreach (int window in config.WindowSizes.Select(window => Math.Min(window, config.ContextLength)))
         {

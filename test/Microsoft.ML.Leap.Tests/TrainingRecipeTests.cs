@@ -38,6 +38,7 @@ public partial class TrainingRecipeTests
             HeadCount = 2,
             ContextLength = 99,
             ConvolutionSize = 0,
+            UseForgetGates = false,
             BatchSize = 5,
             Epochs = 7,
             LearningRate = 1e-4,

@@ -66,14 +66,15 @@ internal static class DeviceChoice
 /// <summary>What of a network and its training is chosen, the same for each network.</summary>
 /// <param name="Name">Its name on the command line.</param>
 /// <param name="ConvolutionSize">Tokens of the short convolutions; 0 for none.</param>
+/// <param name="UseForgetGates">Whether LEAP's heads have forget gates in place of windows; GPT-2 has neither.</param>
 /// <param name="Optimizer">How gradients change the weights.</param>
-internal sealed record NetworkRecipe(string Name, int ConvolutionSize, TrainingOptimizer Optimizer)
+internal sealed record NetworkRecipe(string Name, int ConvolutionSize, bool UseForgetGates, TrainingOptimizer Optimizer)
 {
     /// <summary>Gets the networks as their authors wrote them.</summary>
-    public static NetworkRecipe Original { get; } = new("original", ConvolutionSize: 0, TrainingOptimizer.AdamW);
+    public static NetworkRecipe Original { get; } = new("original", ConvolutionSize: 0, UseForgetGates: false, TrainingOptimizer.AdamW);
 
     /// <summary>Gets what the library chooses by itself.</summary>
-    public static NetworkRecipe Default { get; } = new("default", ConvolutionSize: 4, TrainingOptimizer.Muon);
+    public static NetworkRecipe Default { get; } = new("default", ConvolutionSize: 4, UseForgetGates: true, TrainingOptimizer.Muon);
 
     public static Option<string> CreateOption()
     {

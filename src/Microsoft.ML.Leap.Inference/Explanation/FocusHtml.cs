@@ -137,9 +137,14 @@ internal static class FocusPage
             for (const l of chosenLayers()) {
               for (const h of chosenHeads(l)) {
                 const first = Math.max(0, i - l.window + 1);
-                let sum = 0;
-                for (let j = first; j <= i; j++) sum += h.weights[j];
-                for (let j = first; j <= i; j++) row[j] += h.weights[j] / sum;
+                const parts = new Array(i + 1).fill(0);
+                let sum = 0, kept = 1;
+                for (let j = i; j >= first; j--) {
+                  parts[j] = kept * h.weights[j];
+                  sum += parts[j];
+                  kept *= h.kept[j];
+                }
+                for (let j = first; j <= i; j++) row[j] += parts[j] / sum;
                 gates += h.gates[i];
                 count++;
               }

@@ -47,6 +47,7 @@ internal static class FocusJson
             json.WriteStartObject();
             WriteNumbers(json, "weights", report.GetWeights(layer, head));
             WriteNumbers(json, "gates", report.GetGates(layer, head));
+            WriteNumbers(json, "kept", report.GetKept(layer, head));
             WriteNumbers(json, "focus", report.GetFocus(layer, head));
             json.WriteEndObject();
         }

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Leap;
 
 /// <summary>What one layer's heads focused on in one sequence; arrays are [head][token].</summary>
-internal sealed record FocusLayer(int Window, float[][] Weights, float[][] Gates, float[][] Focus);
+internal sealed record FocusLayer(int Window, float[][] Weights, float[][] Gates, float[][] Kept, float[][] Focus);
 
 /// <summary>Reads texts and tells what the network focused on. Thread-safe.</summary>
 internal static class FocusReader
@@ -109,30 +109,31 @@ internal static class FocusReader
             parameter);
     }
 
-    /// <summary>Collects the focus weights and gates of sequences in one pass. Not thread-safe.</summary>
+    /// <summary>Collects the focus weights and gates of sequences, and what forget gates keep, in one pass. Not thread-safe.</summary>
     private sealed unsafe class FocusCapture
     {
         private readonly LeapConfig _config;
 
         // [sequence][layer][head][token].
-        private readonly (float[] Weights, float[] Gates)[][][] _heads;
+        private readonly (float[] Weights, float[] Gates, float[] Kept)[][][] _heads;
 
         public FocusCapture(LeapConfig config, int[] lengths)
         {
             _config = config;
             _heads = [.. lengths.Select(length => Enumerable.Range(0, config.LayerCount).Select(
-                _ => Enumerable.Range(0, config.HeadCount).Select(_ => (new float[length], new float[length])).ToArray()).ToArray())];
+                _ => Enumerable.Range(0, config.HeadCount).Select(_ => (new float[length], new float[length], new float[length])).ToArray()).ToArray())];
         }
 
         public void Add(int layer, int sequence, int first, int count, in LayerValues values)
         {
             for (int h = 0; h < _config.HeadCount; h++)
             {
-                (float[] ownWeights, float[] ownGates) = _heads[sequence][layer][h];
+                (float[] weights, float[] gates, float[] kept) = _heads[sequence][layer][h];
                 for (int i = 0; i < count; i++)
                 {
-                    ownWeights[first + i] = values.Focus[i * _config.HeadCount + h];
-                    ownGates[first + i] = values.Gates[i * _config.HeadCount + h];
+                    weights[first + i] = values.Focus[i * _config.HeadCount + h];
+                    gates[first + i] = values.Gates[i * _config.HeadCount + h];
+                    kept[first + i] = values.Kept[i * _config.HeadCount + h];
                 }
             }
         }
@@ -141,7 +142,8 @@ internal static class FocusReader
             _config.WindowSizes[layer],
             [.. heads.Select(head => head.Weights)],
             [.. heads.Select(head => head.Gates)],
-            [.. heads.Select(head => FocusAggregate.Compute(head.Weights, head.Gates, _config.WindowSizes[layer], firstLooking, lastLooking))]))];
+            [.. heads.Select(head => head.Kept)],
+            [.. heads.Select(head => FocusAggregate.Compute(head.Weights, head.Gates, head.Kept, _config.WindowSizes[layer], firstLooking, lastLooking))]))];
     }
 }
 
@@ -152,34 +154,51 @@ internal static class FocusReader
 /// window i, <c>S_i</c> the window's sum of f, <c>c_i</c> its number of tokens, and <c>a_i</c> the position's gate.</para>
 /// <para>Times c_i, because a share alone compares windows of different sizes: the first tokens of a text and the layers with narrow windows
 /// would win by that alone. Times a_i, because what a closed gate keeps out reaches no output.</para>
+/// <para>With forget gates a position sees a token as far as the gates between keep it: S_i and c_i are sums of kept parts, and the mean is weighted by
+/// them.</para>
 /// </remarks>
 internal static class FocusAggregate
 {
     /// <summary>Aggregates a head.</summary>
     /// <param name="weights">f of each token.</param>
     /// <param name="gates">a of each position.</param>
+    /// <param name="kept">k of each position: what its forget gate keeps of all that came before.</param>
     /// <param name="window">Tokens of the layer's window.</param>
     /// <param name="firstLooking">The first position that counts as looking.</param>
     /// <param name="lastLooking">The last one.</param>
     /// <returns>One number per token; 0 for a token that no such position sees.</returns>
-    public static float[] Compute(float[] weights, float[] gates, int window, int firstLooking, int lastLooking)
+    public static float[] Compute(float[] weights, float[] gates, float[] kept, int window, int firstLooking, int lastLooking)
     {
         int length = weights.Length;
-        double[] sums = SumWindows([.. weights.Select(weight => (double)weight)], window);
+        double[] ones = new double[length];
+        Array.Fill(ones, 1);
+        double[] sums = SumPast([.. weights.Select(weight => (double)weight)]);
+        double[] counts = SumPast(ones);
         double[] looking = new double[length];
+        double[] isLooking = new double[length];
         for (int i = firstLooking; i <= lastLooking; i++)
-            looking[i] = gates[i] * (double)Math.Min(i + 1, window) / sums[i];
-        Array.Reverse(looking);
-        double[] future = SumWindows(looking, window);
-        float[] focus = new float[length];
-        for (int j = 0; j < length; j++)
         {
-            // The positions that see j: from j on, as many as the window has.
-            long seenBy = Math.Min(lastLooking, j + (long)window - 1) - Math.Max(firstLooking, j) + 1;
-            focus[j] = seenBy <= 0 ? 0 : (float)(weights[j] * future[length - 1 - j] / seenBy);
+            looking[i] = gates[i] * counts[i] / sums[i];
+            isLooking[i] = 1;
         }
 
-        return focus;
+        double[] passed = SumFuture(looking);
+        double[] seen = SumFuture(isLooking);
+        return [.. weights.Select((weight, j) => seen[j] == 0 ? 0 : (float)(weight * passed[j] / seen[j]))];
+
+        double[] SumPast(double[] values) => window < length ? SumWindows(values, window) : SumKept(values, kept);
+        double[] SumFuture(double[] values) => window < length
+            ? [.. SumWindows([.. values.Reverse()], window).Reverse()]
+            : [.. SumKept([.. values.Reverse()], [1, .. kept[1..].Reverse()]).Reverse()];
+    }
+
+    private static double[] SumKept(double[] values, float[] kept)
+    {
+        double[] sums = new double[values.Length];
+        double sum = 0;
+        for (int i = 0; i < sums.Length; i++)
+            sums[i] = sum = kept[i] * sum + values[i];
+        return sums;
     }
 
     // Blocks of the window's length: the running sum of this block and the suffix sums of the one before it, so that nothing is subtracted

@@ -11,6 +11,9 @@ namespace Microsoft.ML.Leap;
 /// number of tokens in window i and S_i their sum of f: j's share of what the head let through, as a multiple of an even part. 1 is the
 /// focus of an even mean behind an open gate; the least is 0. A layer's is the mean of its heads', the whole model's the mean of its
 /// layers'. With a prompt, only the positions from which the continuation is predicted count; a token that none of them sees has 0.</para>
+/// <para>With forget gates (<see cref="LeapConfig.UseForgetGates"/>) there is no window: position i sees token j as far as the gates of the positions
+/// after j, up to i, keep it, which is the product of their k. f_j counts that much less in the share and in S_i, c_i is the sum of the products
+/// alone, and the mean over the positions is weighted by them.</para>
 /// <para>With short convolutions (<see cref="LeapConfig.ConvolutionSize"/> over 1) a token's weight, like its value and its gate, is computed from
 /// it and the few tokens before it, in the first layer too: focus on a token is then focus on the end of that short run of tokens.</para>
 /// <para>Immutable, and therefore thread-safe; it outlives the model.</para>
@@ -78,6 +81,13 @@ public sealed class FocusReport
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer or head.</exception>
     public IReadOnlyList<float> GetGates(int layer, int head) => Array.AsReadOnly(Layer(layer).Gates[Head(head)]);
 
+    /// <summary>Gets what the forget gate k of each position in a head keeps of all that came before it.</summary>
+    /// <param name="layer">The layer, from 0.</param>
+    /// <param name="head">The head, from 0.</param>
+    /// <returns>One number per token, from 0 to 1; 1 for all where the network has windows in place of forget gates.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such layer or head.</exception>
+    public IReadOnlyList<float> GetKept(int layer, int head) => Array.AsReadOnly(Layer(layer).Kept[Head(head)]);
+
     /// <summary>Gets a token's share of the focus in the window of a position: an entry of the causal softmax.</summary>
     /// <param name="layer">The layer, from 0.</param>
     /// <param name="head">The head, from 0.</param>
@@ -87,9 +97,9 @@ public sealed class FocusReport
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer, head or token.</exception>
     public double GetShare(int layer, int head, int position, int token)
     {
-        ReadOnlySpan<float> window = Window(layer, head, position, out int first);
+        double[] shares = GetShares(layer, head, position);
         RequireBelow(token, Tokens.Count, nameof(token));
-        return token < first || token > position ? 0 : window[token - first] / Sum(window);
+        return shares[token];
     }
 
     /// <summary>Gets each token's share of the focus in the window of a position: a row of the causal softmax.</summary>
@@ -100,11 +110,23 @@ public sealed class FocusReport
     /// <exception cref="ArgumentOutOfRangeException">There is no such layer, head or token.</exception>
     public double[] GetShares(int layer, int head, int position)
     {
-        ReadOnlySpan<float> window = Window(layer, head, position, out int first);
-        double sum = Sum(window);
+        FocusLayer chosen = Layer(layer);
+        float[] weights = chosen.Weights[Head(head)];
+        float[] gates = chosen.Kept[head];
+        RequireBelow(position, Tokens.Count, nameof(position));
         double[] shares = new double[Tokens.Count];
-        for (int j = 0; j < window.Length; j++)
-            shares[first + j] = window[j] / sum;
+        double kept = 1;
+        double sum = 0;
+        int first = Math.Max(0, position - chosen.Window + 1);
+        for (int j = position; j >= first; j--)
+        {
+            shares[j] = kept * weights[j];
+            sum += shares[j];
+            kept *= gates[j];
+        }
+
+        for (int j = first; j <= position; j++)
+            shares[j] /= sum;
         return shares;
     }
 
@@ -119,7 +141,7 @@ public sealed class FocusReport
 
     /// <summary>Writes the report as JSON in UTF-8: <c>text</c>, <c>promptTokenCount</c>, <c>focus</c>, <c>tokens</c> with <c>id</c>, <c>text</c>,
     /// <c>start</c>, <c>length</c>, <c>isContinuation</c>, <c>logLikelihood</c> (nats) and <c>surprise</c> (bits; both null for the start), and
-    /// <c>layers</c> with <c>window</c>, <c>focus</c> and <c>heads</c>, each with <c>weights</c>, <c>gates</c> and <c>focus</c>.</summary>
+    /// <c>layers</c> with <c>window</c>, <c>focus</c> and <c>heads</c>, each with <c>weights</c>, <c>gates</c>, <c>kept</c> and <c>focus</c>.</summary>
     /// <param name="stream">Where to. It stays open.</param>
     /// <exception cref="ArgumentNullException"><paramref name="stream"/> is <see langword="null"/>.</exception>
     public void WriteJson(Stream stream)
@@ -163,15 +185,6 @@ public sealed class FocusReport
         return $"focus of {Tokens.Count} tokens in {LayerCount} layers of {HeadCount} heads{(Tokens.Count > 1 ? $"; most on {string.Join(", ", most)}" : "")}";
     }
 
-    private ReadOnlySpan<float> Window(int layer, int head, int position, out int first)
-    {
-        FocusLayer chosen = Layer(layer);
-        float[] weights = chosen.Weights[Head(head)];
-        RequireBelow(position, Tokens.Count, nameof(position));
-        first = Math.Max(0, position - chosen.Window + 1);
-        return weights.AsSpan(first..(position + 1));
-    }
-
     private FocusLayer Layer(int layer)
     {
         RequireBelow(layer, LayerCount, nameof(layer));
@@ -188,14 +201,6 @@ public sealed class FocusReport
     {
         if ((uint)value >= (uint)count)
             throw new ArgumentOutOfRangeException(name, value, $"{name} must be at least 0 and below {count}.");
-    }
-
-    private static double Sum(ReadOnlySpan<float> window)
-    {
-        double sum = 0;
-        foreach (float weight in window)
-            sum += weight;
-        return sum;
     }
 
     private static IReadOnlyList<float> Mean(IEnumerable<IReadOnlyList<float>> rows)

@@ -52,7 +52,7 @@ internal static class ConfigJson
         json.WriteNumber("hidden_dropout_prob", config.Dropout);
         json.WriteNumber("initializer_range", config.InitializerRange);
 
-        if (config.UsePositionEmbeddings && config.ConvolutionSize == 0)
+        if (config.UsePositionEmbeddings && config.ConvolutionSize == 0 && !config.UseForgetGates)
             json.WriteString("original_revision", OriginalRevision);
 
         // Keys that the original does not know, for a network that it does not have.
@@ -60,6 +60,8 @@ internal static class ConfigJson
             json.WriteBoolean("use_position_embeddings", false);
         if (config.ConvolutionSize > 0)
             json.WriteNumber("convolution_size", config.ConvolutionSize);
+        if (config.UseForgetGates)
+            json.WriteBoolean("use_forget_gates", true);
         json.WriteEndObject();
     }
 
@@ -117,7 +119,8 @@ internal static class ConfigJson
             json.Number("hidden_dropout_prob", LeapConfig.DefaultDropout),
             json.Number("initializer_range", LeapConfig.DefaultInitializerRange),
             json.Boolean("use_position_embeddings", true),
-            json.Integer("convolution_size", 0));
+            json.Integer("convolution_size", 0),
+            json.Boolean("use_forget_gates", false));
     }
 }
 

@@ -10,7 +10,12 @@ namespace Microsoft.ML.Leap;
 /// M = sum over the window of f U / sum over the window of f
 /// a = sigmoid(sum_e(Q * M) / sqrt(e))                        the output is a * M
 /// </code>
-/// with <c>norm(y) = (y - mean(y)) / (std(y) + 1e-5)</c> over a head's e values.
+/// with <c>norm(y) = (y - mean(y)) / (std(y) + 1e-5)</c> over a head's e values. With forget gates there is no window, and both sums keep of what
+/// came before the part
+/// <code>
+/// k = sigmoid(3 sum_e(F1) / sqrt(e) + offset of the head)      S = k S + f U
+/// </code>
+/// which the norm makes no use of.
 /// </remarks>
 internal sealed unsafe class LeapAttention(LeapConfig config)
 {
@@ -28,6 +33,8 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
     private readonly int _rowSize = SlidingSumsLayout.GetRowSize(config.HeadSize);
     private readonly float _focusScale = (float)(config.RescaleValue / config.HeadSize);
     private readonly float _gateScale = (float)(1 / Math.Sqrt(config.HeadSize));
+    private readonly float _forgetScale = (float)(LeapConfig.ForgetGain / Math.Sqrt(config.HeadSize));
+    private readonly float[]? _forgetOffsets = config.GetForgetOffsets();
 
     /// <summary>Attends: some heads of one sequence.</summary>
     /// <param name="firstHead">The first head.</param>
@@ -40,8 +47,10 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
     /// <param name="output">[count, d].</param>
     /// <param name="focus">f of all heads, [count, H].</param>
     /// <param name="gates">a of all heads, [count, H].</param>
+    /// <param name="kept">k of all heads, [count, H]: 1 where there are no forget gates.</param>
     public void Run(
-        int firstHead, int headCount, int count, float* projections, SlidingSumsLayout layout, byte* sums, float* output, float* focus, float* gates)
+        int firstHead, int headCount, int count, float* projections, SlidingSumsLayout layout, byte* sums, float* output, float* focus, float* gates,
+        float* kept)
     {
         // A window that the sequence does not fill is all that came before.
         if (sums is null && layout.Window >= count)
@@ -49,20 +58,21 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
         switch (_rowSize)
         {
             case 32:
-                Run<RowSize32>(firstHead, headCount, count, projections, layout, sums, output, focus, gates);
+                Run<RowSize32>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
                 break;
             case 64:
-                Run<RowSize64>(firstHead, headCount, count, projections, layout, sums, output, focus, gates);
+                Run<RowSize64>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
                 break;
             default:
-                Run<AnyRowSize>(firstHead, headCount, count, projections, layout, sums, output, focus, gates);
+                Run<AnyRowSize>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
                 break;
         }
     }
 
     [MethodImpl(HotLoop.Options)]
     private void Run<TSize>(
-        int firstHead, int headCount, int count, float* projections, SlidingSumsLayout layout, byte* memory, float* output, float* focus, float* gates)
+        int firstHead, int headCount, int count, float* projections, SlidingSumsLayout layout, byte* memory, float* output, float* focus, float* gates,
+        float* kept)
         where TSize : IRowSize
     {
         var sums = new SlidingSums<TSize>[headCount];
@@ -80,12 +90,15 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
         var rows = new Rows<TSize>(memoryOfRows, _headSize, _rowSize);
         int tileLength = Math.Max(1, TileValues / headCount);
         float* tile = stackalloc float[tileLength * headCount];
+        float* keptTile = stackalloc float[tileLength * headCount];
+        new Span<float>(keptTile, tileLength * headCount).Fill(1);
 
         int d = _hiddenSize;
         float* Q = projections + firstHead * _headSize;
         output += firstHead * _headSize;
         focus += firstHead;
         gates += firstHead;
+        kept += firstHead;
         for (int start = 0; start < count; start += tileLength)
         {
             int n = Math.Min(tileLength, count - start);
@@ -98,6 +111,19 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
             }
 
             VectorMath.Exp(tile, n * headCount);
+            float* part = keptTile;
+            if (_forgetOffsets is not null)
+            {
+                for (int i = 0; i < n; i++)
+                {
+                    float* F1 = Q + (4L * i + 1) * d;
+                    for (int head = 0; head < headCount; head++, F1 += _headSize)
+                        *part++ = rows.Sum(rows.Read(F1, Input)) * _forgetScale + _forgetOffsets[firstHead + head];
+                }
+
+                VectorMath.Sigmoid(keptTile, n * headCount);
+                part = keptTile;
+            }
 
             value = tile;
             for (int i = 0; i < n; i++)
@@ -109,7 +135,8 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
                     float f = *value;
                     focus[i * _headCount + head] = f;
                     SlidingSums<TSize> window = sums[head];
-                    window.Add(rows.Read(q + 3 * d, Input), f, f);
+                    kept[i * _headCount + head] = *part;
+                    window.Add(rows.Read(q + 3 * d, Input), f, f, *part++);
                     float* M = rows[Mean];
                     window.Write(1 / window.Number, M);
                     rows.Write(M, result);
@@ -134,6 +161,7 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
             output += (long)n * d;
             focus += n * _headCount;
             gates += n * _headCount;
+            kept += n * _headCount;
         }
 
         foreach (SlidingSums<TSize> window in sums)
@@ -182,15 +210,21 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
         public float Center(float* source, float* centered)
         {
             float* row = Read(source, Input);
-            Vector<float> sum = Vector<float>.Zero;
-            for (int k = 0; k < RowSize; k += Vector<float>.Count)
-                sum += Vector.Load(row + k);
-            float mean = Vector.Sum(sum) / headSize;
+            float mean = Sum(row) / headSize;
             for (int k = 0; k < RowSize; k += Vector<float>.Count)
                 Vector.Store(Vector.Load(row + k) - new Vector<float>(mean), centered + k);
             for (int k = headSize; k < RowSize; k++)
                 centered[k] = 0;
             return MathF.Sqrt(Dot(centered, centered) / (headSize - 1));
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public float Sum(float* row)
+        {
+            Vector<float> sum = Vector<float>.Zero;
+            for (int k = 0; k < RowSize; k += Vector<float>.Count)
+                sum += Vector.Load(row + k);
+            return Vector.Sum(sum);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -17,6 +17,11 @@ public sealed class LeapConfig
     internal const double DefaultDropout = 0.1;
     internal const double DefaultInitializerRange = 0.02;
 
+    // What forget logits are scaled by, so that they learn as fast as a weight of their own would; and that of the slowest head where a token's
+    // projections say nothing: half of what was is left after about a hundred tokens.
+    internal const float ForgetGain = 3;
+    internal const float SlowestForgetLogit = 5;
+
     internal const double MaximumRescaleValue = 30;
     internal const double MaximumFocusLogit = 60;
 
@@ -47,6 +52,8 @@ public sealed class LeapConfig
     /// a text may go on past <paramref name="contextLength"/> for ever.</param>
     /// <param name="convolutionSize">Tokens that the short convolutions before the projections and before the feed-forward part see, the present one
     /// included: at most 16; 0 for none.</param>
+    /// <param name="useForgetGates">Whether each head has a forget gate in place of a window: all tokens before count, each less by what the gates of the
+    /// tokens after it forget. Without <paramref name="windowSizes"/>; <paramref name="useLocalAttention"/> then changes nothing.</param>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
     /// <exception cref="ArgumentException">Values do not fit together.</exception>
     public LeapConfig(
@@ -61,7 +68,8 @@ public sealed class LeapConfig
         double dropout = DefaultDropout,
         double initializerRange = DefaultInitializerRange,
         bool usePositionEmbeddings = true,
-        int convolutionSize = 0)
+        int convolutionSize = 0,
+        bool useForgetGates = false)
     {
         RequirePositive(vocabularySize, nameof(vocabularySize));
         RequirePositive(hiddenSize, nameof(hiddenSize));
@@ -81,8 +89,9 @@ public sealed class LeapConfig
         ContextLength = contextLength;
         LayerCount = layerCount;
         HeadCount = headCount;
-        UseLocalAttention = useLocalAttention;
-        WindowSizes = Array.AsReadOnly(ResolveWindows(windowSizes, useLocalAttention, layerCount, contextLength));
+        UseForgetGates = useForgetGates;
+        UseLocalAttention = useLocalAttention && !useForgetGates;
+        WindowSizes = Array.AsReadOnly(ResolveWindows(windowSizes, useLocalAttention, useForgetGates, layerCount, contextLength));
         RequireWindowsFit(WindowSizes, contextLength, hiddenSize);
         RescaleValue = rescaleValue;
         Dropout = dropout;
@@ -109,6 +118,9 @@ public sealed class LeapConfig
     /// <summary>Gets whether layers attend within <see cref="WindowSizes"/>; otherwise each is global.</summary>
     public bool UseLocalAttention { get; }
 
+    /// <summary>Gets whether each head has a forget gate; every layer is global then.</summary>
+    public bool UseForgetGates { get; }
+
     /// <summary>Gets the window of each layer in tokens; a window of <see cref="ContextLength"/> or more is global.</summary>
     public IReadOnlyList<int> WindowSizes { get; }
 
@@ -126,6 +138,11 @@ public sealed class LeapConfig
 
     /// <summary>Gets the tokens that the short convolutions see, the present one included; 0 where there are none.</summary>
     public int ConvolutionSize { get; }
+
+    /// <summary>Gives the forget logit of each head where a token's projections say nothing: from 0, where each token halves what came before it, in
+    /// even steps; null where there are no forget gates.</summary>
+    internal float[]? GetForgetOffsets() => !UseForgetGates ? null
+        : [.. Enumerable.Range(0, HeadCount).Select(head => SlowestForgetLogit * (HeadCount == 1 ? 1 : head / (HeadCount - 1f)))];
 
     /// <summary>Gets the width of one head, e = d / H.</summary>
     public int HeadSize => HiddenSize / HeadCount;
@@ -168,7 +185,7 @@ public sealed class LeapConfig
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"LEAP: {LayerCount} layers, hidden size {HiddenSize}, {HeadCount} heads, context {ContextLength}, vocabulary {VocabularySize}, " +
-        $"windows {string.Join(' ', WindowSizes)}, {(UsePositionEmbeddings ? "" : "no position embeddings, ")}" +
+        $"{(UseForgetGates ? "forget gates" : $"windows {string.Join(' ', WindowSizes)}")}, {(UsePositionEmbeddings ? "" : "no position embeddings, ")}" +
         $"{(ConvolutionSize == 0 ? "" : $"convolutions of {ConvolutionSize}, ")}{ParameterCount:N0} parameters");
 
     private static void RequirePositive(int value, string name) =>
@@ -212,10 +229,13 @@ public sealed class LeapConfig
             string.Create(CultureInfo.InvariantCulture, $"at most {bound:0.###}, which is 60 x (1 - dropout), with a dropout of {dropout}"));
     }
 
-    private static int[] ResolveWindows(IReadOnlyList<int>? windowSizes, bool useLocalAttention, int layerCount, int contextLength)
+    private static int[] ResolveWindows(
+        IReadOnlyList<int>? windowSizes, bool useLocalAttention, bool useForgetGates, int layerCount, int contextLength)
     {
-        if (!useLocalAttention)
+        if (!useLocalAttention || useForgetGates)
         {
+            if (windowSizes is not null && useForgetGates)
+                throw new ArgumentException("windowSizes were given, but useForgetGates is true; leave one of them out.", nameof(windowSizes));
             if (windowSizes is not null)
                 throw new ArgumentException("windowSizes were given, but useLocalAttention is false; leave one of them out.", nameof(windowSizes));
             int[] global = new int[layerCount];

@@ -138,12 +138,15 @@ internal delegate void LogitMixing(int count, int size, float[] factors, float[]
 /// <summary>What a layer computes of some tokens.</summary>
 /// <param name="focus">Focus weights f, [tokens, H].</param>
 /// <param name="gates">Gates a, [tokens, H].</param>
+/// <param name="kept">What the forget gates keep, k, [tokens, H].</param>
 /// <param name="output">The block's output x, [tokens, d].</param>
-internal readonly unsafe ref struct LayerValues(float* focus, float* gates, float* output)
+internal readonly unsafe ref struct LayerValues(float* focus, float* gates, float* kept, float* output)
 {
     public float* Focus { get; } = focus;
 
     public float* Gates { get; } = gates;
+
+    public float* Kept { get; } = kept;
 
     public float* Output { get; } = output;
 }

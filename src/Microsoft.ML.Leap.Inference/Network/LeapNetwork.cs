@@ -321,7 +321,8 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
             part.State is null ? null : part.State.GetSums(layer, 0),
             scratch.GetAttended(part.Row),
             scratch.GetFocus(part.Row),
-            scratch.GetGates(part.Row));
+            scratch.GetGates(part.Row),
+            scratch.GetKept(part.Row));
         GC.KeepAlive(part.State);
     }
 
@@ -334,7 +335,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
                 part.Sequence,
                 part.FirstToken,
                 part.Count,
-                new LayerValues(scratch.GetFocus(part.Row), scratch.GetGates(part.Row), scratch.GetX(part.Row)));
+                new LayerValues(scratch.GetFocus(part.Row), scratch.GetGates(part.Row), scratch.GetKept(part.Row), scratch.GetX(part.Row)));
         }
     }
 }

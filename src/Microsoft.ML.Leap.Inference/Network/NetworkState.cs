@@ -87,6 +87,7 @@ internal sealed unsafe class NetworkState : IDisposable
         || (config.HeadCount == _config.HeadCount
             && config.HeadSize == _config.HeadSize
             && config.ConvolutionSize == _config.ConvolutionSize
+            && config.UseForgetGates == _config.UseForgetGates
             && _layouts.AsSpan().SequenceEqual([.. Enumerable.Range(0, config.LayerCount).Select(l => GetLayout(config, l))]));
 
     /// <summary>Writes the state; <see cref="Read"/> of a network of the same shape takes it back.</summary>

@@ -22,6 +22,7 @@ internal sealed unsafe class Scratch : IDisposable
     private readonly float* _inner;
     private readonly float* _focus;
     private readonly float* _gates;
+    private readonly float* _kept;
 
     public Scratch(LeapConfig config, int capacity)
     {
@@ -33,12 +34,13 @@ internal sealed unsafe class Scratch : IDisposable
         _headCount = config.HeadCount;
         long values = (long)capacity * _hiddenSize;
         long heads = (long)capacity * _headCount;
-        _x = (float*)NativeMemory.AlignedAlloc((nuint)(7 * values + 2 * heads) * sizeof(float), 64);
+        _x = (float*)NativeMemory.AlignedAlloc((nuint)(7 * values + 3 * heads) * sizeof(float), 64);
         _normed = _x + values;
         _attended = _normed + values;
         _inner = _attended + values;
         _focus = _inner + 4 * values;
         _gates = _focus + heads;
+        _kept = _gates + heads;
     }
 
     ~Scratch() => NativeMemory.AlignedFree(_x);
@@ -76,6 +78,9 @@ internal sealed unsafe class Scratch : IDisposable
 
     /// <summary>Gives the gates, [H] per row.</summary>
     public float* GetGates(int row) => _gates + (long)row * _headCount;
+
+    /// <summary>Gives what the forget gates keep, [H] per row.</summary>
+    public float* GetKept(int row) => _kept + (long)row * _headCount;
 
     public void Clear()
     {

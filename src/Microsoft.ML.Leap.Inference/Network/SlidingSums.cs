@@ -65,10 +65,16 @@ internal sealed unsafe class SlidingSums<TSize> : IDisposable
     }
 
     /// <summary>Adds the next row, multiplied by a factor, and the number that goes with it.</summary>
-    public void Add(float* row, float factor, float number)
+    /// <param name="row">The row.</param>
+    /// <param name="factor">What it is multiplied by.</param>
+    /// <param name="number">The number.</param>
+    /// <param name="kept">What the sums so far are multiplied by first; a window of less than all that came before keeps all of its sums.</param>
+    public void Add(float* row, float factor, float number, float kept = 1)
     {
         if (_rows is null)
         {
+            if (kept != 1)
+                MultiplyPrefix(kept);
             AddToPrefix(row, factor, number);
             return;
         }
@@ -107,6 +113,13 @@ internal sealed unsafe class SlidingSums<TSize> : IDisposable
         for (int k = 0; k < RowSize; k += Vector<float>.Count)
             Accumulate(Vector.Load(row + k) * factor, _prefix + k);
         _prefix[RowSize] += number;
+    }
+
+    private void MultiplyPrefix(double factor)
+    {
+        for (int k = 0; k < RowSize; k += Vector<double>.Count)
+            Vector.Store(Vector.Load(_prefix + k) * factor, _prefix + k);
+        _prefix[RowSize] *= factor;
     }
 
     // This block's summands become its suffix sums.

@@ -86,7 +86,7 @@ internal static unsafe class FusedLeap
             LeapSaved saved = LeapSaved.For(shape);
             Tensor output = Forward(projections, shape, saved);
             ctx.save_data(Shape, shape);
-            ctx.save_for_backward([.. new[] { projections, saved.Means, saved.Focus, saved.Totals }.Select(x => x.MoveToOuterDisposeScope())]);
+            ctx.save_for_backward([.. new[] { projections, saved.Means, saved.Focus, saved.Totals, saved.Kept }.Select(x => x.MoveToOuterDisposeScope())]);
             return output.MoveToOuterDisposeScope();
         }
 
@@ -94,7 +94,7 @@ internal static unsafe class FusedLeap
         {
             using DisposeScope scope = NewDisposeScope();
             List<Tensor> kept = ctx.get_saved_variables();
-            var saved = new LeapSaved(kept[1], kept[2], kept[3]);
+            var saved = new LeapSaved(kept[1], kept[2], kept[3], kept[4]);
             Tensor gradient = Backward(kept[0], grad_output.contiguous(), (LeapShape)ctx.get_data(Shape), saved);
             return [gradient.MoveToOuterDisposeScope(), null!];
         }
@@ -111,6 +111,7 @@ internal static unsafe class FusedLeap
 /// <param name="FocusMask">Dropout of the first factor of the focus, if any.</param>
 /// <param name="MeanMask">Dropout of the focused mean, if any.</param>
 /// <param name="Documents">The documents that a sequence is made of; null for one.</param>
+/// <param name="ForgetOffsets">The forget logit of each head where F1's sum is 0; null where there are no forget gates.</param>
 internal sealed record LeapShape(
     int BatchSize,
     int Length,
@@ -120,7 +121,8 @@ internal sealed record LeapShape(
     double RescaleValue,
     NoiseMask? FocusMask,
     NoiseMask? MeanMask,
-    PackedDocuments? Documents = null)
+    PackedDocuments? Documents = null,
+    float[]? ForgetOffsets = null)
 {
     /// <summary>Added to a standard deviation before it divides.</summary>
     public const float Epsilon = 1e-5f;
@@ -140,8 +142,16 @@ internal sealed record LeapShape(
     /// <summary>Gets what the sum over a head of Q M is multiplied by.</summary>
     public float GateScale { get; } = (float)(1 / Math.Sqrt(HeadSize));
 
+    /// <summary>Gets what the sum over a head of F1 is multiplied by.</summary>
+    public float ForgetScale { get; } = (float)(LeapConfig.ForgetGain / Math.Sqrt(HeadSize));
+
     /// <summary>Returns the gate a that belongs to a sum over a head of Q M.</summary>
-    public float Gate(float product) => 1 / (1 + MathF.Exp(-product * GateScale));
+    public float Gate(float product) => Sigmoid(product * GateScale);
+
+    /// <summary>Returns the part k of what came before that the forget gate of a head keeps at a sum over the head of F1.</summary>
+    public float Keep(float sum, int head) => Sigmoid(sum * ForgetScale + ForgetOffsets![head]);
+
+    private static float Sigmoid(float x) => 1 / (1 + MathF.Exp(-x));
 
     /// <summary>Tells whether a token sees nothing of the tokens before it.</summary>
     public bool StartsDocument(int token) => Documents is not null && Documents.Starts[token];
@@ -171,6 +181,7 @@ internal sealed unsafe class LeapMemory
         Means = RawMemory.Singles(saved.Means);
         Focus = RawMemory.Singles(saved.Focus);
         Totals = RawMemory.Singles(saved.Totals);
+        Kept = RawMemory.Singles(saved.Kept);
     }
 
     /// <summary>Gets the projections' memory, of whatever type they have.</summary>
@@ -187,19 +198,23 @@ internal sealed unsafe class LeapMemory
     /// <summary>Gets the sum of f in each token's window, [B, H, N].</summary>
     public float* Totals { get; }
 
+    /// <summary>Gets k, what the forget gate of each token keeps of the sums before it, [B, H, N].</summary>
+    public float* Kept { get; }
 }
 
 /// <summary>What the forward pass of LEAP attention keeps for the backward pass, beside its input.</summary>
 /// <param name="Means">M before dropout, [B, H, N, padded e].</param>
 /// <param name="Focus">f, [B, H, N].</param>
 /// <param name="Totals">The sum of f in each token's window, [B, H, N].</param>
-internal sealed record LeapSaved(Tensor Means, Tensor Focus, Tensor Totals)
+/// <param name="Kept">k, what the forget gate of each token keeps of the sums before it, [B, H, N].</param>
+internal sealed record LeapSaved(Tensor Means, Tensor Focus, Tensor Totals, Tensor Kept)
 {
     public static LeapSaved For(LeapShape shape)
     {
         long[] tokens = [shape.BatchSize, shape.HeadCount, shape.Length];
         return new LeapSaved(
             empty([.. tokens, shape.RowSize], ScalarType.Float32, CPU),
+            empty(tokens, ScalarType.Float32, CPU),
             empty(tokens, ScalarType.Float32, CPU),
             empty(tokens, ScalarType.Float32, CPU));
     }

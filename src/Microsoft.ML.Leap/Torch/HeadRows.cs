@@ -139,7 +139,7 @@ internal sealed unsafe class HeadRows<TSize> : IDisposable
 
     private bool IsUsedInPlace<TValue>() => typeof(TValue) == typeof(float) && HeadSize == RowSize;
 
-    private float Sum(float* row)
+    public float Sum(float* row)
     {
         Vector<float> sums = Vector<float>.Zero;
         int k = 0;

@@ -20,6 +20,7 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
     private readonly HeadRows<TSize> _rows;
     private readonly SlidingSums<TSize> _sums;
     private readonly float[] _logitGradients;
+    private readonly float[] _forgetGradients;
 
     /// <param name="shape">The layer's shape.</param>
     /// <param name="memory">What the forward pass read and saved, and the gradient of its output.</param>
@@ -33,6 +34,7 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
         _rows.Fill(Ones, 1);
         _sums = new SlidingSums<TSize>(shape.Sums);
         _logitGradients = new float[shape.Length];
+        _forgetGradients = new float[shape.Length];
     }
 
     [MethodImpl(HotLoop.Options)]
@@ -56,10 +58,12 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
             _rows.Prefetch(dQ + ahead);
             _rows.Prefetch(dQ + ahead + 3 * d);
             _rows.Prefetch(_memory.Output + place + (i - HeadRows<TSize>.PrefetchDistance) * (long)d);
-            if (i + 1 < _shape.Length && _shape.StartsDocument(i + 1))
+            bool isLast = i + 1 == _shape.Length || _shape.StartsDocument(i + 1);
+            if (isLast)
                 _sums.Clear();
             float product = Gate(Q + at, dQ + at, saved + i, place + (long)i * d);
-            _logitGradients[i] = FocusedMean(Q + at + 3 * d, dQ + at + 3 * d, saved + i, product);
+            _logitGradients[i] = FocusedMean(Q + at + 3 * d, dQ + at + 3 * d, saved + i, product, isLast ? 1 : _memory.Kept[saved + i + 1]);
+            _forgetGradients[i] = i == 0 || _shape.StartsDocument(i) ? 0 : Forget(saved + i);
         }
 
         // Tokens no longer depend on each other: the processor computes several at a time.
@@ -70,7 +74,7 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
             _rows.Prefetch(Q + ahead + d);
             _rows.Prefetch(dQ + ahead);
             _rows.Prefetch(dQ + ahead + d);
-            Focus(Q + (4L * i + 1) * d, dQ + (4L * i + 1) * d, _logitGradients[i], place + (long)i * d);
+            Focus(Q + (4L * i + 1) * d, dQ + (4L * i + 1) * d, _logitGradients[i], _forgetGradients[i], place + (long)i * d);
         }
     }
 
@@ -108,13 +112,13 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
     }
 
     // Writes dU and returns the gradient of the focus logit.
-    private float FocusedMean(TValue* U, TValue* dU, long saved, float meanProduct)
+    private float FocusedMean(TValue* U, TValue* dU, long saved, float meanProduct, float kept)
     {
         float f = _memory.Focus[saved];
         float total = _memory.Totals[saved];
         float inverse = total == 0 ? 0 : 1 / total;
         float* dSum = _rows[SumGradient];
-        _sums.Add(_rows[MeanGradient], inverse, -meanProduct * inverse);
+        _sums.Add(_rows[MeanGradient], inverse, -meanProduct * inverse, kept);
         _sums.Write(1, dSum);
 
         float df = _rows.Dot(dSum, _rows.Read<TValue, TFormat>(U, Input)) + (float)_sums.Number;
@@ -124,9 +128,19 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
         return f * df;
     }
 
+    // Returns the gradient of F1's sum. The sums before the token, which the gate multiplied, are their mean times their total.
+    private float Forget(long saved)
+    {
+        if (_shape.ForgetOffsets is null)
+            return 0;
+        float k = _memory.Kept[saved];
+        float dk = _memory.Totals[saved - 1] * (_rows.Dot(_rows[SumGradient], _memory.Means + (saved - 1) * _rows.RowSize) + (float)_sums.Number);
+        return dk * k * (1 - k) * _shape.ForgetScale;
+    }
+
     // Writes dF1 and dF2. With n = c / (deviation + epsilon): the gradient of n goes to c directly and through the deviation, and from c
     // to F without its mean. A deviation of 0 has the gradient 0.
-    private void Focus(TValue* F1, TValue* dF1, float ds, long place)
+    private void Focus(TValue* F1, TValue* dF1, float ds, float dForget, long place)
     {
         int d = _shape.HiddenSize;
         float* c1 = _rows[C1];
@@ -141,14 +155,14 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
         float scale = ds * _shape.FocusScale * inverse1 * inverse2;
         float through1 = deviation1 == 0 ? 0 : product * inverse1 / (deviation1 * (_shape.HeadSize - 1));
         float through2 = deviation2 == 0 ? 0 : product * inverse2 / (deviation2 * (_shape.HeadSize - 1));
-        WriteLessMean(factors, c2, c1, through1, scale, dF1);
-        WriteLessMean(factors, c1, c2, through2, scale, dF1 + d);
+        WriteLessMean(factors, c2, c1, through1, scale, dForget, dF1);
+        WriteLessMean(factors, c1, c2, through2, scale, 0, dF1 + d);
     }
 
     private float Center(TValue* values, float* centered) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered);
 
-    // Writes factors * a - b * through, less the mean, all times scale. The mean of b is not quite 0 where b is a small difference.
-    private void WriteLessMean(float* factors, float* a, float* b, float through, float scale, TValue* gradient)
+    // Writes factors * a - b * through, less the mean, all times scale, and adds a number. The mean of b is not quite 0 where b is a small difference.
+    private void WriteLessMean(float* factors, float* a, float* b, float through, float scale, float added, TValue* gradient)
     {
         float* written = _rows.Write(gradient, Result);
         Vector<float> sum = Vector<float>.Zero;
@@ -161,7 +175,7 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
 
         var mean = new Vector<float>(Vector.Sum(sum) / _shape.HeadSize);
         for (int k = 0; k < _rows.RowSize; k += Vector<float>.Count)
-            Vector.Store((Vector.Load(written + k) - mean) * scale, written + k);
+            Vector.Store((Vector.Load(written + k) - mean) * scale + new Vector<float>(added), written + k);
         _rows.StoreBack<TValue, TFormat>(written, gradient);
     }
 

@@ -16,6 +16,7 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
     private readonly HeadRows<TSize> _rows;
     private readonly SlidingSums<TSize> _sums;
     private readonly float[] _focus;
+    private readonly float[] _kept;
 
     public LeapForward(LeapShape shape, LeapMemory memory)
     {
@@ -24,6 +25,7 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
         _rows = new HeadRows<TSize>(shape, RowCount);
         _sums = new SlidingSums<TSize>(shape.Sums);
         _focus = new float[shape.Length];
+        _kept = new float[shape.Length];
     }
 
     [MethodImpl(HotLoop.Options)]
@@ -41,6 +43,7 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
             _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 1) * d);
             _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 2) * d);
             _focus[i] = Focus(Q + (4L * i + 1) * d, Q + (4L * i + 2) * d, place + (long)i * d);
+            _kept[i] = Keep(Q + (4L * i + 1) * d, head);
         }
 
         _sums.Clear();
@@ -51,7 +54,7 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
             _rows.Prefetch(_memory.Output + place + (i + HeadRows<TSize>.PrefetchDistance) * (long)d);
             if (_shape.StartsDocument(i))
                 _sums.Clear();
-            float* M = FocusedMean(_focus[i], Q + (4L * i + 3) * d, saved + i);
+            float* M = FocusedMean(_focus[i], _kept[i], Q + (4L * i + 3) * d, saved + i);
             Gate(Q + 4L * i * d, M, place + (long)i * d);
         }
     }
@@ -72,12 +75,15 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
         return MathF.Exp(_rows.Dot(c1, c2) / deviations * _shape.FocusScale);
     }
 
+    private float Keep(TValue* F1, int head) =>
+        _shape.ForgetOffsets is null ? 1 : _shape.Keep(_rows.Sum(_rows.Read<TValue, TFormat>(F1, Input)), head);
+
     private float Center(TValue* values, float* centered) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered);
 
     // Goes to memory where a backward pass will want it.
-    private float* FocusedMean(float f, TValue* U, long saved)
+    private float* FocusedMean(float f, float kept, TValue* U, long saved)
     {
-        _sums.Add(_rows.Read<TValue, TFormat>(U, Input), f, f);
+        _sums.Add(_rows.Read<TValue, TFormat>(U, Input), f, f, kept);
         double total = _sums.Number;
         float* M = _rows[Mean];
         if (_memory.Means is not null)
@@ -85,6 +91,7 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
             M = _memory.Means + saved * _rows.RowSize;
             _memory.Focus[saved] = f;
             _memory.Totals[saved] = (float)total;
+            _memory.Kept[saved] = kept;
         }
 
         _sums.Write(1 / total, M);

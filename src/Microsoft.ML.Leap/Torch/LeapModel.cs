@@ -166,7 +166,7 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor>
         projections = new Linear(d, 4 * d, initializer);
         boom = new Linear(d, 4 * d, initializer);
         unboom = new Linear(4 * d, d, initializer);
-        attention = new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, noise));
+        attention = new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, noise), config.GetForgetOffsets());
         dropout = new Dropout(config.Dropout, noise);
         RegisterComponents();
     }

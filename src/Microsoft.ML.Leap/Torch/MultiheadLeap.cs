@@ -1,22 +1,31 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
 
 /// <summary>LEAP attention: each head's mean of the values in the window, weighted by each token's focus, gated by the query.</summary>
-/// <remarks>Cost is linear in the length, and the window costs nothing: no pair of tokens is ever compared.</remarks>
+/// <remarks>Cost is linear in the length, and the window costs nothing: no pair of tokens is ever compared. With forget gates (after Lin and others
+/// 2025, Forgetting Transformer) there is no window: what came before a token counts k times as much from it on.</remarks>
 internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
 {
     private readonly int _headCount;
     private readonly int _window;
     private readonly double _rescale;
+    private readonly float[]? _forgetOffsets;
     private readonly Dropout dropout;
 
-    public MultiheadLeap(int headCount, int window, double rescale, Dropout dropout)
+    /// <param name="headCount">Heads: H.</param>
+    /// <param name="window">Tokens that a token sees, itself included.</param>
+    /// <param name="rescale">What focus logits are scaled by.</param>
+    /// <param name="dropout">Drops parts of the focus and of the mean.</param>
+    /// <param name="forgetOffsets">The forget logit of each head where F1's sum is 0, in even steps; null for no forget gates.</param>
+    public MultiheadLeap(int headCount, int window, double rescale, Dropout dropout, float[]? forgetOffsets = null)
         : base(nameof(MultiheadLeap))
     {
         _headCount = headCount;
         _window = window;
         _rescale = rescale;
+        _forgetOffsets = forgetOffsets;
         this.dropout = dropout;
         RegisterComponents();
     }
@@ -46,7 +55,9 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
     public Tensor Reference(Tensor projections, NoiseMask? focusMask, NoiseMask? meanMask)
     {
         var (Q, F1, F2, U) = Parts(projections);
-        return Gated(Q, Dropped(FocusedMean(Focus(F1, F2, focusMask), U), meanMask));
+        Tensor f = Focus(F1, F2, focusMask);
+        Tensor M = _forgetOffsets is null ? FocusedMean(f, U) : KeptMean.Compute(f, ForgetLogits(F1), U);
+        return Gated(Q, Dropped(M, meanMask));
     }
 
     private static Tensor Widened(Tensor x) => x.dtype == ScalarType.BFloat16 ? x.to(ScalarType.Float32) : x;
@@ -70,6 +81,13 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
         return s.exp();
     }
 
+    // The norm takes F1's mean away: the focus makes no use of it. The device makes the offsets by itself: a copy from the host would make it wait.
+    private Tensor ForgetLogits(Tensor F1)
+    {
+        Tensor offsets = linspace(_forgetOffsets![0], _forgetOffsets[^1], _headCount, F1.dtype, F1.device);
+        return F1.sum(-1, keepdim: true).Times(LeapConfig.ForgetGain / Math.Sqrt(F1.shape[3])).Plus(offsets.view(1, 1, -1, 1));
+    }
+
     private Tensor FocusedMean(Tensor f, Tensor U) => WindowedSum.Compute(f * U, _window) / WindowedSum.Compute(f, _window);
 
     private static Tensor Dropped(Tensor x, NoiseMask? mask) => mask is NoiseMask given ? Dropout.Reference(x, given) : x;
@@ -78,7 +96,42 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
     {
         long[] shape = projections.shape;
         int headSize = (int)(shape[2] / (4 * _headCount));
-        return new LeapShape((int)shape[0], (int)shape[1], _headCount, headSize, _window, _rescale, focusMask, meanMask, documents);
+        return new LeapShape((int)shape[0], (int)shape[1], _headCount, headSize, _window, _rescale, focusMask, meanMask, documents, _forgetOffsets);
+    }
+}
+
+/// <summary>The focused mean with forget gates, by tensor operations: <c>S_i = k_i S_(i-1) + f_i U_i</c>, the same of f alone, and one divided by the
+/// other.</summary>
+/// <remarks>In chunks, as is usual for linear attention: within one, a matrix tells what each token keeps of each before it; from one to the next go
+/// the sums. Factors are at most 1, so that nothing overflows.</remarks>
+internal static class KeptMean
+{
+    private const int ChunkLength = 256;
+
+    /// <summary>Computes the mean at each token.</summary>
+    /// <param name="f">[B, N, H, 1].</param>
+    /// <param name="forgetLogits">The logit of k, [B, N, H, 1].</param>
+    /// <param name="U">[B, N, H, e].</param>
+    /// <returns>[B, N, H, e].</returns>
+    public static Tensor Compute(Tensor f, Tensor forgetLogits, Tensor U)
+    {
+        long length = U.shape[1];
+        Tensor values = cat([f * U, f], -1).transpose(1, 2);
+        Tensor logs = nn.functional.logsigmoid(forgetLogits).transpose(1, 2);
+        Tensor before = zeros([values.shape[0], values.shape[1], 1, values.shape[3]], values.dtype, values.device);
+        List<Tensor> sums = [];
+        using Scalar never = double.NegativeInfinity.ToScalar();
+        for (long first = 0; first < length; first += ChunkLength)
+        {
+            long count = Math.Min(ChunkLength, length - first);
+            Tensor sum = logs.narrow(2, first, count).cumsum(2);
+            Tensor kept = (sum - sum.transpose(2, 3)).masked_fill(ones(count, count, ScalarType.Bool, values.device).triu(1), never).exp();
+            sums.Add(kept.matmul(values.narrow(2, first, count)).Plus(sum.exp() * before));
+            before = sums[^1].narrow(2, count - 1, 1);
+        }
+
+        Tensor all = cat(sums, 2).transpose(1, 2);
+        return all.narrow(3, 0, U.shape[3]) / all.narrow(3, U.shape[3], 1);
     }
 }
 

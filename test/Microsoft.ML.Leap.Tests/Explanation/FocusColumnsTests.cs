@@ -151,19 +151,21 @@ public class FocusColumnsTests
         double[] focus = new double[ids.Length];
         for (int h = 0; h < naive.Heads.Count; h++)
         {
-            (double[] weights, double[] gates) = naive.Heads[h];
+            (double[] weights, double[] gates, double[] kept) = naive.Heads[h];
             int window = config.WindowSizes[h / config.HeadCount];
+            double Kept(int i, int j) => kept[(j + 1)..(i + 1)].Aggregate(1.0, (product, part) => product * part);
             for (int j = 0; j < ids.Length; j++)
             {
                 double sum = 0;
-                int count = 0;
-                for (int i = j; i < Math.Min(ids.Length, j + window); i++, count++)
+                double seen = 0;
+                for (int i = j; i < Math.Min(ids.Length, j + window); i++)
                 {
-                    int first = Math.Max(0, i - window + 1);
-                    sum += gates[i] * (i - first + 1) * weights[j] / weights[first..(i + 1)].Sum();
+                    int[] visible = [.. Enumerable.Range(0, i + 1).Where(k => i - window < k)];
+                    sum += gates[i] * visible.Sum(k => Kept(i, k)) * weights[j] * Kept(i, j) / visible.Sum(k => weights[k] * Kept(i, k));
+                    seen += Kept(i, j);
                 }
 
-                focus[j] += sum / count / naive.Heads.Count;
+                focus[j] += sum / seen / naive.Heads.Count;
             }
         }
 

@@ -26,11 +26,12 @@ public class FocusReportTests
         {
             for (int head = 0; head < report.HeadCount; head++)
             {
-                (double[] weights, double[] gates) = naive.Heads[layer * report.HeadCount + head];
+                (double[] weights, double[] gates, double[] kept) = naive.Heads[layer * report.HeadCount + head];
                 for (int j = 0; j < ids.Length; j++)
                 {
                     Assert.AreEqual(weights[j], report.GetWeights(layer, head)[j], 1e-4 * weights[j]);
                     Assert.AreEqual(gates[j], report.GetGates(layer, head)[j], 1e-5);
+                    Assert.AreEqual(kept[j], report.GetKept(layer, head)[j], 1e-5);
                 }
             }
         }
@@ -47,10 +48,10 @@ public class FocusReportTests
             {
                 double[] shares = report.GetShares(layer, 1, i);
                 int first = Math.Max(0, i - report.WindowSizes[layer] + 1);
-                double total = weights[first..(i + 1)].Sum(weight => (double)weight);
+                double total = Enumerable.Range(first, i + 1 - first).Sum(j => weights[j] * Kept(report, layer, 1, i, j));
                 for (int j = 0; j < weights.Length; j++)
                 {
-                    Assert.AreEqual(j >= first && j <= i ? weights[j] / total : 0, shares[j], 1e-12);
+                    Assert.AreEqual(j >= first && j <= i ? weights[j] * Kept(report, layer, 1, i, j) / total : 0, shares[j], 1e-12);
                     Assert.AreEqual(shares[j], report.GetShare(layer, 1, i, j), 1e-12);
                 }
 
@@ -98,8 +99,19 @@ public class FocusReportTests
 
         // Bytes: the prompt's last token, 7, predicts token 8, and token 10 the last one.
         AssertFocus(report, firstLooking: 7, lastLooking: 10);
-        Assert.AreEqual(0, report.GetFocus(0)[2], "the window of 4 is behind it");
         Assert.AreEqual(0, report.Focus[11], "the last token is read by none");
+    }
+
+    [TestMethod]
+    public void Explain_ModelWithWindows_KeepsAllWithinThemAndNothingBehind()
+    {
+        using LeapLanguageModelTransformer windowed = TinyModel.Fit(TrainedModel.Context, options => options.UseForgetGates = false);
+        FocusReport report = windowed.Explain("the cat", " sat");
+
+        CollectionAssert.AreEqual(new[] { 4, 16 }, report.WindowSizes.ToArray());
+        Assert.IsTrue(report.GetKept(0, 1).All(part => part == 1));
+        AssertFocus(report, firstLooking: 7, lastLooking: 10);
+        Assert.AreEqual(0, report.GetFocus(0)[2], "the window of 4 is behind it");
     }
 
     [TestMethod]
@@ -222,9 +234,16 @@ public class FocusReportTests
     private static double DefinedFocus(FocusReport report, int layer, int head, int token, int firstLooking, int lastLooking)
     {
         int window = report.WindowSizes[layer];
-        double[] values = [.. Enumerable.Range(0, report.Tokens.Count)
-            .Where(i => i >= firstLooking && i <= lastLooking && i >= token && i - window < token)
-            .Select(i => report.GetGates(layer, head)[i] * Math.Min(i + 1, window) * report.GetShare(layer, head, i, token))];
-        return values.Length == 0 ? 0 : values.Average();
+        int[] looking = [.. Enumerable.Range(0, report.Tokens.Count)
+            .Where(i => i >= firstLooking && i <= lastLooking && i >= token && i - window < token)];
+        double seen = looking.Sum(i => Kept(report, layer, head, i, token));
+        double sum = looking.Sum(i => report.GetGates(layer, head)[i] * Count(i) * report.GetShare(layer, head, i, token));
+        return looking.Length == 0 ? 0 : sum / seen;
+
+        double Count(int i) => Enumerable.Range(0, i + 1).Where(j => i - window < j).Sum(j => Kept(report, layer, head, i, j));
     }
+
+    // What the gates of the positions after a token, up to the one that looks, keep of it.
+    private static double Kept(FocusReport report, int layer, int head, int position, int token) =>
+        report.GetKept(layer, head).Skip(token + 1).Take(position - token).Aggregate(1.0, (product, part) => product * part);
 }

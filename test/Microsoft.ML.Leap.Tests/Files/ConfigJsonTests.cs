@@ -17,6 +17,14 @@ public class ConfigJsonTests
     }
 
     [TestMethod]
+    public void WriteThenRead_ForgetGates_RoundTrip()
+    {
+        var config = new LeapConfig(97, 48, 77, 3, 6, useForgetGates: true);
+        AssertEqual(config, RoundTrip(config));
+        StringAssert.Contains(Write(config), "\"use_forget_gates\": true");
+    }
+
+    [TestMethod]
     public void WriteThenRead_GlobalAttention_RoundTrips()
     {
         var config = new LeapConfig(97, 48, 77, 3, 6, useLocalAttention: false);
@@ -58,6 +66,7 @@ public class ConfigJsonTests
     {
         Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, usePositionEmbeddings: false)));
         Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, convolutionSize: 4)));
+        Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, useForgetGates: true)));
     }
 
     [TestMethod]
@@ -137,6 +146,8 @@ public class ConfigJsonTests
     [DataRow("{\"initializer_range\": 0}", "initializerRange")]
     [DataRow("{\"convolution_size\": 17}", "convolutionSize")]
     [DataRow("{\"convolution_size\": \"4\"}", "convolution_size")]
+    [DataRow("{\"use_forget_gates\": 1}", "use_forget_gates")]
+    [DataRow("{\"use_forget_gates\": true, \"n_layer\": 1, \"window_sizes\": [4]}", "useForgetGates is true")]
     [DataRow("{\"model_type\": \"\\ud800\"}", "model_type")]
     [DataRow("{\"\\ud800\": 1, \"vocab_size\": 50}", "JSON")]
     [DataRow("{\"window_sizes\": [4, 200000000, 4, 4], \"n_positions\": 2000000000}", "windowSizes ask for")]
@@ -181,6 +192,7 @@ public class ConfigJsonTests
         Assert.AreEqual(expected.LayerCount, got.LayerCount);
         Assert.AreEqual(expected.HeadCount, got.HeadCount);
         Assert.AreEqual(expected.UseLocalAttention, got.UseLocalAttention);
+        Assert.AreEqual(expected.UseForgetGates, got.UseForgetGates);
         CollectionAssert.AreEqual(expected.WindowSizes.ToArray(), got.WindowSizes.ToArray());
         Assert.AreEqual(expected.RescaleValue, got.RescaleValue);
         Assert.AreEqual(expected.Dropout, got.Dropout);

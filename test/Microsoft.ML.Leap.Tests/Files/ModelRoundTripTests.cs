@@ -153,8 +153,8 @@ public class ModelRoundTripTests
         CollectionAssert.AreEquivalent(
             new[]
             {
-                "model_type", "hidden_size", "vocab_size", "n_positions", "n_heads", "n_layer", "use_local_att", "window_sizes",
-                "rescale_value", "hidden_dropout_prob", "initializer_range", "convolution_size",
+                "model_type", "hidden_size", "vocab_size", "n_positions", "n_heads", "n_layer", "use_local_att",
+                "rescale_value", "hidden_dropout_prob", "initializer_range", "convolution_size", "use_forget_gates",
             },
             config.RootElement.EnumerateObject().Select(field => field.Name).ToArray());
         Assert.AreEqual("LeapForCausalLM", config.RootElement.GetProperty("model_type").GetString());

@@ -28,6 +28,7 @@ public class LeapConfigTests
         Misfit("windowSizes", "at most 256", () => new LeapConfig(10, 1024, 1_000_000, 2, windowSizes: [32_769, 32_768])),
         Misfit("windowSizes", "at most 256", () => new LeapConfig(10, int.MaxValue - 7, int.MaxValue, 2, windowSizes: [int.MaxValue - 1, int.MaxValue - 1], headCount: 1)),
         Misfit("windowSizes", "useLocalAttention is false", () => new LeapConfig(10, layerCount: 1, useLocalAttention: false, windowSizes: [4])),
+        Misfit("windowSizes", "useForgetGates is true", () => new LeapConfig(10, layerCount: 1, windowSizes: [4], useForgetGates: true)),
     ];
 
     [TestMethod]
@@ -57,6 +58,7 @@ public class LeapConfigTests
         CollectionAssert.AreEqual(new[] { 4, 8, 16, 32, 64, 2048 }, new LeapConfig(10).WindowSizes.ToArray());
         CollectionAssert.AreEqual(new[] { 4, 6, 6 }, new LeapConfig(10, contextLength: 6, layerCount: 3).WindowSizes.ToArray());
         CollectionAssert.AreEqual(new[] { 9, 9 }, new LeapConfig(10, contextLength: 9, layerCount: 2, useLocalAttention: false).WindowSizes.ToArray());
+        CollectionAssert.AreEqual(new[] { 9, 9 }, new LeapConfig(10, contextLength: 9, layerCount: 2, useForgetGates: true).WindowSizes.ToArray());
         Assert.AreEqual(2048, new LeapConfig(10, layerCount: 100).WindowSizes[98]);
     }
 
@@ -87,12 +89,22 @@ public class LeapConfigTests
     }
 
     [TestMethod]
+    public void ToString_WithForgetGates_NamesThemInPlaceOfWindows()
+    {
+        var config = new LeapConfig(10, 8, 16, 2, 2, usePositionEmbeddings: false, useForgetGates: true);
+
+        Assert.AreEqual("LEAP: 2 layers, hidden size 8, 2 heads, context 16, vocabulary 10, forget gates, no position embeddings, 1,706 parameters", config.ToString());
+        Assert.IsFalse(config.UseLocalAttention);
+    }
+
+    [TestMethod]
     public void Original_SizesAlone_IsTheNetworkOf2022()
     {
         var config = LeapConfig.Original(97, 24, 32, 3, 2, [3, 9, 32], dropout: 0.25);
 
         Assert.AreEqual(new LeapConfig(97, 24, 32, 3, 2, true, [3, 9, 32], 8, 0.25, 0.02, true, 0).ToString(), config.ToString());
         Assert.IsTrue(config.UsePositionEmbeddings);
+        Assert.IsFalse(config.UseForgetGates);
         Assert.AreEqual((0, 8, 0.25, 0.02), (config.ConvolutionSize, config.RescaleValue, config.Dropout, config.InitializerRange));
     }
 

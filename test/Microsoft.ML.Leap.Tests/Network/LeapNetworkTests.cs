@@ -33,10 +33,15 @@ public unsafe class LeapNetworkTests
     [DataRow(128, 2, 2)]
     [DataRow(128, 4, 0)]
     [DataRow(128, 4, 4)]
-    public void Forward_AnyHeadSizeAndConvolution_EqualsDoublePrecision(int hiddenSize, int headCount, int convolutionSize)
+    [DataRow(9, 3, 4, true)]
+    [DataRow(32, 1, 4, true)]
+    [DataRow(128, 2, 0, true)]
+    [DataRow(128, 4, 4, true)]
+    public void Forward_AnyHeadSizeAndConvolution_EqualsDoublePrecision(int hiddenSize, int headCount, int convolutionSize, bool useForgetGates = false)
     {
         var config = new LeapConfig(
-            71, hiddenSize, 50, 3, headCount, windowSizes: [1, 7, 50], rescaleValue: 5, convolutionSize: convolutionSize);
+            71, hiddenSize, 50, 3, headCount, windowSizes: useForgetGates ? null : [1, 7, 50], rescaleValue: 5, convolutionSize: convolutionSize,
+            useForgetGates: useForgetGates);
         Dictionary<string, float[]> weights = RandomWeights(config);
         using var network = new LeapNetwork(config, weights);
         var reference = new ReferenceNetwork(config, weights);
@@ -93,9 +98,13 @@ public unsafe class LeapNetworkTests
     [DataRow(10, 2, 4)]
     [DataRow(128, 2, 3)]
     [DataRow(33, 3, 16)]
-    public void ReadAndStep_AnySplit_GiveWhatOnePassGivesBitForBit(int hiddenSize, int headCount, int convolutionSize)
+    [DataRow(33, 3, 4, true)]
+    [DataRow(128, 4, 4, true)]
+    public void ReadAndStep_AnySplit_GiveWhatOnePassGivesBitForBit(int hiddenSize, int headCount, int convolutionSize, bool useForgetGates = false)
     {
-        var config = new LeapConfig(71, hiddenSize, Length, 3, headCount, windowSizes: [1, 7, Length], convolutionSize: convolutionSize);
+        var config = new LeapConfig(
+            71, hiddenSize, Length, 3, headCount, windowSizes: useForgetGates ? null : [1, 7, Length], convolutionSize: convolutionSize,
+            useForgetGates: useForgetGates);
         using var network = new LeapNetwork(config, RandomWeights(config));
         int[] ids = RandomIds(1, Length + 20, 71);
         float[] expected = Hidden(network, [ids])[0];
@@ -122,9 +131,11 @@ public unsafe class LeapNetworkTests
     [DataRow(WeightFormat.Float32, 4)]
     [DataRow(WeightFormat.BFloat16, 3)]
     [DataRow(WeightFormat.Int8, 16)]
-    public void Forward_RaggedBatchChunksAndThreads_GiveEachWhatItGetsAloneBitForBit(WeightFormat format, int convolutionSize)
+    [DataRow(WeightFormat.Float32, 4, true)]
+    public void Forward_RaggedBatchChunksAndThreads_GiveEachWhatItGetsAloneBitForBit(WeightFormat format, int convolutionSize, bool useForgetGates = false)
     {
-        var config = new LeapConfig(300, 64, 100, 3, 2, windowSizes: [3, 40, 100], convolutionSize: convolutionSize);
+        var config = new LeapConfig(
+            300, 64, 100, 3, 2, windowSizes: useForgetGates ? null : [3, 40, 100], convolutionSize: convolutionSize, useForgetGates: useForgetGates);
         Dictionary<string, float[]> weights = RandomWeights(config);
         int[][] sequences = [.. new[] { 1, 2, 40, 7, 230, 64, 65, 3, 100, 1, 33 }.Select((length, i) => RandomIds(i, length, 300))];
         using var alone = new LeapNetwork(config, weights, format, threadCount: 1);
@@ -302,6 +313,9 @@ public unsafe class LeapNetworkTests
     {
         using var network = new LeapNetwork(Config, RandomWeights(Config));
         var other = new LeapConfig(70, 24, Length, 4, 2, windowSizes: [1, 3, 21, Length], convolutionSize: 4);
+        using var global = new NetworkState(new LeapConfig(70, 24, Length, 4, 2, useLocalAttention: false, convolutionSize: 4));
+        using var forgetting = new LeapNetwork(
+            new LeapConfig(70, 24, Length, 4, 2, convolutionSize: 4, useForgetGates: true), RandomWeights(Config));
         using NetworkState state = network.CreateState();
         using var foreign = new NetworkState(other);
         float[] hidden = new float[24];
@@ -309,6 +323,7 @@ public unsafe class LeapNetworkTests
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Read([70], state, hidden));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Read([-1], state, hidden));
         Assert.ThrowsExactly<ArgumentException>(() => network.Read([1], foreign, hidden));
+        Assert.ThrowsExactly<ArgumentException>(() => forgetting.Read([1], global, hidden));
         Assert.ThrowsExactly<ArgumentException>(() => network.Step([1, 2], [state], [hidden, hidden]));
     }
 

@@ -58,9 +58,12 @@ internal sealed class ReferenceNetwork(LeapConfig config, IReadOnlyDictionary<st
                 for (int j = (int)Math.Max(0, i - (long)window + 1); j <= i; j++)
                 {
                     double[] U = Part(j, 3);
-                    total += f[j][h];
+                    double weight = f[j][h];
+                    for (int forgetting = j + 1; config.UseForgetGates && forgetting <= i; forgetting++)
+                        weight *= Keep(Part(forgetting, 1), h);
+                    total += weight;
                     for (int k = 0; k < e; k++)
-                        mean[k] += f[j][h] * U[k];
+                        mean[k] += weight * U[k];
                 }
 
                 mean = [.. mean.Select(value => value / total)];
@@ -71,6 +74,12 @@ internal sealed class ReferenceNetwork(LeapConfig config, IReadOnlyDictionary<st
         }
 
         return (f, a, output);
+    }
+
+    private double Keep(double[] F1, int head)
+    {
+        double offset = config.HeadCount == 1 ? 5 : 5.0 * head / (config.HeadCount - 1);
+        return 1 / (1 + Math.Exp(-3 * F1.Sum() / Math.Sqrt(F1.Length) - offset));
     }
 
     private double[] Row(string name, int row) => [.. weights[name].Skip(row * _d).Take(_d).Select(value => (double)value)];

@@ -15,7 +15,7 @@ public class TransformerDisplayTests
         Assert.AreEqual("2", rows["Layers"]);
         Assert.AreEqual("16", rows["Hidden size"]);
         Assert.AreEqual("2, of size 8", rows["Heads"]);
-        Assert.AreEqual("4, global", rows["Windows"]);
+        Assert.AreEqual("none: forget gates", rows["Windows"]);
         Assert.AreEqual("16 tokens", rows["Context length"]);
         Assert.AreEqual("yes", rows["Learned positions"]);
         long parameters = TrainedModel.Network.Weights.Sum(weight => weight.Weight.NumberOfElements);
@@ -50,6 +50,8 @@ public class TransformerDisplayTests
         StringAssert.EndsWith(rows["Special literals"], "and 94 more");
         Assert.IsEmpty(html.Descendants("script").Concat(html.Descendants("img")).ToArray());
         Assert.AreEqual("global (4 layers)", rows["Windows"]);
+        using LeapLanguageModelTransformer windowed = TinyModel.Fit(context, settings => settings.UseForgetGates = false);
+        Assert.AreEqual("4, global", Shown.Rows(XElement.Parse(Formatted(windowed)))["Windows"]);
         Assert.AreEqual("no", rows["Learned positions"]);
     }
 

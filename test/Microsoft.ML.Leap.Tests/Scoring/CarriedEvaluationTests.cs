@@ -59,8 +59,8 @@ public class CarriedEvaluationTests
         var longer = new LeapModel(
             new LeapConfig(
                 config.VocabularySize, config.HiddenSize, context, config.LayerCount, config.HeadCount,
-                windowSizes: [.. config.WindowSizes.SkipLast(1), context], rescaleValue: config.RescaleValue,
-                usePositionEmbeddings: config.UsePositionEmbeddings, convolutionSize: config.ConvolutionSize),
+                rescaleValue: config.RescaleValue, usePositionEmbeddings: config.UsePositionEmbeddings, convolutionSize: config.ConvolutionSize,
+                useForgetGates: config.UseForgetGates),
             CPU, 0);
         longer.eval();
         using var scope = NewDisposeScope();

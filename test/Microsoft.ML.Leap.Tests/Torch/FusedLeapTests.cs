@@ -39,6 +39,15 @@ public class FusedLeapTests
         AssertEqualsReference(new Layer(2, 130, 3, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)));
 
     [TestMethod]
+    [DynamicData(nameof(Sizes))]
+    public void Attend_ForgetGates_EqualsReferenceForwardAndBackward(int headSize, int headCount, int length) =>
+        AssertEqualsReference(new Layer(2, length, headCount, headSize, length, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)) { HasForgetGates = true });
+
+    [TestMethod]
+    public void Attend_ForgetGatesOverSeveralChunks_EqualsReferenceForwardAndBackward() =>
+        AssertEqualsReference(new Layer(1, 600, 2, 5, 600) { HasForgetGates = true });
+
+    [TestMethod]
     [DataRow(3)]
     [DataRow(8)]
     [DataRow(20)]
@@ -50,7 +59,7 @@ public class FusedLeapTests
         using DisposeScope scope = NewDisposeScope();
         foreach (int window in new[] { 4, 130 })
         {
-            var layer = new Layer(2, 130, 2, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7));
+            var layer = new Layer(2, 130, 2, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)) { HasForgetGates = window == 130 };
             Tensor projections = layer.Projections().to(ScalarType.BFloat16);
 
             (Tensor expected, Tensor expectedGradient) = layer.Fused(projections.to(ScalarType.Float32));
@@ -217,7 +226,12 @@ public class FusedLeapTests
     {
         public double RescaleValue { get; init; } = Rescale;
 
-        public LeapShape Shape => new(BatchSize, Length, HeadCount, HeadSize, Window, RescaleValue, FocusMask, MeanMask);
+        public bool HasForgetGates { get; init; }
+
+        public LeapShape Shape => new(
+            BatchSize, Length, HeadCount, HeadSize, Window, RescaleValue, FocusMask, MeanMask, ForgetOffsets: ForgetOffsets);
+
+        private float[]? ForgetOffsets => HasForgetGates ? [.. Enumerable.Range(0, HeadCount).Select(head => 2f * head)] : null;
 
         public Tensor Projections() => Values([BatchSize, Length, 4 * HeadCount * HeadSize], 1);
 
@@ -234,7 +248,7 @@ public class FusedLeapTests
         public (Tensor Output, Tensor Gradient) Reference(Tensor projections)
         {
             using var noise = new DropoutNoise(1);
-            using var attention = new MultiheadLeap(HeadCount, Window, RescaleValue, new Dropout(0, noise));
+            using var attention = new MultiheadLeap(HeadCount, Window, RescaleValue, new Dropout(0, noise), ForgetOffsets);
             Tensor x = projections.clone().requires_grad_(true);
             Tensor output = attention.Reference(x, FocusMask, MeanMask);
             output.backward([Upstream().to(projections.dtype)]);

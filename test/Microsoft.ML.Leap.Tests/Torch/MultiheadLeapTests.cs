@@ -8,6 +8,7 @@ public class MultiheadLeapTests
 {
     private const int N = 80, H = 2, E = 5;
     private const double Rescale = 8;
+    private static readonly float[] ForgetOffsets = [0, 3];
 
     public static IEnumerable<object[]> Windows() =>
         from w in new[] { 1, 2, 3, 4, 7, 8, 16, 63, 64, 65, N - 1, N, N + 5 }
@@ -29,20 +30,42 @@ public class MultiheadLeapTests
     }
 
     [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Forward_ForgetGates_EqualsNaiveLoop(bool isReference)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        double[][] inputs = Inputs();
+
+        double[] actual = Doubles(Attend(N, isReference, [.. inputs.Select(Float)], ForgetOffsets));
+
+        double[] expected = Naive(inputs, N, ForgetOffsets);
+        for (int i = 0; i < expected.Length; i++)
+            Assert.AreEqual(expected[i], actual[i], 1e-5);
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Backward_ForgetGates_EqualsNaiveDifferenceQuotient(bool isReference) => AssertGradients(N, isReference, ForgetOffsets);
+
+    [TestMethod]
     [DynamicData(nameof(Windows))]
-    public void Backward_AnyWindow_EqualsNaiveDifferenceQuotient(int window, bool isReference)
+    public void Backward_AnyWindow_EqualsNaiveDifferenceQuotient(int window, bool isReference) => AssertGradients(window, isReference);
+
+    private static void AssertGradients(int window, bool isReference, float[]? forgetOffsets = null)
     {
         using DisposeScope scope = NewDisposeScope();
         double[][] inputs = Inputs();
         double[] upstream = Vector(9);
         Tensor[] leaves = [.. inputs.Select(x => Float(x).requires_grad_(true))];
-        Attend(window, isReference, leaves).backward([Float(upstream)]);
+        Attend(window, isReference, leaves, forgetOffsets).backward([Float(upstream)]);
 
         for (int p = 0; p < leaves.Length; p++)
         {
             double[] direction = Vector(20 + p);
             double actual = Dot(Doubles(leaves[p].grad!), direction);
-            Assert.AreEqual(NaiveDerivative(inputs, window, upstream, p, direction), actual, 1e-3 * Math.Abs(actual) + 1e-4);
+            Assert.AreEqual(NaiveDerivative(inputs, window, forgetOffsets, upstream, p, direction), actual, 1e-3 * Math.Abs(actual) + 1e-4);
         }
     }
 
@@ -79,23 +102,23 @@ public class MultiheadLeapTests
             Assert.AreEqual(expected[i], values[i], 1e-12);
     }
 
-    private static Tensor Attend(int window, bool isReference, Tensor[] x)
+    private static Tensor Attend(int window, bool isReference, Tensor[] x, float[]? forgetOffsets = null)
     {
         using var noise = new DropoutNoise(1);
-        using var attention = new MultiheadLeap(H, window, Rescale, new Dropout(0, noise));
+        using var attention = new MultiheadLeap(H, window, Rescale, new Dropout(0, noise), forgetOffsets);
         Tensor projections = cat([.. x.Select(part => part.flatten(2))], 2);
         Tensor y = isReference ? attention.Reference(projections, null, null) : attention.call(projections);
         return y.view(x[0].shape);
     }
 
-    private static double[] Naive(double[][] inputs, int window)
+    private static double[] Naive(double[][] inputs, int window, float[]? forgetOffsets = null)
     {
         var output = new double[N * H * E];
         for (int h = 0; h < H; h++)
         {
             double[][] Head(double[] x) => [.. Enumerable.Range(0, N).Select(i => x[((i * H + h) * E)..((i * H + h + 1) * E)])];
             double[][] head = NaiveLeap.Attend(
-                Head(inputs[0]), Head(inputs[1]), Head(inputs[2]), Head(inputs[3]), window, Rescale);
+                Head(inputs[0]), Head(inputs[1]), Head(inputs[2]), Head(inputs[3]), window, Rescale, forgetOffsets?[h]);
             for (int i = 0; i < N; i++)
                 head[i].CopyTo(output, (i * H + h) * E);
         }
@@ -103,14 +126,14 @@ public class MultiheadLeapTests
         return output;
     }
 
-    private static double NaiveDerivative(double[][] inputs, int window, double[] upstream, int p, double[] direction)
+    private static double NaiveDerivative(double[][] inputs, int window, float[]? forgetOffsets, double[] upstream, int p, double[] direction)
     {
         const double step = 1e-5;
         double At(double t)
         {
             double[][] moved = [.. inputs];
             moved[p] = [.. inputs[p].Zip(direction, (x, d) => x + t * d)];
-            return Dot(Naive(moved, window), upstream);
+            return Dot(Naive(moved, window, forgetOffsets), upstream);
         }
 
         return (At(step) - At(-step)) / (2 * step);

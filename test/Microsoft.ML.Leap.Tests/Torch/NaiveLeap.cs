@@ -15,19 +15,21 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
     }
 
     /// <summary>What each head of each layer focused on in the last <see cref="Logits"/>, layer after layer.</summary>
-    public List<(double[] Weights, double[] Gates)> Heads { get; } = [];
+    public List<(double[] Weights, double[] Gates, double[] Kept)> Heads { get; } = [];
 
     /// <summary>One head's attention; each array is one vector per token.</summary>
-    public static double[][] Attend(double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale) =>
-        Attend(q, f1, f2, u, window, rescale, out _, out _);
+    public static double[][] Attend(double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale, double? forgetOffset = null) =>
+        Attend(q, f1, f2, u, window, rescale, forgetOffset, out _, out _, out _);
 
     private static double[][] Attend(
-        double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale, out double[] weights, out double[] gates)
+        double[][] q, double[][] f1, double[][] f2, double[][] u, int window, double rescale, double? forgetOffset, out double[] weights, out double[] gates,
+        out double[] kept)
     {
         int e = q[0].Length;
         double[] opened = new double[q.Length];
         double[] focus = weights = [.. f1.Select((_, i) => Math.Exp(rescale / e * Dot(Normalised(f1[i]), Normalised(f2[i]))))];
         gates = opened;
+        double[] parts = kept = [.. f1.Select(v => forgetOffset is double offset ? 1 / (1 + Math.Exp(-3 * v.Sum() / Math.Sqrt(e) - offset)) : 1)];
         return [.. q.Select((_, i) => AttendAt(i))];
 
         double[] AttendAt(int i)
@@ -36,9 +38,10 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
             double total = 0;
             for (int j = Math.Max(0, i - window + 1); j <= i; j++)
             {
-                total += focus[j];
+                double weight = focus[j] * parts[(j + 1)..(i + 1)].Aggregate(1.0, (product, part) => product * part);
+                total += weight;
                 for (int k = 0; k < e; k++)
-                    mean[k] += focus[j] * u[j][k];
+                    mean[k] += weight * u[j][k];
             }
 
             mean = [.. mean.Select(m => m / total)];
@@ -63,8 +66,8 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
         for (int h = 0; h < config.HeadCount; h++)
         {
             double[][] Part(int p) => [.. parts.Select(row => row[(p * _d + h * e)..(p * _d + (h + 1) * e)])];
-            double[][] head = Attend(Part(0), Part(1), Part(2), Part(3), window, config.RescaleValue, out double[] weights, out double[] gates);
-            Heads.Add((weights, gates));
+            double[][] head = Attend(Part(0), Part(1), Part(2), Part(3), window, config.RescaleValue, ForgetOffset(h), out double[] weights, out double[] gates, out double[] kept);
+            Heads.Add((weights, gates, kept));
             for (int i = 0; i < x.Length; i++)
                 head[i].CopyTo(attended[i], h * e);
         }
@@ -73,6 +76,8 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
         normed = Convolved(name + "boom_convolution.weight", [.. x.Select(v => LayerNorm(LayerNorm(v, name + "pre_norm"), name + "boom_norm"))]);
         return [.. x.Select((v, i) => Sum(v, FeedForward(normed[i], name)))];
     }
+
+    private double? ForgetOffset(int head) => !config.UseForgetGates ? null : config.HeadCount == 1 ? 5 : 5.0 * head / (config.HeadCount - 1);
 
     private double[] FeedForward(double[] n, string name) =>
         Product(name + "unboom.weight", [.. Product(name + "boom.weight", n).Select(Gelu)]);

@@ -20,6 +20,7 @@ public class PackedDocumentsTests
     [DataRow(8, 2, new[] { 2, 16 })]
     [DataRow(24, 3, new[] { 3, 4, 100 })]
     [DataRow(64, 2, new[] { 1, 5 })]
+    [DataRow(24, 3, new int[0])]
     public void HiddenOfPacked_Documents_EqualsEachByItself(int hiddenSize, int heads, int[] windows)
     {
         using LeapModel model = Model(hiddenSize, heads, windows, 0);
@@ -41,6 +42,7 @@ public class PackedDocumentsTests
     [DataRow(8, 2, new[] { 2, 16 })]
     [DataRow(24, 3, new[] { 3, 4, 100 })]
     [DataRow(64, 2, new[] { 1, 5 })]
+    [DataRow(24, 3, new int[0])]
     public void Backward_OfPackedDocuments_GivesTheSumOfTheirGradients(int hiddenSize, int heads, int[] windows)
     {
         using LeapModel model = Model(hiddenSize, heads, windows, 0);
@@ -100,9 +102,10 @@ public class PackedDocumentsTests
         return [.. model.Weights.Select(entry => entry.Weight.grad!.data<float>().ToArray())];
     }
 
+    // No windows: forget gates.
     private static LeapModel Model(int hiddenSize, int heads, int[] windows, double dropout) => new(
-        new LeapConfig(11, hiddenSize, 16, windows.Length, heads, windowSizes: windows, dropout: dropout, initializerRange: 0.3, usePositionEmbeddings: false,
-            convolutionSize: 4),
+        new LeapConfig(11, hiddenSize, 16, Math.Max(2, windows.Length), heads, windowSizes: windows.Length == 0 ? null : windows, dropout: dropout,
+            initializerRange: 0.3, usePositionEmbeddings: false, convolutionSize: 4, useForgetGates: windows.Length == 0),
         CPU, 1);
 
     private static long[] Ids() => [.. Enumerable.Range(0, Lengths.Sum()).Select(i => i * (long)i % 11)];
