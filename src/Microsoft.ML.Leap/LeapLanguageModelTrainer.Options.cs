@@ -221,8 +221,7 @@ public sealed partial class LeapLanguageModelTrainer
         // The options must be those that a recipe has filled.
         internal LeapConfig MakeConfig(int vocabularySize) => new(
             vocabularySize, HiddenSize!.Value, ContextLength!.Value, LayerCount!.Value, HeadCount!.Value, UseLocalAttention, WindowSizes,
-            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings, ConvolutionSize!.Value,
-            UseForgetGates ?? (UseLocalAttention && WindowSizes is null));
+            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings, ConvolutionSize!.Value, UseForgetGates!.Value);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

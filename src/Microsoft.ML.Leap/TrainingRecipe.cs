@@ -69,6 +69,9 @@ public sealed record TrainingRecipe
     /// <summary>Gets the tokens that the short convolutions see, the present one included; 0 where there are none.</summary>
     public int ConvolutionSize { get; init; }
 
+    /// <summary>Gets whether heads have forget gates in place of windows.</summary>
+    public bool UseForgetGates { get; init; }
+
     /// <summary>Gets the contexts of tokens that go through the network at once.</summary>
     public required int BatchSize { get; init; }
 
@@ -103,7 +106,7 @@ public sealed record TrainingRecipe
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
-        $"{HeadCount} heads, context {ContextLength:N0}, convolutions of {ConvolutionSize}, batch {BatchSize}, {Epochs} epochs, " +
+        $"{HeadCount} heads, context {ContextLength:N0}, {(UseForgetGates ? "forget gates" : "no forget gates")}, convolutions of {ConvolutionSize}, batch {BatchSize}, {Epochs} epochs, " +
         $"{Optimizer} with a learning rate of {LearningRate}, warmup {WarmupRatio}, weight decay {WeightDecay}, " +
         $"dropout {Dropout}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
@@ -130,6 +133,7 @@ public sealed record TrainingRecipe
             HeadCount = options.HeadCount ?? ChooseHeadCount(hiddenSize),
             ContextLength = options.ContextLength ?? DefaultContextLength,
             ConvolutionSize = options.ConvolutionSize ?? DefaultConvolutionSize,
+            UseForgetGates = options.UseForgetGates ?? (options.UseLocalAttention && options.WindowSizes is null),
             BatchSize = options.BatchSize ?? size.BatchSize,
             Epochs = epochs,
             Optimizer = options.Optimizer ?? TrainingOptimizer.Muon,
@@ -167,6 +171,7 @@ public sealed record TrainingRecipe
         filled.HeadCount = HeadCount;
         filled.ContextLength = ContextLength;
         filled.ConvolutionSize = ConvolutionSize;
+        filled.UseForgetGates = UseForgetGates;
         filled.BatchSize = BatchSize;
         filled.Epochs = Epochs;
         filled.Optimizer = Optimizer;

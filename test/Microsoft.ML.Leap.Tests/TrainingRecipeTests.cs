@@ -25,6 +25,7 @@ public partial class TrainingRecipeTests
                 $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.WeightDecay} | {recipe.Dropout}");
             Assert.AreEqual(row.Groups[2].Value, chosen, row.Value);
             Assert.AreEqual(4, recipe.ConvolutionSize);
+            Assert.IsTrue(recipe.UseForgetGates);
         }
     }
 
@@ -55,20 +56,21 @@ public partial class TrainingRecipeTests
             (64, 3, 2, 99, 0, 5, 7, 1e-4, 0.5, 0.05, 0.3, 0.2, 9),
             (recipe.HiddenSize, recipe.LayerCount, recipe.HeadCount, recipe.ContextLength, recipe.ConvolutionSize, recipe.BatchSize, recipe.Epochs,
                 recipe.LearningRate, recipe.WarmupRatio, recipe.WeightDecay, recipe.Dropout, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
+        Assert.IsFalse(recipe.UseForgetGates);
     }
 
     [TestMethod]
-    public void Read_OfAnOlderFile_HasNoConvolutionsAndAdamWsWeightDecay()
+    public void Read_OfAnOlderFile_HasWindowsNoConvolutionsAndAdamWsWeightDecay()
     {
         using var file = new MemoryStream();
         SettingsJson.Write(file, 1, TrainingRecipe.Choose(new(), 500, 40_000, hasValidationData: false));
         string json = Encoding.UTF8.GetString(file.ToArray());
         string older = NewerLine().Replace(json, "");
-        Assert.HasCount(2, NewerLine().Matches(json));
+        Assert.HasCount(3, NewerLine().Matches(json));
 
         TrainingRecipe recipe = SettingsJson.Read<TrainingRecipe>(new MemoryStream(Encoding.UTF8.GetBytes(older)), 2);
 
-        Assert.AreEqual((0, 0.01, 500), (recipe.ConvolutionSize, recipe.WeightDecay, recipe.RowCount));
+        Assert.AreEqual((0, false, 0.01, 500), (recipe.ConvolutionSize, recipe.UseForgetGates, recipe.WeightDecay, recipe.RowCount));
     }
 
     [TestMethod]
@@ -114,8 +116,21 @@ public partial class TrainingRecipeTests
         Assert.AreEqual(heads, TrainingRecipe.Choose(new() { HiddenSize = hiddenSize }, 1, 1, false).HeadCount);
 
     [TestMethod]
-    public void Choose_WindowsGiven_HasAsManyLayers() =>
-        Assert.AreEqual(3, TrainingRecipe.Choose(new() { WindowSizes = [4, 8, 16] }, 1, 1, false).LayerCount);
+    public void Choose_WindowsGiven_HasAsManyLayersAndNoForgetGates()
+    {
+        TrainingRecipe recipe = TrainingRecipe.Choose(new() { WindowSizes = [4, 8, 16] }, 1, 1, false);
+
+        Assert.AreEqual((3, false), (recipe.LayerCount, recipe.UseForgetGates));
+        Assert.IsFalse(TrainingRecipe.Choose(new() { UseLocalAttention = false }, 1, 1, false).UseForgetGates);
+    }
+
+    [TestMethod]
+    public void Constructor_WindowsAndForgetGates_ThrowsNamingBoth()
+    {
+        var options = new LeapLanguageModelTrainer.Options { WindowSizes = [4, 8], UseForgetGates = true };
+        ArgumentException e = Assert.ThrowsExactly<ArgumentException>(() => new MLContext(1).Leap().LanguageModel(options));
+        StringAssert.Contains(e.Message, "windowSizes were given, but useForgetGates is true");
+    }
 
     [TestMethod]
     public void Fit_NothingSet_TellsItsChoiceAndTheTime_AndSavesIt()
@@ -140,7 +155,7 @@ public partial class TrainingRecipeTests
         Assert.IsNotNull(model.History.Best);
     }
 
-    [GeneratedRegex("\n *\"(?:convolution_size|weight_decay)\": [\\d.]+,")]
+    [GeneratedRegex("\n *\"(?:convolution_size|use_forget_gates|weight_decay)\": [\\w.]+,")]
     private static partial Regex NewerLine();
 
     [GeneratedRegex(@"^\| (?:up to )?([\d,]+|more) \| ([^|]+(?: \| [^|]+){6}) \|", RegexOptions.Multiline)]

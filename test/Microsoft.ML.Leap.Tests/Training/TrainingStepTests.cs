@@ -109,6 +109,7 @@ public class TrainingStepTests
             RawMemory.IsHidden = true;
             LeapLanguageModelTrainer.Options options = TinyModel.Options();
             options.ConvolutionSize = 4;
+            options.UseForgetGates = true;
             options.Precision = TrainingPrecision.Float32;
             change(options);
             LeapTokenizer tokenizer = TokenizerOptions.Bytes().Create([], CancellationToken.None);
