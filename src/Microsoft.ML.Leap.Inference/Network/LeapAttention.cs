@@ -103,29 +103,24 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
         {
             int n = Math.Min(tileLength, count - start);
             float* value = tile;
+            float* part = keptTile;
             for (int i = 0; i < n; i++)
             {
                 float* F1 = Q + (4L * i + 1) * d;
                 for (int head = 0; head < headCount; head++, F1 += _headSize)
-                    *value++ = FocusLogit(rows, F1, F1 + d);
+                {
+                    *value++ = FocusLogit(rows, F1, F1 + d, out float sum);
+                    if (_forgetOffsets is not null)
+                        *part++ = sum * _forgetScale + _forgetOffsets[firstHead + head];
+                }
             }
 
             VectorMath.Exp(tile, n * headCount);
-            float* part = keptTile;
             if (_forgetOffsets is not null)
-            {
-                for (int i = 0; i < n; i++)
-                {
-                    float* F1 = Q + (4L * i + 1) * d;
-                    for (int head = 0; head < headCount; head++, F1 += _headSize)
-                        *part++ = rows.Sum(rows.Read(F1, Input)) * _forgetScale + _forgetOffsets[firstHead + head];
-                }
-
                 VectorMath.Sigmoid(keptTile, n * headCount);
-                part = keptTile;
-            }
 
             value = tile;
+            part = keptTile;
             for (int i = 0; i < n; i++)
             {
                 float* q = Q + 4L * i * d;
@@ -169,10 +164,10 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private float FocusLogit<TSize>(Rows<TSize> rows, float* F1, float* F2)
+    private float FocusLogit<TSize>(Rows<TSize> rows, float* F1, float* F2, out float sum)
         where TSize : IRowSize
     {
-        float deviations = (rows.Center(F1, rows[C1]) + Epsilon) * (rows.Center(F2, rows[C2]) + Epsilon);
+        float deviations = (rows.Center(F1, rows[C1], out sum) + Epsilon) * (rows.Center(F2, rows[C2], out _) + Epsilon);
         return rows.Dot(rows[C1], rows[C2]) / deviations * _focusScale;
     }
 
@@ -204,13 +199,14 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
                 target[k] = row[k];
         }
 
-        /// <summary>Writes values less their mean.</summary>
+        /// <summary>Writes values less their mean, and gives their sum.</summary>
         /// <returns>Their standard deviation, the unbiased one.</returns>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public float Center(float* source, float* centered)
+        public float Center(float* source, float* centered, out float sum)
         {
             float* row = Read(source, Input);
-            float mean = Sum(row) / headSize;
+            sum = Sum(row);
+            float mean = sum / headSize;
             for (int k = 0; k < RowSize; k += Vector<float>.Count)
                 Vector.Store(Vector.Load(row + k) - new Vector<float>(mean), centered + k);
             for (int k = headSize; k < RowSize; k++)
@@ -219,7 +215,7 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public float Sum(float* row)
+        private float Sum(float* row)
         {
             Vector<float> sum = Vector<float>.Zero;
             for (int k = 0; k < RowSize; k += Vector<float>.Count)

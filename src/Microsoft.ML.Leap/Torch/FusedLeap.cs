@@ -142,14 +142,14 @@ internal sealed record LeapShape(
     /// <summary>Gets what the sum over a head of Q M is multiplied by.</summary>
     public float GateScale { get; } = (float)(1 / Math.Sqrt(HeadSize));
 
-    /// <summary>Gets what the sum over a head of F1 is multiplied by.</summary>
+    /// <summary>Gets what the sum of F1 per head is multiplied by.</summary>
     public float ForgetScale { get; } = (float)(LeapConfig.ForgetGain / Math.Sqrt(HeadSize));
 
     /// <summary>Returns the gate a that belongs to a sum over a head of Q M.</summary>
     public float Gate(float product) => Sigmoid(product * GateScale);
 
-    /// <summary>Returns the part k of what came before that the forget gate of a head keeps at a sum over the head of F1.</summary>
-    public float Keep(float sum, int head) => Sigmoid(sum * ForgetScale + ForgetOffsets![head]);
+    /// <summary>Returns the part k of what came before that a forget gate keeps, by the sum of F1 per head; 1 where there are no forget gates.</summary>
+    public float Keep(float sum, int head) => ForgetOffsets is null ? 1 : Sigmoid(sum * ForgetScale + ForgetOffsets[head]);
 
     private static float Sigmoid(float x) => 1 / (1 + MathF.Exp(-x));
 

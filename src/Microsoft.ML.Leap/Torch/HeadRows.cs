@@ -87,11 +87,12 @@ internal sealed unsafe class HeadRows<TSize> : IDisposable
             TFormat.Store(row[k], tensor + k);
     }
 
-    /// <summary>Writes a row's values less their mean to <paramref name="centered"/>.</summary>
+    /// <summary>Writes a row's values less their mean to <paramref name="centered"/>, and gives their sum.</summary>
     /// <returns>Their standard deviation, the unbiased one.</returns>
-    public float Center(float* row, float* centered)
+    public float Center(float* row, float* centered, out float sum)
     {
-        float mean = Sum(row) / HeadSize;
+        sum = Sum(row);
+        float mean = sum / HeadSize;
         int k = 0;
         for (; k <= HeadSize - Vector<float>.Count; k += Vector<float>.Count)
             Vector.Store(Vector.Load(row + k) - new Vector<float>(mean), centered + k);
@@ -139,7 +140,7 @@ internal sealed unsafe class HeadRows<TSize> : IDisposable
 
     private bool IsUsedInPlace<TValue>() => typeof(TValue) == typeof(float) && HeadSize == RowSize;
 
-    public float Sum(float* row)
+    private float Sum(float* row)
     {
         Vector<float> sums = Vector<float>.Zero;
         int k = 0;

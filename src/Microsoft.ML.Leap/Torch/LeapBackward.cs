@@ -159,7 +159,7 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
         WriteLessMean(factors, c1, c2, through2, scale, 0, dF1 + d);
     }
 
-    private float Center(TValue* values, float* centered) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered);
+    private float Center(TValue* values, float* centered) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered, out _);
 
     // Writes factors * a - b * through, less the mean, all times scale, and adds a number. The mean of b is not quite 0 where b is a small difference.
     private void WriteLessMean(float* factors, float* a, float* b, float through, float scale, float added, TValue* gradient)

@@ -42,8 +42,8 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
         {
             _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 1) * d);
             _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 2) * d);
-            _focus[i] = Focus(Q + (4L * i + 1) * d, Q + (4L * i + 2) * d, place + (long)i * d);
-            _kept[i] = Keep(Q + (4L * i + 1) * d, head);
+            _focus[i] = Focus(Q + (4L * i + 1) * d, Q + (4L * i + 2) * d, place + (long)i * d, out float sum);
+            _kept[i] = _shape.Keep(sum, head);
         }
 
         _sums.Clear();
@@ -65,20 +65,17 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
         _sums.Dispose();
     }
 
-    private float Focus(TValue* F1, TValue* F2, long place)
+    private float Focus(TValue* F1, TValue* F2, long place, out float sum)
     {
         float* c1 = _rows[C1];
         float* c2 = _rows[C2];
-        float deviations = (Center(F1, c1) + LeapShape.Epsilon) * (Center(F2, c2) + LeapShape.Epsilon);
+        float deviations = (Center(F1, c1, out sum) + LeapShape.Epsilon) * (Center(F2, c2, out _) + LeapShape.Epsilon);
         if (_shape.FocusMask is NoiseMask mask)
             _rows.Multiply(c1, _rows.Factors(mask, place, Factors), c1);
         return MathF.Exp(_rows.Dot(c1, c2) / deviations * _shape.FocusScale);
     }
 
-    private float Keep(TValue* F1, int head) =>
-        _shape.ForgetOffsets is null ? 1 : _shape.Keep(_rows.Sum(_rows.Read<TValue, TFormat>(F1, Input)), head);
-
-    private float Center(TValue* values, float* centered) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered);
+    private float Center(TValue* values, float* centered, out float sum) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered, out sum);
 
     // Goes to memory where a backward pass will want it.
     private float* FocusedMean(float f, float kept, TValue* U, long saved)

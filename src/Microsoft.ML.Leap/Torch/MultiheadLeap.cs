@@ -5,7 +5,7 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>LEAP attention: each head's mean of the values in the window, weighted by each token's focus, gated by the query.</summary>
 /// <remarks>Cost is linear in the length, and the window costs nothing: no pair of tokens is ever compared. With forget gates (after Lin and others
-/// 2025, Forgetting Transformer) there is no window: what came before a token counts k times as much from it on.</remarks>
+/// 2025, Forgetting Transformer) there is no window: k per token is the part of what came before that still counts.</remarks>
 internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
 {
     private readonly int _headCount;
