@@ -31,6 +31,7 @@ internal static class DriftCommand
         };
         command.SetAction(arguments => ReadableErrors.Run(() =>
         {
+            NativeBackend.EnsureLoaded();
             int chosenSeed = arguments.GetValue(seed);
             using LeapModel model = DriftNetwork.Create(
                 arguments.GetValue(layers),

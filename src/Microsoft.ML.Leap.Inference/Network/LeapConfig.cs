@@ -17,7 +17,7 @@ public sealed class LeapConfig
     internal const double DefaultDropout = 0.1;
     internal const double DefaultInitializerRange = 0.02;
 
-    // What forget logits are scaled by, so that they learn as fast as a weight of their own would; and that of the slowest head where a token's
+    // What forget logits are scaled by (docs/research.md says why); and that of the slowest head where a token's
     // projections say nothing: half of what was is left after about a hundred tokens.
     internal const float ForgetGain = 3;
     internal const float SlowestForgetLogit = 5;
