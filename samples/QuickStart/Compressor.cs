@@ -15,8 +15,11 @@ internal static class Compressor
     /// <summary>7-Zip's PPMd of an order, with memory enough for any text of these benchmarks: of a file, whose length it knows, it takes less than it is
     /// told, 4 MB for 200 KB, which is too little for the order 16. The archive's header is not compressed: its length does not change
     /// with the text.</summary>
-    public static (string Program, Func<string, string[]> Arguments) Ppmd(int order) => ("7z", archive =>
+    public static (string Program, Func<string, string[]> Arguments) Ppmd(int order) => (SevenZip, archive =>
         ["a", "-t7z", "-si", string.Create(CultureInfo.InvariantCulture, $"-m0=PPMd:o={order}:mem=512m"), "-mhc=off", "-bso0", "-bsp0", archive]);
+
+    // Some packages have the program by its other name alone.
+    private static string SevenZip { get; } = IsOnPath("7z") || !IsOnPath("7zz") ? "7z" : "7zz";
 
     /// <summary>Compresses the training rows with the held-out ones after them, a row per line, and the training rows alone.</summary>
     /// <returns>The difference in bits, by the bytes of the held-out rows without their line ends; <see langword="null"/> where the program is
@@ -45,6 +48,9 @@ internal static class Compressor
         })];
         return bytes.Contains(null) ? null : bytes.Sum() * 8.0 / CountBytes(heldOut);
     }
+
+    private static bool IsOnPath(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program)));
 
     private static string Join(IEnumerable<string> rows) => string.Concat(rows.Select(row => row + "\n"));
 

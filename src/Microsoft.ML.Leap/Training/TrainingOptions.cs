@@ -66,12 +66,12 @@ public abstract class TrainingOptions
     /// <value>At least 0, below 1; 0.999 by default.</value>
     public double Beta2 = 0.999;
 
-    /// <summary>Weight decay: the part of a weight that is taken away per step, for a learning rate of 1. It is applied to the matrices of the blocks, or to
-    /// <see cref="DecayAllWeights">all weights</see>.</summary>
+    /// <summary>Weight decay: the part of a weight that is taken away per step, for a learning rate of 1. It is applied to the matrices of the blocks and, a third
+    /// of it, to embeddings, or to <see cref="DecayAllWeights">all weights</see>.</summary>
     /// <value>At least 0; <see langword="null"/>, the default, chooses by the amount of text.</value>
     public double? WeightDecay;
 
-    /// <summary>Whether weight decay applies to all weights: biases, norms, embeddings and convolutions too.</summary>
+    /// <summary>Whether all of the weight decay applies to all weights: embeddings, biases, norms and convolutions too.</summary>
     /// <value><see langword="false"/> by default; <see langword="true"/> is the plain form of AdamW.</value>
     public bool DecayAllWeights;
 

@@ -20,7 +20,8 @@ public class AdamWOptimizerTests
             ("norm.bias", Parameter(linspace(1, 3, 3))),
         ];
         LeapLanguageModelTrainer.Options options = TrainingSamples.Options(1, 1).With(o => o.DecayAllWeights = decayAll);
-        Oracle[] oracles = [.. weights.Select(w => new Oracle(w.Weight, decayAll || w.Name == "block.weight" ? options.WeightDecay!.Value : 0))];
+        double GetDecay(string name) => decayAll || name == "block.weight" ? 1 : name == "word_embedding.weight" ? 1.0 / 3 : 0;
+        Oracle[] oracles = [.. weights.Select(w => new Oracle(w.Weight, GetDecay(w.Name) * options.WeightDecay!.Value))];
         using var optimizer = new AdamWOptimizer(weights, options);
 
         for (int step = 1; step <= 50; step++)
