@@ -214,7 +214,7 @@ internal static class Wikitext2Run
 
     /// <summary>Chooses the part of the values that training drops: the original's, but of many epochs the default recipe learns the text by heart with so
     /// little (docs/training.md).</summary>
-    public static double ChooseDropout(NetworkRecipe recipe, int epochs) => recipe == NetworkRecipe.Default && epochs >= ManyEpochs ? 0.25 : 0.1;
+    public static double ChooseDropout(NetworkRecipe recipe, int epochs) => recipe == NetworkRecipe.Default && epochs >= ManyEpochs ? 0.2 : 0.1;
 
     /// <summary>Chooses the weight decay: the original's, or as the library does, and twice as much of many epochs.</summary>
     public static double ChooseWeightDecay(NetworkRecipe recipe, int epochs) => recipe == NetworkRecipe.Original ? 0.01 : epochs >= ManyEpochs ? 0.6 : 0.3;

@@ -104,7 +104,7 @@ public class Wikitext2RunTests
     [TestMethod]
     public void ChooseDropout_ManyEpochsOfTheDefaultRecipe_IsMore()
     {
-        Assert.AreEqual(0.25, Wikitext2Run.ChooseDropout(NetworkRecipe.Default, 25));
+        Assert.AreEqual(0.2, Wikitext2Run.ChooseDropout(NetworkRecipe.Default, 25));
         Assert.AreEqual(0.1, Wikitext2Run.ChooseDropout(NetworkRecipe.Default, 3));
         Assert.AreEqual(0.1, Wikitext2Run.ChooseDropout(NetworkRecipe.Original, 25));
     }
