@@ -229,14 +229,14 @@ public class TrainingLoopTests
     [TestMethod]
     public void Run_KeepingTheBest_ReturnsItsWeights()
     {
-        // A learning rate that is far too high: the loss ends worse than its best.
+        // The learning rate rises to one that is far too high: the loss ends worse than its best.
         using var model = new LeapModel(Config, CPU, 5);
         var validation = new StreamBlocks(Ids[..20], 8);
         List<double> losses = [];
         LeapLanguageModelTrainer.Options options = Options(8, 4).With(o =>
         {
-            o.LearningRate = 0.5;
-            o.Schedule = LearningRateSchedule.Constant();
+            o.LearningRate = 2;
+            o.WarmupRatio = 1;
             o.KeepBestModel = true;
             o.Progress = progress => losses.AddRange(progress.ValidationLoss is double loss ? [loss] : []);
         });
