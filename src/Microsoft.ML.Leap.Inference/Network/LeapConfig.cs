@@ -139,8 +139,8 @@ public sealed class LeapConfig
     /// <summary>Gets the tokens that the short convolutions see, the present one included; 0 where there are none.</summary>
     public int ConvolutionSize { get; }
 
-    /// <summary>Gives the forget logit per head where a token's projections say nothing: in even steps from 0, with which what came before is
-    /// halved per token; null where there are no forget gates.</summary>
+    /// <summary>Gives the forget logits per head where a token's projections say nothing, in even steps from 0: a logit of 0 halves what came before, per
+    /// token. Null where there are no forget gates.</summary>
     internal float[]? GetForgetOffsets() => !UseForgetGates ? null
         : [.. Enumerable.Range(0, HeadCount).Select(head => SlowestForgetLogit * (HeadCount == 1 ? 1 : head / (HeadCount - 1f)))];
 

@@ -11,7 +11,7 @@ namespace Microsoft.ML.Leap;
 /// unless all weights are to decay as the matrices do. A convolution that does nothing is the identity, not zero.</remarks>
 internal sealed class AdamWOptimizer : IDisposable
 {
-    // The vector of a rare token forgets until the token comes again; with all of the decay it forgets too much (docs/research.md).
+    // With as much as the matrices have, a large vocabulary learned more slowly (docs/research.md).
     private const double EmbeddingDecay = 1.0 / 3;
 
     private readonly Slot[] _slots;
