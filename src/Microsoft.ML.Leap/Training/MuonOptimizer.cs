@@ -6,13 +6,13 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>Muon (Jordan 2024) for the matrices of the blocks: the step is the gradients' moving mean with all singular values near 1, so that
 /// rare directions learn as fast as frequent ones.</summary>
-/// <remarks>Matrices take turns: each moves in every second step, twice as far. That costs half as much, and trains as well (docs/research.md).
+/// <remarks>Matrices move in every second step, twice as far. That costs half as much, and trains as well (docs/research.md).
 /// The root mean square of what moves per step is about a fifth of the learning rate, as AdamW's is (Liu et al. 2025): both take the same
 /// learning rate and weight decay.</remarks>
 internal sealed class MuonOptimizer : IDisposable
 {
-    /// <summary>The steps in which each matrix moves once.</summary>
-    private const int TurnCount = 2;
+    /// <summary>The steps of which the first moves the matrices.</summary>
+    private const int StepsPerMove = 2;
 
     private const double Momentum = 0.95;
     private const double RootMeanSquare = 0.2;
@@ -29,27 +29,30 @@ internal sealed class MuonOptimizer : IDisposable
         _usesBFloat16 = options.Precision == TrainingPrecision.BFloat16;
         using DisposeScope scope = NewDisposeScope();
         using var noGradients = no_grad();
-        _slots = [.. weights.Select((entry, i) => new Slot(i, entry.Name, entry.Weight, zeros_like(entry.Weight).detach().DetachFromDisposeScope()))];
+        _slots = [.. weights.Select(entry => new Slot(entry.Name, entry.Weight, zeros_like(entry.Weight).detach().DetachFromDisposeScope()))];
     }
 
     /// <summary>Gets the moving means of gradients by name; they may be written in place.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State => _slots.Select(slot => KeyValuePair.Create($"momentum.{slot.Name}", slot.Mean));
 
     /// <summary>Changes the weights by their gradients; those without a gradient stay.</summary>
-    /// <param name="step">The step's number, from 1: it decides whose turn it is.</param>
+    /// <param name="step">The step's number, from 1: those with an odd one move the weights.</param>
     /// <param name="learningRate">The learning rate.</param>
     /// <param name="gradientFactor">What the gradients, which stay as they are, count for.</param>
     public void Step(long step, double learningRate, double gradientFactor = 1)
     {
         using DisposeScope scope = NewDisposeScope();
         using var noGradients = no_grad();
-        learningRate *= TurnCount;
         Slot[] moved = [.. _slots.Where(slot => slot.Weight.grad is not null)];
         foreach (Slot slot in moved)
             slot.MoveMean(gradientFactor);
 
+        if (step % StepsPerMove != 1)
+            return;
+
         // One product of all matrices of a shape, upright or lying, is several times as fast as a product of each.
-        foreach (var group in moved.Where(slot => (slot.Turn + step) % TurnCount == 0).GroupBy(slot => slot.Sides))
+        learningRate *= StepsPerMove;
+        foreach (var group in moved.GroupBy(slot => slot.Sides))
         {
             Slot[] slots = [.. group];
             Tensor means = stack([.. slots.Select(slot => slot.Turned(slot.NextMean(gradientFactor)))]);
@@ -68,11 +71,10 @@ internal sealed class MuonOptimizer : IDisposable
             slot.Mean.Dispose();
     }
 
-    /// <param name="Turn">The weight's number.</param>
-    /// <param name="Name">Its name.</param>
+    /// <param name="Name">The weight's name.</param>
     /// <param name="Weight">[rows, columns].</param>
     /// <param name="Mean">The moving mean of gradients, [rows, columns].</param>
-    private sealed record Slot(int Turn, string Name, Parameter Weight, Tensor Mean)
+    private sealed record Slot(string Name, Parameter Weight, Tensor Mean)
     {
         public (long Longer, long Shorter) Sides { get; } = (Weight.shape.Max(), Weight.shape.Min());
 

@@ -92,9 +92,10 @@ public class MuonOptimizerTests
             other.grad = tensor(otherGradient, other.shape);
             optimizer.Step(step, 0.1 / step, 0.5);
 
-            // They take turns, and move twice as far.
-            oracle.Step(gradient, 0.5, step % 2 == 0 ? 0.2 / step : 0);
-            otherOracle.Step(otherGradient, 0.5, step % 2 == 0 ? 0 : 0.2 / step);
+            // They move in every second step, twice as far.
+            double rate = step % 2 == 1 ? 0.2 / step : 0;
+            oracle.Step(gradient, 0.5, rate);
+            otherOracle.Step(otherGradient, 0.5, rate);
         }
 
         AssertEqual(oracle, weight);
