@@ -14,6 +14,10 @@ internal sealed class MuonOptimizer : IDisposable
     /// <summary>The steps of which the first moves the matrices.</summary>
     private const int StepsPerMove = 2;
 
+    // Values of matrices that are multiplied together. One product of many small ones is several times as fast as a product of each; of large ones it
+    // would only take more memory.
+    private const long MostTogether = 1 << 22;
+
     private const double Momentum = 0.95;
     private const double RootMeanSquare = 0.2;
 
@@ -50,25 +54,29 @@ internal sealed class MuonOptimizer : IDisposable
         if (step % StepsPerMove != 1)
             return;
 
-        // One product of all matrices of a shape, upright or lying, is several times as fast as a product of each.
-        learningRate *= StepsPerMove;
-        foreach (var group in moved.GroupBy(slot => slot.Sides))
-        {
-            Slot[] slots = [.. group];
-            Tensor means = stack([.. slots.Select(slot => slot.Turned(slot.NextMean(gradientFactor)))]);
-            Tensor[] changes = NewtonSchulz.Orthogonalize(means, _usesBFloat16).unbind();
-
-            // Orthogonal rows or columns of length 1 have the root mean square 1 / sqrt(longer side).
-            double size = learningRate * RootMeanSquare * Math.Sqrt(group.Key.Longer);
-            foreach (var (slot, change) in slots.Zip(changes))
-                slot.Weight.Multiply(1 - learningRate * _weightDecay).Add(slot.Turned(change), -size);
-        }
+        foreach (Slot[] slots in moved.GroupBy(slot => slot.Sides).SelectMany(group => group.Chunk(CountTogether(group.Key))))
+            Move(slots, learningRate * StepsPerMove, gradientFactor);
     }
 
     public void Dispose()
     {
         foreach (Slot slot in _slots)
             slot.Mean.Dispose();
+    }
+
+    private static int CountTogether((long Longer, long Shorter) sides) => (int)Math.Max(1, MostTogether / (sides.Longer * sides.Shorter));
+
+    // All of one shape, upright or lying.
+    private void Move(Slot[] slots, double learningRate, double gradientFactor)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor means = stack([.. slots.Select(slot => slot.Turned(slot.NextMean(gradientFactor)))]);
+        Tensor[] changes = NewtonSchulz.Orthogonalize(means, _usesBFloat16).unbind();
+
+        // Orthogonal rows or columns of length 1 have the root mean square 1 / sqrt(longer side).
+        double size = learningRate * RootMeanSquare * Math.Sqrt(slots[0].Sides.Longer);
+        foreach (var (slot, change) in slots.Zip(changes))
+            slot.Weight.Multiply(1 - learningRate * _weightDecay).Add(slot.Turned(change), -size);
     }
 
     /// <param name="Name">The weight's name.</param>

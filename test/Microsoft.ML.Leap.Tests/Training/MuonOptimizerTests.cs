@@ -105,6 +105,34 @@ public class MuonOptimizerTests
     }
 
     [TestMethod]
+    [DataRow(24, 16)]
+    [DataRow(2100, 1000)]
+    public void Step_OfSeveralMatrices_MovesEachAsIfItWereAlone(int rows, int columns)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1, CPU);
+        Tensor[] values = [.. Enumerable.Range(0, 3).Select(_ => randn([rows, columns], generator: generator))];
+        Parameter[] together = [.. values.Select(value => Make(value)), Make(values[0].t())], alone = [.. together.Select(weight => Make(weight.detach()))];
+
+        Step(together);
+        foreach (Parameter weight in alone)
+            Step([weight]);
+
+        // The size of a step's values is 0.2 x 0.2.
+        foreach (var (moved, expected) in together.Zip(alone))
+            Assert.AreEqual(0, (moved - expected).abs().max().item<float>(), 1e-5);
+        Assert.IsGreaterThan(0.01, (together[0] - values[0]).abs().mean().item<float>());
+
+        static Parameter Make(Tensor value) => new(value.contiguous().clone()) { grad = value.sin() };
+
+        static void Step(Parameter[] weights)
+        {
+            using var optimizer = new MuonOptimizer([.. weights.Select((weight, i) => ($"{i}", weight))], TrainingSamples.Options(1, 1));
+            optimizer.Step(1, 0.1);
+        }
+    }
+
+    [TestMethod]
     public void Step_WithoutGradient_LeavesTheWeight()
     {
         using var scope = NewDisposeScope();
