@@ -31,7 +31,6 @@ internal static class DriftCommand
         };
         command.SetAction(arguments => ReadableErrors.Run(() =>
         {
-            NativeBackend.EnsureLoaded();
             int chosenSeed = arguments.GetValue(seed);
             using LeapModel model = DriftNetwork.Create(
                 arguments.GetValue(layers),

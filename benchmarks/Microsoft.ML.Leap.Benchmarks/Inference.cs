@@ -148,7 +148,6 @@ internal sealed class InferenceBenchmark : IDisposable
     public static InferenceReport Run(InferenceSettings settings)
     {
         int defaultThreads = Environment.ProcessorCount;
-        NativeBackend.EnsureLoaded();
         int before = torch.get_num_threads();
         string folder = Directory.CreateTempSubdirectory("leap-inference-").FullName;
         try

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.Leap;
 using Microsoft.ML.Leap.Benchmarks;
 
 if (args is [ColdStart.Verb, string by, string model])
@@ -26,4 +27,9 @@ root.Subcommands.Add(MicroCommand.Create());
 root.Subcommands.Add(ClusterCommand.Create());
 root.Subcommands.Add(ServeCommand.Create());
 #endif
-return root.Parse(args).Invoke();
+ParseResult parsed = root.Parse(args);
+
+// Before a verb's first tensor: TorchSharp's own way of loading fails where the system's C++ library is a little too old.
+if (parsed.Action == parsed.CommandResult.Command.Action)
+    NativeBackend.EnsureLoaded();
+return parsed.Invoke();
