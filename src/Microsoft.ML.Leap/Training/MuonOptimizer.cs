@@ -14,8 +14,8 @@ internal sealed class MuonOptimizer : IDisposable
     /// <summary>The steps of which the first moves the matrices.</summary>
     private const int StepsPerMove = 2;
 
-    // Values of matrices that are multiplied together. One product of many small ones is several times as fast as a product of each; of large ones it
-    // would only take more memory.
+    // Values of matrices that are multiplied together: one product of many small ones is several times as fast as a product of each. The bound keeps
+    // the iteration's memory from growing with the number of layers.
     private const long MostTogether = 1 << 22;
 
     private const double Momentum = 0.95;
