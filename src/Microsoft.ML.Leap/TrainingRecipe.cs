@@ -38,10 +38,10 @@ public sealed record TrainingRecipe
     [
         new(20_000, VocabularySize: Bytes, LayerCount: 2, BatchSize: 1, Epochs: 10, LearningRate: 2e-3, WeightDecay: 1),
         new(300_000, VocabularySize: Bytes, LayerCount: 4, BatchSize: 2, Epochs: 12, LearningRate: 4e-3, WeightDecay: 0.6, Dropout: 0.1),
-        new(1_200_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.6),
-        new(2_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 8, LearningRate: 4e-3, WeightDecay: 0.6),
-        new(4_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3, WeightDecay: 0.4),
-        new(12_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 8, Epochs: 6, LearningRate: 4e-3, WeightDecay: 0.4),
+        new(1_200_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.6, HiddenSize: 192),
+        new(2_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3, WeightDecay: 0.6, HiddenSize: 192),
+        new(4_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.4, HiddenSize: 192),
+        new(12_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 8, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.4, HiddenSize: 192),
         new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 4, LearningRate: 3e-3, WeightDecay: 0.3),
     ];
 
@@ -121,7 +121,7 @@ public sealed record TrainingRecipe
         Size size = Sizes.First(size => byteCount <= size.MaximumBytes);
         bool chooses = options.ValidationFraction is null && !hasValidationData && rowCount >= LeastRows;
         double chosenFraction = chooses ? Math.Clamp(HeldOutPart * rowCount, LeastRowsHeldOut, MostRowsHeldOut) / rowCount : 0;
-        int hiddenSize = options.HiddenSize ?? LeapConfig.DefaultHiddenSize;
+        int hiddenSize = options.HiddenSize ?? size.HiddenSize;
         int epochs = options.Epochs ?? size.Epochs;
         return new TrainingRecipe
         {
@@ -195,5 +195,6 @@ public sealed record TrainingRecipe
     }
 
     private sealed record Size(
-        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate, double WeightDecay, double Dropout = 0);
+        long MaximumBytes, int VocabularySize, int LayerCount, int BatchSize, int Epochs, double LearningRate, double WeightDecay, double Dropout = 0,
+        int HiddenSize = LeapConfig.DefaultHiddenSize);
 }

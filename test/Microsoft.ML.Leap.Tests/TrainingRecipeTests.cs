@@ -22,7 +22,7 @@ public partial class TrainingRecipeTests
             TrainingRecipe recipe = TrainingRecipe.Choose(new(), 1000, bytes, hasValidationData: false);
             string chosen = string.Create(
                 CultureInfo.InvariantCulture,
-                $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.WeightDecay} | {recipe.Dropout}");
+                $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.HiddenSize} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.WeightDecay} | {recipe.Dropout}");
             Assert.AreEqual(row.Groups[2].Value, chosen, row.Value);
             Assert.AreEqual(4, recipe.ConvolutionSize);
             Assert.IsTrue(recipe.UseForgetGates);
@@ -158,6 +158,6 @@ public partial class TrainingRecipeTests
     [GeneratedRegex("\n *\"(?:convolution_size|use_forget_gates|weight_decay)\": [\\w.]+,")]
     private static partial Regex NewerLine();
 
-    [GeneratedRegex(@"^\| (?:up to )?([\d,]+|more) \| ([^|]+(?: \| [^|]+){6}) \|", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^\| (?:up to )?([\d,]+|more) \| ([^|]+(?: \| [^|]+){7}) \|", RegexOptions.Multiline)]
     private static partial Regex SizeRow();
 }
