@@ -219,7 +219,8 @@ internal sealed class InferenceBenchmark : IDisposable
             _rates.Add(_products.Measure());
     }
 
-    private TextScorer CreateScorer(ComputeLosses computeLosses) => new(computeLosses, memory: null, _model.Config.ContextLength, _model.Tokenizer.EndOfTextId);
+    private TextScorer CreateScorer(ComputeLosses computeLosses) =>
+        new(computeLosses, memory: null, _model.Model.Network.Workers, _model.Config.ContextLength, _model.Tokenizer.EndOfTextId);
 
     private Contestant CreateContestant(int length, Func<TextScore[]> score) => new(() =>
     {

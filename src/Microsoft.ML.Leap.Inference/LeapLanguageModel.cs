@@ -39,7 +39,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         Counts = counts;
         Memory = memory;
         DefaultGeneration = generation;
-        _scorer = new TextScorer(ComputeLosses, Memory, Config.ContextLength, Tokenizer.EndOfTextId);
+        _scorer = new TextScorer(ComputeLosses, Memory, Network.Workers, Config.ContextLength, Tokenizer.EndOfTextId);
         _generator = new TextGenerator(Network, Memory, Tokenizer);
     }
 

@@ -25,8 +25,17 @@ internal static class FocusReader
         {
             NGramMemory.Reader reader = memory.CreateReader();
             reader.Start(ids[0]);
+            TextMemory textMemory = memory.CreateTextMemory();
+            int[] read = [.. ids];
             for (int i = 0; i < shares.Length; i++)
-                shares[i] = memory.ReadShare(reader, ids[i + 1], ofNetwork[i]);
+            {
+                double share = memory.ReadShare(reader, read[i + 1], ofNetwork[i]);
+                (double kept, double added) = textMemory.Find(read.AsSpan(0, i + 1), read[i + 1]);
+                double before = kept * Math.Exp(-losses[i]);
+                shares[i] = added == 0 ? share : (before * share + added) / (before + added);
+            }
+
+            textMemory.Mix(read, 1, losses);
         }
 
         (int Start, int Length)[] spans = [.. TokenSpans.Find(tokenizer, prompt, ids.GetRange(1, promptCount)),

@@ -46,7 +46,8 @@ internal sealed class GenerationRun
         if (IsFinished)
             throw new InvalidOperationException("The text has ended.");
 
-        logits = logits[.._tokenizer.VocabularySize];
+        ReadOnlySpan<float> all = logits;
+        logits = all[.._tokenizer.VocabularySize];
         bool mayEnd = _count >= _options.MinimumNewTokens;
         int id = _sampler.Draw(logits, _recent.Last(Math.Min(_sampler.RecentCount, _recent.Count)), mayEnd ? [] : _enders);
         _recent.Add([id]);
@@ -58,7 +59,8 @@ internal sealed class GenerationRun
         if (IsFinished)
             text += _text.Complete();
 
-        double logSum = _sampler.LogSum ?? _logProbabilities.LogSum(logits);
+        // What a padded vocabulary has beyond the tokenizer's ids is never drawn, but has its part of the probability, as in scores.
+        double logSum = logits.Length == all.Length && _sampler.LogSum is double known ? known : _logProbabilities.LogSum(all);
         return new GeneratedToken(id, text, logits[id] - logSum, Alternatives(logits, logSum), FinishReason);
     }
 
@@ -100,6 +102,8 @@ internal sealed class RecentTokens(int capacity)
     // Grows with the ids up to the capacity: that of an option may be far more than any text has.
     private int[] _ids = new int[Math.Min(capacity, FirstLength)];
     private long _added;
+
+    public int Capacity => capacity;
 
     public int Count => (int)Math.Min(_added, capacity);
 

@@ -29,7 +29,7 @@ public sealed class GenerationState : IDisposable
         _network = network;
         _tokenizer = tokenizer;
         _state = state;
-        _recent = new RecentTokens(network.Config.ContextLength);
+        _recent = new RecentTokens(Math.Max(TextMemory.Reach, network.Config.ContextLength));
         _hidden = new float[network.Config.HiddenSize];
         PositionPolicy = policy;
     }
@@ -266,16 +266,17 @@ public sealed class GenerationState : IDisposable
         int pending = reader.ReadInt32();
         _pending = pending < 0 ? null : Checked(pending);
         int count = reader.ReadInt32();
-        long expected = Math.Min(TokenCount, _network.Config.ContextLength);
-        if (count != expected)
-            throw new FormatException($"The state must name its last {expected} tokens of {TokenCount}, but names {count}.");
+        // Earlier versions wrote no more than a context.
+        long least = Math.Min(TokenCount, _network.Config.ContextLength);
+        if (count < least || count > Math.Min(TokenCount, _recent.Capacity))
+            throw new FormatException($"The state must name at least the last {least} tokens of {TokenCount}, and at most {_recent.Capacity}, but names {count}.");
         for (int i = 0; i < count; i++)
             _recent.Add([Checked(reader.ReadInt32())]);
         for (int k = 0; k < _hidden.Length; k++)
             _hidden[k] = reader.ReadSingle();
         _state.Read(reader);
         bool isBounded = _network.Config.UsePositionEmbeddings && PositionPolicy != PositionPolicy.Clamp;
-        long mostPositions = isBounded ? expected : TokenCount;
+        long mostPositions = isBounded ? least : TokenCount;
         if (_state.Position > mostPositions)
             throw new FormatException($"The state's position must be at most {mostPositions}, but it is {_state.Position}.");
     }

@@ -144,6 +144,7 @@ internal sealed class Continuation(GenerationState state, GenerationRun run, Mod
     private const int DrawCost = 64;
 
     private readonly float[] _logits = new float[vocabularySize];
+    private readonly TextMemory? _textMemory = memory?.CreateTextMemory();
 
     public bool IsFinished => run.IsFinished;
 
@@ -186,6 +187,7 @@ internal sealed class Continuation(GenerationState state, GenerationRun run, Mod
     private GeneratedToken Draw()
     {
         memory?.Mix(_logits, state.GetLastIds(memory.ContextLength));
+        _textMemory?.Mix(_logits, state.GetLastIds(TextMemory.Reach));
         GeneratedToken token = run.Advance(_logits);
         if (token.FinishReason != GenerationFinishReason.EndOfText)
             state.Append(token.Id);

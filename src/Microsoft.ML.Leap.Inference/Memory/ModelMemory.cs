@@ -54,6 +54,9 @@ internal sealed class ModelMemory
     /// <summary>Gives the tokens of the longest n-grams that are worth counting.</summary>
     public static int ChooseOrder(int vocabularySize) => vocabularySize <= FewTokens ? OrderOfBytes : Order;
 
+    /// <summary>Makes what counts what a text itself has said.</summary>
+    public TextMemory CreateTextMemory() => new(_ngrams.VocabularySize <= FewTokens, _endOfTextId);
+
     public NGramMemory.Reader CreateReader() => new(_ngrams, _endOfTextId);
 
     /// <summary>Mixes the memory into the logits at some places of texts.</summary>

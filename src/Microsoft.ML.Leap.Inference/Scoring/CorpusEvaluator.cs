@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Microsoft.ML.Leap;
 
 /// <summary>Predicts blocks that stand for themselves, by a network and a memory.</summary>
@@ -49,6 +51,12 @@ internal sealed class CorpusEvaluator(
         {
             cancellationToken.ThrowIfCancellationRequested();
             double[][] losses = computeLosses(chunk, options.BatchSize, memory);
+            if (memory is not null)
+            {
+                network.Workers.For(chunk.Length, (long)chunk.Length * chunk[0].Length * TextMemory.Cost, b =>
+                    memory.CreateTextMemory().Mix(chunk[b].Ids, chunk[b].FirstScored + 1, losses[b]));
+            }
+
             for (int b = 0; b < chunk.Length; b++)
                 Add(chunk[b], losses[b]);
         }
@@ -58,6 +66,8 @@ internal sealed class CorpusEvaluator(
     {
         using NetworkState state = network.CreateState();
         NGramMemory.Reader? reader = memory?.CreateReader();
+        TextMemory? textMemory = memory?.CreateTextMemory();
+        List<int> read = [];
         foreach (EvaluationBlock block in blocks)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -65,11 +75,20 @@ internal sealed class CorpusEvaluator(
             {
                 state.Reset();
                 reader?.Start(block.Ids[0]);
+                read = [block.Ids[0]];
             }
 
             // Learned positions end with the context, so each block counts its own.
             state.Position = 0;
-            Add(block, BlockLosses.Compute(network, block, state, memory, reader));
+            double[] losses = BlockLosses.Compute(network, block, state, memory, reader);
+            if (textMemory is not null)
+            {
+                read.RemoveRange(0, Math.Max(0, read.Count - TextMemory.Reach));
+                read.AddRange(block.Ids.AsSpan(1));
+                textMemory.Mix(CollectionsMarshal.AsSpan(read), read.Count - losses.Length, losses);
+            }
+
+            Add(block, losses);
         }
     }
 

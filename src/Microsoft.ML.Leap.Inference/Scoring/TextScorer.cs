@@ -1,7 +1,12 @@
 namespace Microsoft.ML.Leap;
 
 /// <summary>Gives rows of token ids their log-likelihood.</summary>
-internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memory, int contextLength, int endOfTextId)
+/// <param name="computeLosses">Predicts by the network and the counted n-grams.</param>
+/// <param name="memory">The model's memory; <see langword="null"/> for the network alone.</param>
+/// <param name="workers">The threads to share other work among.</param>
+/// <param name="contextLength">The most tokens of a window.</param>
+/// <param name="endOfTextId">The token before a row.</param>
+internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memory, WorkSharing workers, int contextLength, int endOfTextId)
 {
     private const int ChunkWindows = 512;
 
@@ -42,6 +47,8 @@ internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memor
         for (int i = 0; i < count; i++)
             blocks[i] = windows[i].ToBlock(rows[windows[i].Row], endOfTextId);
         double[][] losses = computeLosses(blocks, null, memory);
+        if (memory is not null)
+            MixTextMemory(rows, windows.AsMemory(0, count), losses);
         for (int i = 0; i < count; i++)
         {
             double sum = 0;
@@ -55,6 +62,21 @@ internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memor
             sums[windows[i].Row] -= sum;
         }
     }
+
+    // A window does not see all that its row has said.
+    private void MixTextMemory(IReadOnlyList<IReadOnlyList<int>> rows, ReadOnlyMemory<ScoringWindow> windows, double[][] losses) => workers.For(
+        windows.Length,
+        (long)windows.Length * contextLength * TextMemory.Cost,
+        i =>
+        {
+            ScoringWindow window = windows.Span[i];
+            int start = Math.Max(0, window.FirstScored - TextMemory.Reach);
+            int[] ids = new int[1 + window.End - start];
+            ids[0] = start == 0 ? endOfTextId : rows[window.Row][start - 1];
+            for (int k = 1; k < ids.Length; k++)
+                ids[k] = rows[window.Row][start + k - 1];
+            memory!.CreateTextMemory().Mix(ids, 1 + window.FirstScored - start, losses[i]);
+        });
 
     /// <summary>Scores rows in their order, each with what was read before in mind.</summary>
     /// <param name="rows">The rows' token ids.</param>

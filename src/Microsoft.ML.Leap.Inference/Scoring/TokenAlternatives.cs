@@ -36,6 +36,7 @@ internal sealed unsafe class TokenAlternatives(LeapNetwork network, ModelMemory?
         var found = new TokenLogProbability[ids.Count][];
         int vocabulary = network.Config.VocabularySize;
         float[] logits = new float[TileRows * vocabulary];
+        int[] text = [tokenizer.EndOfTextId, .. ids];
         foreach (ScoringWindow window in ScoringWindow.Cover(0, ids.Count, network.Config.ContextLength))
         {
             EvaluationBlock block = window.ToBlock(ids, tokenizer.EndOfTextId);
@@ -50,7 +51,8 @@ internal sealed unsafe class TokenAlternatives(LeapNetwork network, ModelMemory?
                     network.Workers.For(n, (long)n * RankCost * vocabulary, i =>
                     {
                         int place = first + start + i;
-                        found[window.Start + place] = Rank(logits.AsSpan(i * vocabulary, vocabulary), block.Ids.AsSpan(0, place + 1), count);
+                        found[window.Start + place] = Rank(
+                            logits.AsSpan(i * vocabulary, vocabulary), block.Ids.AsSpan(0, place + 1), text.AsSpan(0, window.Start + place + 1), count);
                     });
                 }
             });
@@ -59,13 +61,15 @@ internal sealed unsafe class TokenAlternatives(LeapNetwork network, ModelMemory?
         return found;
     }
 
-    private TokenLogProbability[] Rank(Span<float> logits, ReadOnlySpan<int> before, int count)
+    // The n-grams begin anew with each window, as where the window is scored.
+    private TokenLogProbability[] Rank(Span<float> logits, ReadOnlySpan<int> window, ReadOnlySpan<int> text, int count)
     {
-        memory?.Mix(logits, before[^Math.Min(memory.ContextLength, before.Length)..]);
+        memory?.Mix(logits, window[^Math.Min(memory.ContextLength, window.Length)..]);
+        memory?.CreateTextMemory().Mix(logits, text);
 
-        // A checkpoint's vocabulary may be padded beyond the tokenizer's ids.
+        // A checkpoint's vocabulary may be padded beyond the tokenizer's ids, which are never named, but have their part of the probability.
+        double logSum = new LogProbabilities().LogSum(logits);
         ReadOnlySpan<float> known = logits[..tokenizer.VocabularySize];
-        double logSum = new LogProbabilities().LogSum(known);
         int[] best = LogProbabilities.Best(known, count);
         var tokens = new TokenLogProbability[best.Length];
         for (int i = 0; i < best.Length; i++)

@@ -116,12 +116,14 @@ public class GenerationRunTests
     public void Advance_LogProbabilities_AreTheModelsOwn()
     {
         float[] logits = [.. Enumerable.Range(0, Bytes.VocabularySize).Select(i => (float)Math.Cos(i))];
-        double logSum = Math.Log(logits.Sum(logit => Math.Exp(logit)));
+
+        // A checkpoint's vocabulary may be padded: what lies beyond is never drawn, and has its part of the probability, as in scores.
+        float[] padded = [.. logits, 2, 3];
+        double logSum = Math.Log(padded.Sum(logit => Math.Exp(logit)));
         int[] best = [.. Enumerable.Range(0, logits.Length).OrderByDescending(i => logits[i]).Take(4)];
         var run = new GenerationRun(Bytes, new() { Temperature = 3, LogProbabilityCount = 4, BannedTokens = [best[0]], Seed = 1 }, 1, [1]);
 
-        // A checkpoint's vocabulary may be padded: what lies beyond does not count.
-        GeneratedToken token = run.Advance([.. logits, 50, 60]);
+        GeneratedToken token = run.Advance(padded);
 
         Assert.AreEqual(logits[token.Id] - logSum, token.LogProbability, 1e-5);
         CollectionAssert.AreEqual(best, token.Alternatives.Select(alternative => alternative.Id).ToArray());

@@ -19,12 +19,14 @@ public class ModelMemoryTests
     public static void Free() => s_transformer?.Dispose();
 
     [TestMethod]
-    public void ScoreTokens_WithMemory_IsTheProductOfBothModelsPowers()
+    public void ScoreTokens_WithMemory_IsTheProductOfBothModelsPowersMixedWithWhatTheTextSaid()
     {
         IReadOnlyList<int> ids = Model.Tokenizer.Encode("the cat sat o");
-        float[][] logits = BlockLosses.ComputeLogits(Model.Network, new EvaluationBlock([Model.Tokenizer.EndOfTextId, .. ids], 0, StartsStream: true));
+        int[] read = [Model.Tokenizer.EndOfTextId, .. ids];
+        float[][] logits = BlockLosses.ComputeLogits(Model.Network, new EvaluationBlock(read, 0, StartsStream: true));
         NGramMemory.Reader reader = Model.Memory!.CreateReader();
         reader.Start(Model.Tokenizer.EndOfTextId);
+        TextMemory textMemory = Model.Memory.CreateTextMemory();
         float[] scores = Model.ScoreTokens("the cat sat o");
         float[] counted = new float[Model.Tokenizer.VocabularySize];
         for (int i = 0; i < ids.Count; i++)
@@ -33,7 +35,8 @@ public class ModelMemoryTests
             (float a, float b) = MemoryExponents.Default.Get(ModelMemory.GetContext(reader));
             reader.WriteProbabilities(counted);
             double[] powers = [.. logits[i].Select((logit, id) => Math.Exp(a * (double)logit) * Math.Pow(counted[id], b))];
-            Assert.AreEqual(Math.Log(powers[ids[i]] / powers.Sum()), scores[i], 1e-5);
+            (double kept, double added) = textMemory.Find(read.AsSpan(0, i + 1), ids[i]);
+            Assert.AreEqual(Math.Log(kept * powers[ids[i]] / powers.Sum() + added), scores[i], 1e-5);
             reader.Read(ids[i]);
         }
     }
@@ -66,6 +69,7 @@ public class ModelMemoryTests
         IReadOnlyList<int> prompt = Model.Tokenizer.Encode("a ");
         int[] ids = [Model.Tokenizer.EndOfTextId, .. prompt, .. result.Tokens.Select(token => token.Id)];
         double[] losses = BlockLosses.Compute(Model.Network, [new EvaluationBlock(ids, 0, StartsStream: true)], Model.Memory)[0];
+        Model.Memory!.CreateTextMemory().Mix(ids, 1, losses);
         for (int i = 0; i < result.Tokens.Count; i++)
             Assert.AreEqual(-losses[prompt.Count + i], result.Tokens[i].LogProbability, 2e-5);
     }
@@ -82,6 +86,7 @@ public class ModelMemoryTests
         Model.Network.Logits([hidden], [logits]);
 
         Model.Memory!.Mix(logits, read.AsSpan(Math.Max(0, read.Length - Model.Memory.ContextLength)));
+        Model.Memory.CreateTextMemory().Mix(logits, read);
 
         double logSum = Math.Log(logits.Sum(logit => Math.Exp(logit)));
         foreach (string next in (string[])["t", "x", " "])
@@ -102,6 +107,43 @@ public class ModelMemoryTests
         Assert.AreEqual(expected, Model.Continue(state, options).Text);
         Assert.AreEqual(expected, Model.Continue(loaded, options).Text);
         Assert.AreEqual(expected, Model.Continue(clone, options).Text);
+    }
+
+    // Longer than the context, and it repeats itself beyond it.
+    [TestMethod]
+    public void ScoreTokens_TextThatRepeatsItself_IsWhatEveryOtherWaySays()
+    {
+        string text = string.Concat(Enumerable.Repeat("qzxv kwjy bird upon the hill 7531 ", 4));
+        IReadOnlyList<int> ids = Model.Tokenizer.Encode(text);
+        Assert.IsGreaterThan(3 * Model.Config.ContextLength, ids.Count);
+        float[] scores = Model.ScoreTokens(text);
+        IReadOnlyList<ScoredToken> predicted = Model.PredictTokens(text, 3);
+        for (int i = 0; i < scores.Length; i++)
+        {
+            Assert.AreEqual(scores[i], predicted[i].LogProbability);
+            TokenLogProbability[] best = [.. predicted[i].Alternatives];
+            Assert.IsTrue(best[0].LogProbability >= best[1].LogProbability - 1e-5 && best.Sum(token => Math.Exp(token.LogProbability)) <= 1 + 1e-5);
+        }
+
+        // The second time is far likelier than the first, and the network alone has forgotten it.
+        int quarter = ids.Count / 4;
+        Assert.IsGreaterThan(scores.Take(quarter).Sum() / 2, scores.Skip(quarter).Take(quarter).Sum());
+        using LeapLanguageModel without = Reload(new LeapLanguageModelOptions { UseMemory = false });
+        float[] alone = without.ScoreTokens(text);
+        Assert.IsLessThan(alone.Take(quarter).Sum() / 2, alone.Skip(quarter).Take(quarter).Sum());
+
+        // A state that has read it expects what comes next; so does one that was saved.
+        using GenerationState state = Model.CreateGenerationState(text, PositionPolicy.Clamp);
+        using var stream = new MemoryStream();
+        state.Save(stream);
+        stream.Position = 0;
+        using GenerationState loaded = Model.LoadGenerationState(stream);
+        var options = new GenerationOptions { MaximumNewTokens = 12, Temperature = 0, PositionPolicy = PositionPolicy.Clamp };
+        Assert.StartsWith("qzxv kwjy", Model.Continue(state, options).Text);
+        Assert.StartsWith("qzxv kwjy", Model.Continue(loaded, options).Text);
+
+        double streamed = Model.Evaluate([text], new EvaluationOptions { Mode = EvaluationMode.Streaming, BlockLength = 8 }).CrossEntropy;
+        Assert.IsLessThan(-scores.Average() * 1.5, streamed);
     }
 
     [TestMethod]
