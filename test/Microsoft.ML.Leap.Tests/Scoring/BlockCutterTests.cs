@@ -70,6 +70,21 @@ public class BlockCutterTests
         }
     }
 
+    [TestMethod]
+    [DataRow(1_000_000_000)]
+    [DataRow(int.MaxValue)]
+    public void Cut_HugeContext_TakesMemoryForWhatIsReadAlone(int contextLength)
+    {
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        foreach (EvaluationMode mode in Enum.GetValues<EvaluationMode>())
+        {
+            EvaluationBlock[] blocks = Cut(BlockPlan.Create(new EvaluationOptions { Mode = mode }, contextLength, Start), 3);
+            CollectionAssert.AreEqual(new[] { Start, 0, 1, 2 }, blocks.Single().Ids);
+        }
+
+        Assert.IsLessThan(1 << 20, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
     private static void CheckSharedBlocks(BlockPlan plan, int count)
     {
         int length = plan.Size - 1;
