@@ -37,10 +37,13 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
 
         int best = IndexOfMaximum(_logits);
         LogSum = null;
-        if (options.Temperature == 0 || options.TopK == 1)
+
+        // Infinite at temperatures that are as good as 0, where the best one's weight would not be a number.
+        float scale = (float)(1 / options.Temperature);
+        if (float.IsInfinity(scale) || options.TopK == 1)
             return best;
 
-        double sum = _candidates.Fill(_logits, _logits[best], (float)(1 / options.Temperature));
+        double sum = _candidates.Fill(_logits, _logits[best], scale);
         bool isAsItCame = !_penalises && options.LogitBias.Count == 0 && options.BannedTokens.Count == 0 && banned.IsEmpty;
         if (isAsItCame && options.Temperature == 1)
             LogSum = _logits[best] + Math.Log(sum);

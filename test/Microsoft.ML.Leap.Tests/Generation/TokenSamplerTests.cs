@@ -55,5 +55,17 @@ public class TokenSamplerTests
     [TestMethod]
     public void Draw_TinyTemperature_DoesNotOverflow() => Assert.IsTrue(Sampler(new() { Temperature = 1e-6 }, 1).Draw([1000, 2000, -3000], [], []) == 1);
 
+    [TestMethod]
+    [DataRow(1e-38)]
+    [DataRow(2.9e-39)]
+    [DataRow(1e-300)]
+    [DataRow(double.Epsilon)]
+    public void Draw_TemperatureNextToZero_IsGreedy(double temperature)
+    {
+        TokenSampler sampler = Sampler(new() { Temperature = temperature }, 1);
+        for (int i = 0; i < 20; i++)
+            Assert.AreEqual(2, sampler.Draw([1, -1, 2, float.NegativeInfinity], [], [3]));
+    }
+
     private static TokenSampler Sampler(GenerationOptions options, int seed) => new(options, seed);
 }
