@@ -31,8 +31,12 @@ internal sealed class TiktokenLeapTokenizer : LeapTokenizer
     {
         byte[][] tokens = ReadRanks(file);
         TiktokenTokenizer tokenizer = CreateTokenizer(encoding, file);
+        int most = tokenizer.SpecialTokens!.Values.Min();
+        if (tokens.Length > most)
+            throw new FormatException($"The tiktoken data {encoding.FileName} has {tokens.Length} tokens, but its special tokens start at {most}.");
+
         var literals = new Dictionary<string, int>(specialLiterals, StringComparer.Ordinal);
-        foreach ((string text, int id) in tokenizer.SpecialTokens!)
+        foreach ((string text, int id) in tokenizer.SpecialTokens)
             literals[text] = id;
 
         var settings = new TokenizerSettings(TokenizerSettings.Tiktoken, literals[BytePairVocabulary.EndOfText])

@@ -55,4 +55,27 @@ public sealed class TiktokenLeapTokenizerTests
 
         StringAssert.Contains(error.Message, "0xFF");
     }
+
+    // The ranks 0 to 100,256 are free of special tokens in cl100k_base; the data package uses all but the last.
+    [TestMethod]
+    [DataRow(100_257, true)]
+    [DataRow(100_258, false)]
+    [DataRow(120_000, false)]
+    public void Load_MoreRanksThanTheEncodingHasRoomFor_IsRefused(int count, bool fits)
+    {
+        Dictionary<string, byte[]> files = TokenizerFixture.Save(TokenizerOptions.Tiktoken("cl100k_base").Create([], CancellationToken.None));
+        files["cl100k_base.tiktoken"] = System.Text.Encoding.ASCII.GetBytes(string.Concat(
+            Enumerable.Range(0, count).Select(rank => $"{Convert.ToBase64String(Token(rank))} {rank}\n")));
+
+        if (fits)
+        {
+            Assert.AreEqual(100_277, TokenizerFixture.Load(files).VocabularySize);
+            return;
+        }
+
+        var error = Assert.ThrowsExactly<FormatException>(() => TokenizerFixture.Load(files));
+        StringAssert.Contains(error.Message, $"cl100k_base.tiktoken has {count} tokens");
+    }
+
+    private static byte[] Token(int rank) => rank < 256 ? [(byte)rank] : System.Text.Encoding.ASCII.GetBytes($"token {rank}");
 }
