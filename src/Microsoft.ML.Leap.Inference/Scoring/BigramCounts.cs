@@ -127,6 +127,7 @@ internal sealed class BigramCounts
         private int _read;
         private long _pair;
         private int _count;
+        private long _total;
 
         public Reader(byte[] file)
         {
@@ -153,10 +154,13 @@ internal sealed class BigramCounts
                 return false;
             long difference = ReadNumber();
             long count = ReadNumber();
-            if (difference < (_read == 0 ? 0 : 1) || difference > ((long)VocabularySize + 1) * VocabularySize - 1 - _pair || count is < 1 or > int.MaxValue)
+
+            // The models sum counts up as int.
+            if (difference < (_read == 0 ? 0 : 1) || difference > ((long)VocabularySize + 1) * VocabularySize - 1 - _pair || count < 1 || count > int.MaxValue - _total)
                 throw new FormatException($"{FileName}: count {_read} is damaged.");
             _pair += difference;
             _count = (int)count;
+            _total += count;
             _read++;
             return true;
         }

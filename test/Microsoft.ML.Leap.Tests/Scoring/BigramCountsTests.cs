@@ -79,6 +79,33 @@ public class BigramCountsTests
     }
 
     [TestMethod]
+    [DataRow(int.MaxValue - 5, true)]
+    [DataRow(int.MaxValue - 4, false)]
+    [DataRow(int.MaxValue, false)]
+    public void Read_CountsWhoseSumOverflows_ThrowsFormatException(int count, bool fits)
+    {
+        int size = Tokenizer.VocabularySize;
+        using var stream = new MemoryStream();
+        using var writer = new BinaryWriter(stream);
+        writer.Write((byte)1);
+        writer.Write7BitEncodedInt(size);
+        writer.Write7BitEncodedInt(2);
+
+        // The same token first in a document and after another.
+        writer.Write7BitEncodedInt64('a');
+        writer.Write7BitEncodedInt(5);
+        writer.Write7BitEncodedInt64(size);
+        writer.Write7BitEncodedInt(count);
+        writer.Flush();
+        stream.Position = 0;
+
+        if (fits)
+            Assert.IsTrue(double.IsFinite(BigramCounts.Read(stream).Score(Tokenizer.Encode("a"), Tokenizer.EndOfTextId).UnigramLogLikelihood));
+        else
+            StringAssert.Contains(Assert.ThrowsExactly<FormatException>(() => BigramCounts.Read(stream)).Message, "count 1 is damaged");
+    }
+
+    [TestMethod]
     public void Evaluate_OfLoadedModel_GivesThePerplexitiesOfTheCountsAsBefore()
     {
         LeapLanguageModelTransformer model = TrainedModel.Transformer;
