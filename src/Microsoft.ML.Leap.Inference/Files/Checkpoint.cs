@@ -126,7 +126,7 @@ internal static class Checkpoint
             int firstRow = (int)(start / matrix.Columns);
             ReadValues(reader, info, bytes, rows.AsSpan(0, count));
             if (info.Type == SafeTensorsType.Int8)
-                Int8Rows.Scale(rows.AsSpan(0, count), weights[info.Name + ScaleSuffix].AsSpan(firstRow, count / matrix.Columns));
+                Scale(reader, info, rows.AsSpan(0, count), weights[info.Name + ScaleSuffix].AsSpan(firstRow, count / matrix.Columns));
             matrix.SetRows(firstRow, rows.AsSpan(0, count));
         });
 
@@ -136,7 +136,7 @@ internal static class Checkpoint
             {
                 float[] scales = RemoveScales(weights, info.Name);
                 if (weights.TryGetValue(info.Name, out float[]? matrix))
-                    Int8Rows.Scale(matrix, scales);
+                    Scale(reader, info, matrix, scales);
             }
         }
 
@@ -217,6 +217,15 @@ internal static class Checkpoint
         // After the conversion: a double can be finite and too large for single precision.
         info.Type.ToSingle(bytes, values);
         if (!AreFinite(values))
+            throw reader.CreateNotFiniteException(info);
+    }
+
+    private static void Scale(SafeTensorsReader reader, SafeTensorInfo info, Span<float> rows, ReadOnlySpan<float> scales)
+    {
+        Int8Rows.Scale(rows, scales);
+
+        // A scale can be finite, and what it scales too large.
+        if (!AreFinite(rows))
             throw reader.CreateNotFiniteException(info);
     }
 

@@ -83,6 +83,10 @@ internal static class Int8Rows
         foreach (float value in row)
             greatest = Math.Max(greatest, Math.Abs(value));
         float scale = greatest / sbyte.MaxValue;
+
+        // The quotient is rounded up where the greatest is float.MaxValue.
+        if (float.IsInfinity(scale * sbyte.MaxValue))
+            scale = MathF.BitDecrement(scale);
         foreach (float value in row)
         {
             *numbers = scale == 0 ? (sbyte)0 : (sbyte)Math.Clamp(MathF.Round(value / scale), -sbyte.MaxValue, sbyte.MaxValue);

@@ -137,6 +137,25 @@ public class CheckpointTests
         AssertRefused("'word_embedding.weight.scale'", p => p["word_embedding.weight"] = ones([5, 4], dtype: ScalarType.Int8));
 
     [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Read_Int8MatrixThatItsScalesMakeInfinite_ThrowsFormatExceptionNamingIt(bool scalesComeLast)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Tensor> parameters = Parameters(_small);
+        parameters["word_embedding.weight"] = full([5, 4], 100, dtype: ScalarType.Int8);
+        parameters["word_embedding.weight.scale"] = full([5], 3e38f);
+        byte[] file = WriteUnchecked(parameters);
+        file = scalesComeLast ? Reverse(file) : file;
+
+        AssertNotFinite(() => Checkpoint.Read(new MemoryStream(file), file.Length, _small));
+        AssertNotFinite(() => Checkpoint.ReadNetwork(new MemoryStream(file), file.Length, _small, WeightFormat.Float32, 1));
+
+        static void AssertNotFinite(Action read) => StringAssert.Contains(
+            Assert.ThrowsExactly<FormatException>(read).Message, "'word_embedding.weight' holds values that are not finite");
+    }
+
+    [TestMethod]
     [DataRow(float.NaN)]
     [DataRow(float.NegativeInfinity)]
     public void Read_NonFinite_ThrowsFormatExceptionNamingIt(float bad) =>
