@@ -320,7 +320,7 @@ internal static class Checkpoint
     {
         byte[] bytes = new byte[values.Length * sizeof(ushort)];
         for (int i = 0; i < values.Length; i++)
-            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)), BFloat16Bits.Round(values[i]));
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)), BFloat16Bits.RoundWeight(values[i]));
         stream.Write(bytes);
     }
 }

@@ -276,7 +276,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
             case WeightFormat.BFloat16:
                 foreach (float value in values)
                 {
-                    *(ushort*)weights = BFloat16Bits.Round(value);
+                    *(ushort*)weights = BFloat16Bits.RoundWeight(value);
                     weights += PanelWidth * sizeof(ushort);
                 }
 

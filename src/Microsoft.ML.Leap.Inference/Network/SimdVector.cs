@@ -70,6 +70,15 @@ internal static class BFloat16Bits
         return (ushort)((bits + HalfLessOne + ((bits >> 16) & 1)) >> 16);
     }
 
+    /// <summary>Rounds a weight: one that is finite stays so, where <see cref="Round"/> makes the greatest ones infinite.</summary>
+    public static ushort RoundWeight(float value)
+    {
+        const ushort infinity = 0x7F80;
+        const ushort sign = 0x8000;
+        ushort rounded = Round(value);
+        return (rounded & ~sign) == infinity && float.IsFinite(value) ? (ushort)(rounded - 1) : rounded;
+    }
+
     public static float Widen(ushort value) => BitConverter.UInt32BitsToSingle((uint)value << 16);
 }
 

@@ -80,6 +80,24 @@ public class CheckpointTests
     }
 
     [TestMethod]
+    [DataRow(WeightFormat.Float32)]
+    [DataRow(WeightFormat.BFloat16)]
+    [DataRow(WeightFormat.Int8)]
+    public void WriteThenRead_GreatestNumbers_StayFinite(WeightFormat format)
+    {
+        Dictionary<string, float[]> saved = Weights(_small);
+        saved["word_embedding.weight"][2] = float.MaxValue;
+        saved["word_embedding.weight"][5] = -float.MaxValue;
+        byte[] file = Write(saved, format);
+
+        Dictionary<string, float[]> loaded = Checkpoint.Read(new MemoryStream(file), file.Length, _small);
+
+        Assert.AreEqual(1, loaded["word_embedding.weight"][2] / float.MaxValue, 0.01);
+        Assert.AreEqual(-1, loaded["word_embedding.weight"][5] / float.MaxValue, 0.01);
+        AssertSameNetworks(file, _small);
+    }
+
+    [TestMethod]
     public void Write_Int8_TakesAQuarter()
     {
         var config = new LeapConfig(1000, 64, 16, 2, 2);
