@@ -43,8 +43,8 @@ public sealed class LeapConfig
     /// <param name="headCount">Number of attention heads, H. At least 1.</param>
     /// <param name="useLocalAttention">Whether layers attend within windows; otherwise every layer attends to all that came before.</param>
     /// <param name="windowSizes">One window per layer, in tokens, each at least 1; <see langword="null"/> for 4, 8, 16, ... with the last
-    /// layer global. Only with <paramref name="useLocalAttention"/>. A state keeps a row of d numbers per token of each window that is not global: 256 MiB at
-    /// most.</param>
+    /// layer global. Only with <paramref name="useLocalAttention"/>. A state keeps a row of d numbers per token of each window that is not global, each head's
+    /// filled up to a multiple of 8 and with one more beside them: 256 MiB at most.</param>
     /// <param name="rescaleValue">Bound of the focus logits before dropout: over 0, at most 30, and at most 60 x (1 - dropout).</param>
     /// <param name="dropout">Probability of dropping a value while training: at least 0, below 1.</param>
     /// <param name="initializerRange">Standard deviation of initial weights: over 0, finite.</param>
@@ -92,7 +92,7 @@ public sealed class LeapConfig
         UseForgetGates = useForgetGates;
         UseLocalAttention = useLocalAttention && !useForgetGates;
         WindowSizes = Array.AsReadOnly(ResolveWindows(windowSizes, useLocalAttention, useForgetGates, layerCount, contextLength));
-        RequireWindowsFit(WindowSizes, contextLength, hiddenSize);
+        RequireWindowsFit(WindowSizes, contextLength, hiddenSize / headCount, headCount);
         RescaleValue = rescaleValue;
         Dropout = dropout;
         InitializerRange = initializerRange;
@@ -262,15 +262,15 @@ public sealed class LeapConfig
         return [.. windowSizes];
     }
 
-    private static void RequireWindowsFit(IReadOnlyList<int> windowSizes, int contextLength, int hiddenSize)
+    private static void RequireWindowsFit(IReadOnlyList<int> windowSizes, int contextLength, int headSize, int headCount)
     {
-        double rows = windowSizes.Where(window => window < contextLength).Sum(window => (double)window);
-        double megabytes = rows * hiddenSize * sizeof(float) / (1 << 20);
+        double tokens = windowSizes.Where(window => window < contextLength).Sum(window => (double)window);
+        double megabytes = tokens * headCount * SlidingSumsLayout.GetMostBytesPerToken(headSize) / (1 << 20);
         int most = ReadMaximumWindowMegabytes();
         if (megabytes > most)
         {
             throw new ArgumentException(
-                string.Create(CultureInfo.InvariantCulture, $"windowSizes ask for {megabytes:0} MiB per text, a row of {hiddenSize} numbers per token of each window; ") +
+                string.Create(CultureInfo.InvariantCulture, $"windowSizes ask for {megabytes:0} MiB per text, a row per token of each window; ") +
                 $"at most {most} are possible. Windows of the whole context need none; the value {WindowMegabytesName} of AppContext raises the limit.",
                 nameof(windowSizes));
         }

@@ -159,6 +159,9 @@ internal readonly record struct SlidingSumsLayout(int Window, int RowSize)
 {
     private const int CacheLine = 64;
 
+    // Vector<T> has 256 bits at most.
+    private const int WidestVector = 8;
+
     /// <summary>Gets whether the window is all that came before.</summary>
     public bool IsGlobal => Window == 0;
 
@@ -176,6 +179,9 @@ internal readonly record struct SlidingSumsLayout(int Window, int RowSize)
 
     /// <summary>Gets the values of a head and zeros after them, up to a whole number of SIMD vectors.</summary>
     public static int GetRowSize(int headSize) => (headSize + Vector<float>.Count - 1) / Vector<float>.Count * Vector<float>.Count;
+
+    /// <summary>Gets the bytes of a token in a window, its row and its number, where vectors are widest: the same on every processor.</summary>
+    public static long GetMostBytesPerToken(int headSize) => (((headSize + WidestVector - 1L) / WidestVector * WidestVector) + 1) * sizeof(float);
 
     private static long RoundUpToLine(long bytes) => (bytes + CacheLine - 1) / CacheLine * CacheLine;
 }

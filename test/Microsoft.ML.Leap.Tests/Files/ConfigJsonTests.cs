@@ -201,12 +201,12 @@ public class ConfigJsonTests
         Assert.AreEqual(expected.ConvolutionSize, got.ConvolutionSize);
     }
 
-    // Windows of 300 MiB: 4 x 76,800 rows of 256 numbers.
+    // Windows of 304.7 MiB: 4 x 76,800 rows of 256 numbers and one for each of 4 heads.
     [TestMethod]
     [DataRow(null, false)]
-    [DataRow(300, true)]
-    [DataRow("300", true, DisplayName = "as runtimeconfig.json gives it")]
-    [DataRow(299, false)]
+    [DataRow(305, true)]
+    [DataRow("305", true, DisplayName = "as runtimeconfig.json gives it")]
+    [DataRow(304, false)]
     public void Read_WindowsBeyondTheLimit_AreReadWhereTheCallerRaisesIt(object? limit, bool isRead)
     {
         const string Json = """{"window_sizes": [76800, 76800, 76800, 76800], "n_positions": 2000000000}""";

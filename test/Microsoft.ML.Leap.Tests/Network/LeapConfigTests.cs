@@ -26,6 +26,7 @@ public class LeapConfigTests
         Misfit("headCount", "at least 2 values", () => new LeapConfig(10, hiddenSize: 4, headCount: 4)),
         Misfit("windowSizes", "3 in all, but 2", () => new LeapConfig(10, layerCount: 3, windowSizes: [4, 8])),
         Misfit("windowSizes", "at most 256", () => new LeapConfig(10, 1024, 1_000_000, 2, windowSizes: [32_769, 32_768])),
+        Misfit("windowSizes", "1030 MiB", () => new LeapConfig(10, 2, int.MaxValue, 1, 1, windowSizes: [30_000_000])),
         Misfit("windowSizes", "at most 256", () => new LeapConfig(10, int.MaxValue - 7, int.MaxValue, 2, windowSizes: [int.MaxValue - 1, int.MaxValue - 1], headCount: 1)),
         Misfit("windowSizes", "useLocalAttention is false", () => new LeapConfig(10, layerCount: 1, useLocalAttention: false, windowSizes: [4])),
         Misfit("windowSizes", "useForgetGates is true", () => new LeapConfig(10, layerCount: 1, windowSizes: [4], useForgetGates: true)),
@@ -50,6 +51,44 @@ public class LeapConfigTests
         _ = new LeapConfig(10, rescaleValue: 30, dropout: 0.5);
         _ = new LeapConfig(10, layerCount: 1, windowSizes: [1]);
         _ = new LeapConfig(10, convolutionSize: 16);
+    }
+
+    [TestMethod]
+    [DataRow(2, 1)]
+    [DataRow(12, 3)]
+    [DataRow(64, 1)]
+    public void Constructor_WidestWindows_TakeNoMoreThanTheLimit(int hiddenSize, int headCount)
+    {
+        // A limit of 1 MiB, so that the state is a small one.
+        AppContext.SetData(LeapConfig.WindowMegabytesName, 1);
+        try
+        {
+            int widest = 0;
+            for (int step = 1 << 18; step > 0; step /= 2)
+                widest += IsAccepted(widest + step) ? step : 0;
+            using var state = new NetworkState(new LeapConfig(10, hiddenSize, int.MaxValue, 1, headCount, windowSizes: [widest]));
+
+            // Beside the rows: sums, and what fills each part up to a line.
+            Assert.IsLessThan((1 << 20) + 4096, state.SizeInBytes);
+            Assert.IsGreaterThan(1 << 19, state.SizeInBytes);
+        }
+        finally
+        {
+            AppContext.SetData(LeapConfig.WindowMegabytesName, null);
+        }
+
+        bool IsAccepted(int window)
+        {
+            try
+            {
+                _ = new LeapConfig(10, hiddenSize, int.MaxValue, 1, headCount, windowSizes: [window]);
+                return true;
+            }
+            catch (ArgumentException)
+            {
+                return false;
+            }
+        }
     }
 
     [TestMethod]
