@@ -29,7 +29,7 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
         logits.CopyTo(_logits);
         Penalise(recent);
         foreach ((int id, float bias) in options.LogitBias)
-            _logits[id] += bias;
+            SetLogit(id, (double)_logits[id] + bias);
         foreach (int id in options.BannedTokens)
             _logits[id] = float.NegativeInfinity;
         foreach (int id in banned)
@@ -82,10 +82,20 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
         foreach ((int id, int count) in counts)
         {
             double logit = _logits[id];
-            logit = logit > 0 ? logit / options.RepetitionPenalty : logit * options.RepetitionPenalty;
-            _logits[id] = (float)(logit - options.PresencePenalty - options.FrequencyPenalty * count);
+            logit = Bound(logit > 0 ? logit / options.RepetitionPenalty : logit * options.RepetitionPenalty);
+            SetLogit(id, logit - options.PresencePenalty - options.FrequencyPenalty * count);
         }
     }
+
+    // What is not finite shows that the model is damaged, and stays.
+    private void SetLogit(int id, double logit)
+    {
+        if (float.IsFinite(_logits[id]))
+            _logits[id] = (float)Bound(logit);
+    }
+
+    // Options may ask for more than single precision holds.
+    private static double Bound(double logit) => Math.Clamp(logit, float.MinValue, float.MaxValue);
 }
 
 /// <summary>Natural logarithms of the probabilities that a model gives, log softmax of its logits. Not thread-safe.</summary>

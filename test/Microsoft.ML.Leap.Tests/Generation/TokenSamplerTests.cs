@@ -67,5 +67,37 @@ public class TokenSamplerTests
             Assert.AreEqual(2, sampler.Draw([1, -1, 2, float.NegativeInfinity], [], [3]));
     }
 
+    [TestMethod]
+    [DataRow(1.0, -1e300, 0.0, 0f, 4)]
+    [DataRow(1.0, 0.0, -1e308, 0f, 4)]
+    [DataRow(1e-300, 0.0, 0.0, 0f, 4)]
+    [DataRow(1e-300, -1e308, 1e308, 0f, 1)]
+    [DataRow(1.0, -3e38, 0.0, 3e38f, 4)]
+    [DataRow(1.0, 1e300, 1e300, -3e38f, 1)]
+    public void Draw_OptionsBeyondSinglePrecision_KeepTheirMeaning(double repetition, double presence, double frequency, float bias, int expected)
+    {
+        GenerationOptions options = new()
+        {
+            RepetitionPenalty = repetition,
+            PresencePenalty = presence,
+            FrequencyPenalty = frequency,
+            LogitBias = new Dictionary<int, float> { [4] = bias },
+        };
+
+        // Unless the options prefer the last, which has been there, all but the second are out of the question.
+        float[] logits = [1, 40, 2, 3, 0.5f];
+        Assert.AreEqual(expected, Sampler(options with { Temperature = 0 }, 1).Draw(logits, [4, 4], []));
+        Assert.AreEqual(expected, Sampler(options, 1).Draw(logits, [4, 4], []));
+    }
+
+    [TestMethod]
+    [DataRow(float.NaN)]
+    [DataRow(float.PositiveInfinity)]
+    public void Draw_LogitThatIsNoNumberAndPenalised_SaysSo(float logit)
+    {
+        TokenSampler sampler = Sampler(new() { PresencePenalty = 1e300 }, 1);
+        Assert.ThrowsExactly<InvalidOperationException>(() => sampler.Draw([1, logit, 2], [1], []));
+    }
+
     private static TokenSampler Sampler(GenerationOptions options, int seed) => new(options, seed);
 }
