@@ -5,6 +5,7 @@ public sealed record LeapLanguageModelOptions
 {
     private readonly int? _threadCount;
     private readonly WeightFormat _weightFormat;
+    private readonly GenerationOptions _generation = new();
 
     /// <summary>Gets the most threads that one call computes with. Results do not depend on it.</summary>
     /// <value>At least 1; <see langword="null"/>, the default, for as many as there are processors. In a browser it is always 1.</value>
@@ -38,5 +39,14 @@ public sealed record LeapLanguageModelOptions
 
     /// <summary>Gets how texts are continued where a call says nothing.</summary>
     /// <value>The defaults of <see cref="GenerationOptions"/>.</value>
-    public GenerationOptions Generation { get; init; } = new();
+    /// <exception cref="ArgumentNullException">The value is <see langword="null"/>.</exception>
+    public GenerationOptions Generation
+    {
+        get => _generation;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value, nameof(Generation));
+            _generation = value;
+        }
+    }
 }

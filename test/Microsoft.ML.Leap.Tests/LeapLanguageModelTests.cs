@@ -283,6 +283,10 @@ public class LeapLanguageModelTests
     }
 
     [TestMethod]
+    public void Options_GenerationNull_IsRefusedByName() => Assert.AreEqual(
+        "Generation", Assert.ThrowsExactly<ArgumentNullException>(() => new LeapLanguageModelOptions { Generation = null! }).ParamName);
+
+    [TestMethod]
     public void Score_AnyThreadCount_IsTheSameToTheBit()
     {
         using var folder = new TemporaryFolder();
