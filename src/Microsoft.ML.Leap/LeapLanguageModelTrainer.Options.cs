@@ -90,8 +90,8 @@ public sealed partial class LeapLanguageModelTrainer
         public TokenizerOptions? Tokenizer;
 
         /// <summary>Width of the network.</summary>
-        /// <value>A multiple of <see cref="HeadCount"/>, at least 2 per head; <see langword="null"/>, the default, for 128, or 192 from 0.3 to 12 MB
-        /// of text. Time and memory grow with its square.</value>
+        /// <value>A multiple of <see cref="HeadCount"/>, at least 2 per head, at most 1,048,576; <see langword="null"/>, the default, for 128, or 192
+        /// from 0.3 to 12 MB of text. Time and memory grow with its square.</value>
         public int? HiddenSize;
 
         /// <summary>Longest text in tokens that the network sees at once.</summary>

@@ -14,10 +14,6 @@ internal static class ConfigJson
     /// <summary>The longest file that is read, in bytes.</summary>
     public const int MaximumLength = 1 << 20;
 
-    // Far above any use, and low enough that no count of parameters or bytes overflows 64 bits.
-    private const int MaximumHiddenSize = 1 << 20;
-    private const int MaximumLayerCount = 1 << 12;
-
     // The original's defaults, for keys that are absent.
     private const int AbsentHiddenSize = 256;
     private const int AbsentContextLength = 1024;
@@ -102,16 +98,16 @@ internal static class ConfigJson
 
         int contextLength = json.Integer("n_positions", AbsentContextLength);
         bool useLocalAttention = json.Boolean("use_local_att", true);
-        int[]? windows = json.IntegersOrNull("window_sizes", MaximumLayerCount);
+        int[]? windows = json.IntegersOrNull("window_sizes", LeapConfig.MaximumLayerCount);
 
         // The original fills the list in even where it does not use it.
         if (!useLocalAttention && windows is not null && windows.All(window => window >= contextLength))
             windows = null;
         return new LeapConfig(
             json.Integer("vocab_size", LeapConfig.DefaultVocabularySize),
-            json.Integer("hidden_size", AbsentHiddenSize, MaximumHiddenSize),
+            json.Integer("hidden_size", AbsentHiddenSize, LeapConfig.MaximumHiddenSize),
             contextLength,
-            json.Integer("n_layer", AbsentLayerCount, MaximumLayerCount),
+            json.Integer("n_layer", AbsentLayerCount, LeapConfig.MaximumLayerCount),
             json.Integer("n_heads", json.Integer("n_head", LeapConfig.DefaultHeadCount)),
             useLocalAttention,
             windows,

@@ -32,12 +32,15 @@ public sealed class LeapConfig
     // Each text's state keeps the rows that they see; attention reaches further at no cost.
     internal const int MaximumConvolutionSize = 16;
 
+    // Far above any use, and low enough that no count of parameters or bytes overflows 64 bits.
+    internal const int MaximumHiddenSize = 1 << 20;
+
     // Beyond any network that trains, and few enough that a list of windows is short.
     internal const int MaximumLayerCount = 4096;
 
     /// <summary>Creates a configuration.</summary>
     /// <param name="vocabularySize">Number of token ids, V. At least 1.</param>
-    /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head.</param>
+    /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head; at most 1,048,576.</param>
     /// <param name="contextLength">Longest sequence in tokens, N; one learned position embedding each. At least 1.</param>
     /// <param name="layerCount">Number of decoder blocks, L. At least 1, at most 4,096.</param>
     /// <param name="headCount">Number of attention heads, H. At least 1.</param>
@@ -72,7 +75,7 @@ public sealed class LeapConfig
         bool useForgetGates = false)
     {
         RequirePositive(vocabularySize, nameof(vocabularySize));
-        RequirePositive(hiddenSize, nameof(hiddenSize));
+        RequireRange(hiddenSize is >= 1 and <= MaximumHiddenSize, nameof(hiddenSize), hiddenSize, $"at least 1 and at most {MaximumHiddenSize}");
         RequirePositive(contextLength, nameof(contextLength));
         RequireRange(layerCount is >= 1 and <= MaximumLayerCount, nameof(layerCount), layerCount, $"at least 1 and at most {MaximumLayerCount}");
         RequirePositive(headCount, nameof(headCount));
@@ -161,7 +164,7 @@ public sealed class LeapConfig
 
     /// <summary>Creates the configuration of the original network of 2022: with learned positions, and without anything that came later.</summary>
     /// <param name="vocabularySize">Number of token ids, V. At least 1.</param>
-    /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head.</param>
+    /// <param name="hiddenSize">Width of the network, d. A multiple of <paramref name="headCount"/>, with at least 2 per head; at most 1,048,576.</param>
     /// <param name="contextLength">Longest sequence in tokens, N; one learned position embedding each. At least 1.</param>
     /// <param name="layerCount">Number of decoder blocks, L. At least 1, at most 4,096.</param>
     /// <param name="headCount">Number of attention heads, H. At least 1.</param>

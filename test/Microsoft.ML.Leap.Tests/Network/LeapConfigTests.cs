@@ -7,6 +7,7 @@ public class LeapConfigTests
     [
         OutOfRange("vocabularySize", "at least 1", () => new LeapConfig(0)),
         OutOfRange("hiddenSize", "at least 1", () => new LeapConfig(10, hiddenSize: 0)),
+        OutOfRange("hiddenSize", "at most 1048576", () => new LeapConfig(10, hiddenSize: (1 << 20) + 4)),
         OutOfRange("contextLength", "at least 1", () => new LeapConfig(10, contextLength: -1)),
         OutOfRange("layerCount", "at least 1", () => new LeapConfig(10, layerCount: 0)),
         OutOfRange("headCount", "at least 1", () => new LeapConfig(10, headCount: 0)),
@@ -27,7 +28,7 @@ public class LeapConfigTests
         Misfit("windowSizes", "3 in all, but 2", () => new LeapConfig(10, layerCount: 3, windowSizes: [4, 8])),
         Misfit("windowSizes", "at most 256", () => new LeapConfig(10, 1024, 1_000_000, 2, windowSizes: [32_769, 32_768])),
         Misfit("windowSizes", "1030 MiB", () => new LeapConfig(10, 2, int.MaxValue, 1, 1, windowSizes: [30_000_000])),
-        Misfit("windowSizes", "at most 256", () => new LeapConfig(10, int.MaxValue - 7, int.MaxValue, 2, windowSizes: [int.MaxValue - 1, int.MaxValue - 1], headCount: 1)),
+        Misfit("windowSizes", "at most 256", () => new LeapConfig(10, 1 << 20, int.MaxValue, 2, windowSizes: [int.MaxValue - 1, int.MaxValue - 1], headCount: 1)),
         Misfit("windowSizes", "useLocalAttention is false", () => new LeapConfig(10, layerCount: 1, useLocalAttention: false, windowSizes: [4])),
         Misfit("windowSizes", "useForgetGates is true", () => new LeapConfig(10, layerCount: 1, windowSizes: [4], useForgetGates: true)),
     ];
@@ -42,6 +43,17 @@ public class LeapConfigTests
         Assert.AreEqual(parameter, e.ParamName);
         Assert.Contains(words, e.Message);
         Assert.Contains(parameter, e.Message);
+    }
+
+    [TestMethod]
+    public void ParameterCount_GreatestNetwork_DoesNotOverflow()
+    {
+        var config = new LeapConfig(int.MaxValue, 1 << 20, int.MaxValue, 4096, 1, useLocalAttention: false, convolutionSize: 16);
+        long count = Checkpoint.GetExpectedShapes(config).Values.Sum(shape => shape.Aggregate(1L, (a, b) => checked(a * b)));
+
+        Assert.AreEqual(count, config.ParameterCount);
+        Assert.IsGreaterThan(1L << 55, count);
+        Assert.IsLessThan(1L << 56, count);
     }
 
     [TestMethod]
