@@ -10,8 +10,8 @@ namespace Microsoft.ML.Leap;
 internal sealed class SentencePieceLeapTokenizer : LeapTokenizer
 {
     public const string ModelName = "spiece.model";
+    public const int MaximumSentinelCount = 100_000;
     private const int T5SentinelCount = 100;
-    private const int MaximumSentinelCount = 100_000;
 
     // What the rules named nmt_... drop. The tokenizer beneath keeps a character that a rule maps to nothing.
     private static readonly SearchValues<char> DroppedCharacters = SearchValues.Create(

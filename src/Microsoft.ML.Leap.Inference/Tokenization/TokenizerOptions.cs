@@ -76,13 +76,13 @@ public sealed class TokenizerOptions
     /// <param name="specialLiterals">Texts that become one token each, with ids of the vocabulary or the next new ones. By default
     /// <c>&lt;unk&gt;</c> for T5's model, and none for others.</param>
     /// <param name="endTokenAfterEachLine">Whether every line of a document is followed by an end token.</param>
-    /// <param name="sentinelCount">Number of ids after the pieces for T5's sentinels, at least 0; the texts <c>&lt;extra_id_0&gt;</c>,
+    /// <param name="sentinelCount">Number of ids after the pieces for T5's sentinels, at least 0 and at most 100,000; the texts <c>&lt;extra_id_0&gt;</c>,
     /// which has the last id, <c>&lt;extra_id_1&gt;</c>, ... become them. By default 100 for T5's model (so 32,100 ids), 0 for others.
     /// </param>
     /// <returns>The options.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="ArgumentException">A special literal is empty or has a negative id.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="sentinelCount"/> is negative.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="sentinelCount"/> is outside its range.</exception>
     public static TokenizerOptions SentencePiece(
         string modelPath,
         IReadOnlyDictionary<string, int>? specialLiterals = null,
@@ -90,8 +90,9 @@ public sealed class TokenizerOptions
         int? sentinelCount = null)
     {
         RequireFile(modelPath, nameof(modelPath), "SentencePiece model");
-        if (sentinelCount < 0)
-            throw new ArgumentOutOfRangeException(nameof(sentinelCount), sentinelCount, "sentinelCount must be at least 0.");
+        const int most = SentencePieceLeapTokenizer.MaximumSentinelCount;
+        if (sentinelCount is < 0 or > most)
+            throw new ArgumentOutOfRangeException(nameof(sentinelCount), sentinelCount, $"sentinelCount must be at least 0 and at most {most}.");
         IReadOnlyDictionary<string, int>? literals = CopyLiterals(specialLiterals);
         return new TokenizerOptions($"SentencePiece model '{modelPath}'", (_, _) =>
             SentencePieceLeapTokenizer.Create(ReadFile(modelPath), literals, endTokenAfterEachLine, sentinelCount));

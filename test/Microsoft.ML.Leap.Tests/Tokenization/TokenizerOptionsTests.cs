@@ -44,6 +44,19 @@ public sealed class TokenizerOptionsTests
     }
 
     [TestMethod]
+    [DataRow(-1)]
+    [DataRow(100_001)]
+    public void SentencePiece_SentinelsOutOfRange_Throws(int count)
+    {
+        using var folder = new TemporaryFolder();
+        string path = Path.Combine(folder.Path, "spiece.model");
+        File.WriteAllBytes(path, TokenizerFixture.WriteSentencePieceModel(1, 2, "a"));
+
+        Assert.AreEqual("sentinelCount", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => TokenizerOptions.SentencePiece(path, sentinelCount: count)).ParamName);
+        Assert.IsGreaterThan(100_000, TokenizerOptions.SentencePiece(path, sentinelCount: 100_000).Create([], CancellationToken.None).VocabularySize);
+    }
+
+    [TestMethod]
     public void Create_LiteralBeyondVocabulary_Throws()
     {
         byte[] model = TokenizerFixture.WriteSentencePieceModel(1, 2, "a");
