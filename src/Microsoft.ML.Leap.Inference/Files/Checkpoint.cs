@@ -17,6 +17,8 @@ internal static class Checkpoint
     /// <summary>What follows the name of a matrix of 8-bit numbers in the name of its scales.</summary>
     public const string ScaleSuffix = ".scale";
 
+    private const int PieceLength = 1 << 18;
+
     /// <summary>Names every tensor of a network and gives its shape.</summary>
     public static Dictionary<string, long[]> GetExpectedShapes(LeapConfig config)
     {
@@ -303,25 +305,37 @@ internal static class Checkpoint
         }
     }
 
+    /// <summary>Cuts weights up, for there may be more of them than an array has bytes.</summary>
+    public static IEnumerable<ArraySegment<float>> CutUp(float[] values)
+    {
+        for (int start = 0; start < values.Length;)
+        {
+            int count = Math.Min(PieceLength, values.Length - start);
+            yield return new ArraySegment<float>(values, start, count);
+            start += count;
+        }
+    }
+
     private static void WriteSingles(Stream stream, float[] values)
     {
-        const int pieceLength = 1 << 18;
-        byte[] piece = new byte[Math.Min(pieceLength, values.Length) * sizeof(float)];
-        for (int start = 0; start < values.Length; start += pieceLength)
+        byte[] bytes = new byte[Math.Min(PieceLength, values.Length) * sizeof(float)];
+        foreach (ReadOnlySpan<float> piece in CutUp(values))
         {
-            int count = Math.Min(pieceLength, values.Length - start);
-            for (int i = 0; i < count; i++)
-                BinaryPrimitives.WriteSingleLittleEndian(piece.AsSpan(i * sizeof(float)), values[start + i]);
-            stream.Write(piece, 0, count * sizeof(float));
+            for (int i = 0; i < piece.Length; i++)
+                BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan(i * sizeof(float)), piece[i]);
+            stream.Write(bytes, 0, piece.Length * sizeof(float));
         }
     }
 
     private static void WriteBFloat16(Stream stream, float[] values)
     {
-        byte[] bytes = new byte[values.Length * sizeof(ushort)];
-        for (int i = 0; i < values.Length; i++)
-            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)), BFloat16Bits.RoundWeight(values[i]));
-        stream.Write(bytes);
+        byte[] bytes = new byte[Math.Min(PieceLength, values.Length) * sizeof(ushort)];
+        foreach (ReadOnlySpan<float> piece in CutUp(values))
+        {
+            for (int i = 0; i < piece.Length; i++)
+                BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * sizeof(ushort)), BFloat16Bits.RoundWeight(piece[i]));
+            stream.Write(bytes, 0, piece.Length * sizeof(ushort));
+        }
     }
 }
 
@@ -338,7 +352,11 @@ internal static class ModelFingerprint
         }
 
         foreach (string name in Checkpoint.GetExpectedShapes(config).Keys)
-            hash.AppendData(MemoryMarshal.AsBytes(weights[name].AsSpan()));
+        {
+            foreach (ReadOnlySpan<float> piece in Checkpoint.CutUp(weights[name]))
+                hash.AppendData(MemoryMarshal.AsBytes(piece));
+        }
+
         return hash.GetHashAndReset();
     }
 }

@@ -98,6 +98,39 @@ public class CheckpointTests
     }
 
     [TestMethod]
+    [DataRow(WeightFormat.Float32)]
+    [DataRow(WeightFormat.BFloat16)]
+    public void Write_MatrixOfSeveralPieces_WritesEachValueOnce(WeightFormat format)
+    {
+        // 1.2 pieces, in words of few bits, which no format rounds.
+        var config = new LeapConfig(10_000, 32, 6, 1, 1);
+        Dictionary<string, float[]> weights = Weights(config);
+        float[] words = [.. Enumerable.Range(0, 320_000).Select(i => (float)(i % 251))];
+        weights["word_embedding.weight"] = words;
+        using var stream = new MemoryStream();
+        Checkpoint.Write(stream, config, weights, format);
+        stream.Position = 0;
+
+        CollectionAssert.AreEqual(words, Checkpoint.Read(stream, stream.Length, config)["word_embedding.weight"]);
+    }
+
+    [TestMethod]
+    public void Compute_MatrixOfSeveralPieces_DependsOnEachValue()
+    {
+        var config = new LeapConfig(10_000, 32, 6, 1, 1);
+        Dictionary<string, float[]> weights = Weights(config);
+        byte[] fingerprint = ModelFingerprint.Compute(config, weights);
+        CollectionAssert.AreEqual(fingerprint, ModelFingerprint.Compute(config, weights));
+        foreach (int place in new[] { 0, (1 << 18) - 1, 1 << 18, 319_999 })
+        {
+            float before = weights["word_embedding.weight"][place];
+            weights["word_embedding.weight"][place] = 2;
+            CollectionAssert.AreNotEqual(fingerprint, ModelFingerprint.Compute(config, weights), $"{place}");
+            weights["word_embedding.weight"][place] = before;
+        }
+    }
+
+    [TestMethod]
     public void Write_Int8_TakesAQuarter()
     {
         var config = new LeapConfig(1000, 64, 16, 2, 2);
