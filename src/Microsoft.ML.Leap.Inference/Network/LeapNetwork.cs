@@ -52,10 +52,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
 
     public WeightFormat Format { get; }
 
-    /// <summary>Gets the threads that are used at most.</summary>
-    public int ThreadCount => _workers.ThreadCount;
-
-    /// <summary>Gets what shares work out among those threads.</summary>
+    /// <summary>Gets what shares work out among the threads.</summary>
     public WorkSharing Workers => _workers;
 
     /// <summary>Gets the memory that the weights take.</summary>
