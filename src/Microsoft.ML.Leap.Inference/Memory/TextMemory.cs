@@ -12,8 +12,11 @@ namespace Microsoft.ML.Leap;
 /// </remarks>
 internal sealed class TextMemory
 {
-    /// <summary>How many of a text's last tokens count.</summary>
+    /// <summary>How many of a text's last tokens count at most.</summary>
     public const int Reach = 8192;
+
+    // A byte stands in many more places, each of which costs time, and a text has more of them.
+    private const int ReachOfBytes = 2048;
 
     /// <summary>What a place takes, in multiplications, about.</summary>
     public const int Cost = 1000;
@@ -28,6 +31,7 @@ internal sealed class TextMemory
 
     private readonly int _endOfTextId;
     private readonly int _shortestMatch;
+    private readonly int _reach;
 
     // Matches: the id that followed, and below it how many tokens matched. In their order, those of one id are together.
     private readonly List<long> _matches = [];
@@ -42,7 +46,7 @@ internal sealed class TextMemory
     public TextMemory(bool isOfBytes, int endOfTextId)
     {
         _endOfTextId = endOfTextId;
-        _shortestMatch = isOfBytes ? 2 : 1;
+        (_shortestMatch, _reach) = isOfBytes ? (2, ReachOfBytes) : (1, Reach);
     }
 
     /// <summary>Mixes into the losses of a part of a text.</summary>
@@ -51,11 +55,11 @@ internal sealed class TextMemory
     /// <param name="losses">The loss of each of its ids in nats.</param>
     public void Mix(ReadOnlySpan<int> ids, int first, Span<double> losses)
     {
-        int start = Math.Max(0, ids[..first].LastIndexOf(_endOfTextId));
+        int start = FindStart(ids[..first]);
         for (int i = 0; i < losses.Length; i++)
         {
             int place = first + i;
-            (double kept, double added) = Find(ids[start..place], ids[place]);
+            (double kept, double added) = FindInText(ids[start..place], ids[place]);
             losses[i] = added == 0 ? losses[i] - Math.Log(kept) : -Math.Log(kept * Math.Exp(-losses[i]) + added);
             if (ids[place] == _endOfTextId)
                 start = place;
@@ -64,10 +68,10 @@ internal sealed class TextMemory
 
     /// <summary>Mixes into the logits of what comes next in a text.</summary>
     /// <param name="logits">[V].</param>
-    /// <param name="text">The text's tokens, or the last of them; the token before it may be among them.</param>
-    public void Mix(Span<float> logits, ReadOnlySpan<int> text)
+    /// <param name="ids">What was read, or the last part of it.</param>
+    public void Mix(Span<float> logits, ReadOnlySpan<int> ids)
     {
-        if (!Find(text))
+        if (!FindMatches(ids[FindStart(ids)..]))
             return;
         double logSum = new LogProbabilities().LogSum(logits);
         (double kept, double gate) = GetKept();
@@ -81,11 +85,15 @@ internal sealed class TextMemory
     }
 
     /// <summary>Tells what becomes of a token's probability: <c>p' = kept p + added</c>.</summary>
-    /// <param name="text">The text before the token, or the last part of it.</param>
+    /// <param name="ids">What was read before the token, or the last part of it.</param>
     /// <param name="id">The token.</param>
-    public (double Kept, double Added) Find(ReadOnlySpan<int> text, int id)
+    public (double Kept, double Added) Find(ReadOnlySpan<int> ids, int id) => FindInText(ids[FindStart(ids)..], id);
+
+    private int FindStart(ReadOnlySpan<int> ids) => Math.Max(0, ids.LastIndexOf(_endOfTextId));
+
+    private (double Kept, double Added) FindInText(ReadOnlySpan<int> text, int id)
     {
-        if (!Find(text))
+        if (!FindMatches(text))
             return (1, 0);
         (double kept, double gate) = GetKept();
         int first = _matches.BinarySearch((long)id << MatchedBits);
@@ -93,11 +101,11 @@ internal sealed class TextMemory
         return (kept, first < _matches.Count && GetId(first) == id ? gate * GetShare(first, GetEnd(first)) : 0);
     }
 
-    private bool Find(ReadOnlySpan<int> text)
+    private bool FindMatches(ReadOnlySpan<int> text)
     {
         _matches.Clear();
         _longest = 0;
-        text = text[^Math.Min(Reach, text.Length)..];
+        text = text[^Math.Min(_reach, text.Length)..];
         for (int i = text.IsEmpty ? -1 : text[..^1].LastIndexOf(text[^1]); i >= 0; i = text[..i].LastIndexOf(text[^1]))
         {
             int matched = 1;

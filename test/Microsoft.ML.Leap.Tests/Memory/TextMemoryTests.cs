@@ -90,13 +90,24 @@ public class TextMemoryTests
     }
 
     [TestMethod]
-    public void Find_BeyondItsReach_IsForgotten()
+    [DataRow(false, TextMemory.Reach)]
+    [DataRow(true, 2048)]
+    public void Find_BeyondItsReach_IsForgotten(bool isOfBytes, int reach)
+    {
+        var memory = new TextMemory(isOfBytes, EndOfText);
+        int[] text = [1, 2, 4, .. Enumerable.Repeat(3, reach - 3), 1, 2];
+        Assert.AreEqual((1.0, 0.0), memory.Find(text, 4));
+        Assert.IsGreaterThan(0, memory.Find([1, 2, 4, .. text.AsSpan(5)], 4).Added);
+    }
+
+    [TestMethod]
+    public void Find_AfterAnotherText_KnowsNothingOfIt()
     {
         var memory = new TextMemory(isOfBytes: false, EndOfText);
-        int[] text = [1, 2, .. Enumerable.Repeat(3, TextMemory.Reach - 2), 1];
-        Assert.AreEqual((1.0, 0.0), memory.Find(text, 2));
-        Assert.IsGreaterThan(0, memory.Find(text.AsSpan(0, TextMemory.Reach - 1), 3).Added);
-        Assert.IsGreaterThan(0, memory.Find([1, 2, .. text.AsSpan(3)], 2).Added);
+        Assert.AreEqual((1.0, 0.0), memory.Find([EndOfText, 1, 2, 3, EndOfText, 1], 2));
+        float[] logits = [1, 2, 3, 4];
+        memory.Mix(logits, [EndOfText, 1, 2, 3, EndOfText, 1]);
+        CollectionAssert.AreEqual((float[])[1, 2, 3, 4], logits);
     }
 
     [TestMethod]
