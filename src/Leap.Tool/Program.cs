@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Leap.Tool;
@@ -35,6 +36,8 @@ namespace Leap.Tool
         /// <returns>0; 1 where the command failed, 2 where it was not understood.</returns>
         public static async Task<int> RunAsync(string[] arguments, InvocationConfiguration configuration, CancellationToken cancellationToken)
         {
+            // A command line means the same on every machine: 0.004 is no 4 where the comma is the decimal sign. It holds until this method ends.
+            CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
             configuration.EnableDefaultExceptionHandler = false;
             configuration.ProcessTerminationTimeout = null;
             RootCommand root = CreateRoot();

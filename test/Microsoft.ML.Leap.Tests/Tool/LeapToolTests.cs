@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Compression;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -43,6 +44,29 @@ public sealed class LeapToolTests : ToolTest
         Assert.AreEqual(expected, JsonElement.Parse(lines[0]).GetProperty("text").GetString());
         Assert.AreEqual(
             TrainedModel.Transformer.Model.Generate("the ", options with { Seed = 4 }), JsonElement.Parse(lines[1]).GetProperty("text").GetString());
+    }
+
+    [TestMethod]
+    public void Generate_CultureWithDecimalComma_NumbersAreReadWithAPoint()
+    {
+        string[] command = ["generate", Model, "the ", "--tokens", "12", "--temperature", "0.8", "--top-p", "0.9", "--seed", "3"];
+        string expected = ToolRun.Good(command).Output;
+        CultureInfo before = CultureInfo.CurrentCulture;
+        var comma = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        comma.NumberFormat.NumberDecimalSeparator = ",";
+        comma.NumberFormat.NumberGroupSeparator = ".";
+        try
+        {
+            CultureInfo.CurrentCulture = comma;
+
+            Assert.AreEqual(expected, ToolRun.Good(command).Output);
+            ToolRun.Bad(2, "--temperature must be a number, but is '0,8x'", "generate", Model, "the ", "--temperature", "0,8x");
+            Assert.AreSame(comma, CultureInfo.CurrentCulture, "the caller's culture stays");
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
     }
 
     [TestMethod]
