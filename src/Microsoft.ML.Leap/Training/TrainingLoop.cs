@@ -125,8 +125,9 @@ internal sealed class TrainingLoop : IDisposable
         _watch.Start();
         try
         {
-            while (!IsOver)
-                Advance();
+            bool isOver = IsOver;
+            while (!isOver)
+                isOver = Advance();
             _guard.RequireSomeTaken();
         }
         catch (OperationCanceledException) when (_options.OnCancel == CancellationBehavior.ReturnBest && IsCancelled)
@@ -172,20 +173,29 @@ internal sealed class TrainingLoop : IDisposable
             throw new OperationCanceledException("The MLContext was told to cancel.");
     }
 
-    private void Advance()
+    // Returns whether the run is over, which it is after an evaluation alone: where a checkpoint uses up the time, one more step is taken.
+    private bool Advance()
     {
         ThrowIfCancelled();
         TrainingProgress progress = Step();
-        TimeSpan before = _watch.Elapsed;
         if (Exchange?.IsDue(_state.Step) == true)
-            _state.Step = Exchange.Run(_state.Step, _state.Tokens);
-        if (IsOver || _options.EvaluationInterval.IsDue(_state.Step, _stepsPerEpoch, TimeSpan.Zero))
-            progress = Evaluate(progress);
+            CountTime(() => _state.Step = Exchange.Run(_state.Step, _state.Tokens));
+        bool isEvaluated = IsOver || _options.EvaluationInterval.IsDue(_state.Step, _stepsPerEpoch, TimeSpan.Zero);
+        if (isEvaluated)
+            CountTime(() => progress = Evaluate(progress));
+        bool isOver = isEvaluated && IsOver;
         bool isBest = _options.KeepBestModel && _state.BestStep == _state.Step;
-        if (_checkpoints is not null && (IsOver || isBest || _checkpoints.IsDue(_state, _stepsPerEpoch)))
-            _checkpoints.Save(_state, _stepper.Optimizer, _records, WriteModel!);
-        _state.Elapsed += _watch.Elapsed - before;
+        if (_checkpoints is not null && (isOver || isBest || _checkpoints.IsDue(_state, _stepsPerEpoch)))
+            CountTime(() => _checkpoints.Save(_state, _stepper.Optimizer, _records, WriteModel!));
         _options.Progress?.Invoke(progress with { Elapsed = _state.Elapsed });
+        return isOver;
+    }
+
+    private void CountTime(Action action)
+    {
+        TimeSpan before = _watch.Elapsed;
+        action();
+        _state.Elapsed += _watch.Elapsed - before;
     }
 
     private TrainingProgress Step()

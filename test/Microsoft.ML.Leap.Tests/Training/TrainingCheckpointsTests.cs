@@ -138,6 +138,33 @@ public class TrainingCheckpointsTests
         }
     }
 
+    [TestMethod]
+    public void Run_TimeSpentByACheckpoint_EvaluatesTheLastStep()
+    {
+        using var model = new LeapModel(TrainingSamples.Config, CPU, 5);
+        var budget = TimeSpan.FromMilliseconds(200);
+        List<TrainingProgress> reports = [];
+        LeapLanguageModelTrainer.Options options = WithCheckpoints(TrainingSamples.Options(100_000, 4), "run", resume: false).With(o =>
+        {
+            o.TimeBudget = budget;
+            o.EvaluationInterval = TrainingInterval.Steps(int.MaxValue);
+            o.Progress = reports.Add;
+        });
+        using var loop = new TrainingLoop(model, Training, Validation, options)
+        {
+            WriteModel = target =>
+            {
+                Thread.Sleep(budget);
+                Write(target, model);
+            },
+        };
+
+        loop.Run();
+
+        Assert.IsNotNull(reports[^1].ValidationLoss);
+        Assert.AreEqual(reports[^1].Step, loop.Records.Single().Step);
+    }
+
     private string Refusal(LeapLanguageModelTrainer.Options options, TokenBlocks training, LeapConfig config)
     {
         using var model = new LeapModel(config, CPU, 5);
