@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap;
 
@@ -66,12 +65,12 @@ internal static class RunFingerprint
     private static string Describe(TokenBlocks blocks)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (TokenBlock[] batch in blocks.InBatches(BlocksAtOnce))
+
+        // Block by block: padded to the longest, those of a batch could take more memory than there is.
+        foreach (TokenBlock block in blocks.InBatches(BlocksAtOnce).SelectMany(batch => batch))
         {
-            using DisposeScope scope = NewDisposeScope();
-            (Tensor inputs, Tensor targets, _) = blocks.Batch(batch, CPU);
-            hash.AppendData(inputs.bytes);
-            hash.AppendData(targets.bytes);
+            hash.AppendData(BitConverter.GetBytes(block.Length));
+            hash.AppendData(MemoryMarshal.AsBytes(blocks.Read(block).AsSpan()));
         }
 
         return $"{blocks.TargetCount} tokens with the sum {Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 8))}";
