@@ -56,12 +56,16 @@ internal static class LanguageModelLoss
     {
         using var noGradients = no_grad();
         double sum = 0;
+        bool packs = blocks.MayPack && model.CanPack;
         foreach (TokenBlock[] batch in blocks.InBatches(batchSize))
         {
             throwIfCancelled();
-            using var scope = NewDisposeScope();
-            sum += blocks.MayPack && model.CanPack ? SumOfPacked(model, blocks, batch) : SumOfPadded(model, blocks, batch);
-            NativeGarbage.Collect();
+            foreach (TokenBlock[] part in packs ? [batch] : blocks.Parts(batch))
+            {
+                using var scope = NewDisposeScope();
+                sum += packs ? SumOfPacked(model, blocks, part) : SumOfPadded(model, blocks, part);
+                NativeGarbage.Collect();
+            }
         }
 
         return sum;

@@ -1,3 +1,4 @@
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Leap.Tests;
@@ -53,6 +54,23 @@ public class LanguageModelLossTests
         Assert.IsTrue(model.training);
     }
 
+    [TestMethod]
+    public void Evaluate_LongAndShortDocumentsPadded_IsThatOfPackedOnes()
+    {
+        LeapTokenizer tokenizer = TokenizerOptions.Bytes().Create([], CancellationToken.None);
+        string[] texts = [.. Enumerable.Repeat("a bc", 40), new string('x', 600)];
+        using TokenizedCorpus corpus = TokenizedCorpus.Encode(texts.Select(text => text.AsMemory()), tokenizer, long.MaxValue, Path.GetTempPath());
+        var blocks = new DocumentBlocks(corpus, 1000);
+        using var packing = new LeapModel(new LeapConfig(tokenizer.VocabularySize, 8, 1000, 2, 2, usePositionEmbeddings: false), CPU, 3);
+        using var padding = new PaddingNetwork(packing);
+        packing.eval();
+
+        double loss = LanguageModelLoss.Evaluate(padding, blocks, 1000, () => { });
+
+        Assert.AreEqual(LanguageModelLoss.Evaluate(packing, blocks, 1000, () => { }), loss, 1e-5);
+        CollectionAssert.AreEqual(new long[] { 601, 40 * 5 }, padding.Sizes, "the long one pads none of the short ones");
+    }
+
     // One block at a time, the softmax in double by the definition.
     private static double NaiveLoss(LeapModel model, int length)
     {
@@ -72,5 +90,29 @@ public class LanguageModelLossTests
         }
 
         return sum / (Ids.Length - 1);
+    }
+
+    /// <summary>A network that packs nothing, and counts the ids that it is given.</summary>
+    private sealed class PaddingNetwork(LeapModel inner) : LanguageModelNetwork("padding")
+    {
+        public List<long> Sizes { get; } = [];
+
+        public override LeapConfig Config => inner.Config;
+
+        public override IReadOnlyList<(string Name, Parameter Weight)> Weights => inner.Weights;
+
+        public override Parameter HeadWeight => inner.HeadWeight;
+
+        public override Parameter HeadBias => inner.HeadBias;
+
+        public override Tensor Hidden(Tensor inputIds)
+        {
+            Sizes.Add(inputIds.numel());
+            return inner.Hidden(inputIds);
+        }
+
+        public override Tensor Logits(Tensor hidden) => inner.Logits(hidden);
+
+        public override void SeedDropout(long seed) => inner.SeedDropout(seed);
     }
 }
