@@ -36,6 +36,8 @@ internal static class ConvertCommand
             if (Path.GetFullPath(source) == Path.GetFullPath(target))
                 throw new UsageException($"{target} is the model itself: write to another place.");
             bool isZip = target.EndsWith(".zip", StringComparison.OrdinalIgnoreCase);
+            if (isZip)
+                OutputPath.RequireFile(target);
             WeightFormat format = parsed.GetValue(weights);
             if (!isZip)
                 WriteFolder(source, target, format);

@@ -46,6 +46,8 @@ internal static class ExplainCommand
                 string kind = path is null ? "" : Path.GetExtension(path);
                 if (kind is not ("" or ".html" or ".svg" or ".json"))
                     throw new UsageException($"{path} must end with .html, .svg or .json.");
+                if (path is not null)
+                    OutputPath.RequireFile(path);
                 using LeapLanguageModel loaded = model.Load(parsed);
                 FocusReport report = loaded.Explain(given);
                 if (path is not null)

@@ -84,6 +84,8 @@ internal static class ScoreCommand
                 return;
             }
 
+            if (path is not null)
+                OutputPath.RequireFile(path);
             using LeapLanguageModel model = load();
             if (path is null)
             {

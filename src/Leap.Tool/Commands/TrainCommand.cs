@@ -66,6 +66,7 @@ internal static class TrainCommand
         RowReader reader, RowReader? validation, LeapLanguageModelTrainer.Options options, ClusterTraining? cluster, string? initialPath, string output,
         string? license, bool asJson, InvocationConfiguration console)
     {
+        OutputPath.RequireFile(output);
         if (Path.GetDirectoryName(Path.GetFullPath(output)) is string folder && !Directory.Exists(folder))
             throw new UsageException($"There is no folder for {output}.");
         if (initialPath is not null && !File.Exists(initialPath) && !Directory.Exists(initialPath))

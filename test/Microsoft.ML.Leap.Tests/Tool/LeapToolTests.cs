@@ -137,6 +137,10 @@ public sealed class LeapToolTests : ToolTest
 
         ToolRun.Bad(2, "not empty", "convert", Model, "-o", folder);
         ToolRun.Bad(2, "the model itself", "convert", Model, "-o", Model);
+        Directory.CreateDirectory(PathOf("folder.zip"));
+        ToolRun.Bad(2, "is a folder", "convert", Model, "-o", PathOf("folder.zip"));
+        Directory.CreateDirectory(PathOf("folder.svg"));
+        ToolRun.Bad(2, "is a folder", "explain", Model, "the cat", "-o", PathOf("folder.svg"));
     }
 
     [TestMethod]

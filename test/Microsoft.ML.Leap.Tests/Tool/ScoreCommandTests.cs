@@ -191,6 +191,7 @@ public sealed class ScoreCommandTests : ToolTest
         ToolRun.Bad(2, "--output", "score", Model, path, "--shard", "1/2");
         ToolRun.Bad(2, "do not go together", "score", Model, path, "--shard", "1/2", "-o", PathOf("o.tsv"), "--top", "1");
         ToolRun.Bad(2, "no shards", "score", Model, "-", "--shard", "1/2", "-o", PathOf("o.tsv"));
+        ToolRun.Bad(2, "is a folder", "score", Model, path, "--to", "tsv", "-o", Folder);
         ToolRun.Bad(2, "'Perplexity' already", "score", Model, csv);
         ToolRun.Bad(2, "contradict", "score", Model, path, "--document", "--format", "csv");
         ToolRun.Bad(1, "nowhere", "score", Path.Combine(Folder, "nowhere"), path);

@@ -125,6 +125,7 @@ public sealed class TrainCommandTests : ToolTest
         ToolRun.Bad(2, "--tokenizer must be", "train", path, "-o", output, "--tokenizer", "none");
         ToolRun.Bad(2, "--precision must be one of auto", "train", path, "-o", output, "--precision", "half");
         ToolRun.Bad(2, "multiple of headCount", "train", path, "-o", output, "--heads", "7");
+        ToolRun.Bad(2, "is a folder", "train", path, "-o", Folder);
         ToolRun.Bad(2, "There is no folder", "train", path, "-o", Path.Combine(Folder, "no", "new.zip"));
         ToolRun.Bad(1, "There is no model", "train", path, "-o", output, "--initial", "none.zip");
         Assert.IsFalse(File.Exists(output));
