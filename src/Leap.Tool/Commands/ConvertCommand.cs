@@ -33,8 +33,7 @@ internal static class ConvertCommand
         command.SetAction(parsed =>
         {
             string source = parsed.GetRequiredValue(path), target = parsed.GetRequiredValue(output);
-            if (Path.GetFullPath(source) == Path.GetFullPath(target))
-                throw new UsageException($"{target} is the model itself: write to another place.");
+            OutputPath.RequireOther(target, source);
             bool isZip = target.EndsWith(".zip", StringComparison.OrdinalIgnoreCase);
             if (isZip)
                 OutputPath.RequireFile(target);

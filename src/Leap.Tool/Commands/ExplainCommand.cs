@@ -47,7 +47,11 @@ internal static class ExplainCommand
                 if (kind is not ("" or ".html" or ".svg" or ".json"))
                     throw new UsageException($"{path} must end with .html, .svg or .json.");
                 if (path is not null)
+                {
                     OutputPath.RequireFile(path);
+                    OutputPath.RequireOther(path, model.GetPath(parsed));
+                }
+
                 using LeapLanguageModel loaded = model.Load(parsed);
                 FocusReport report = loaded.Explain(given);
                 if (path is not null)

@@ -52,6 +52,7 @@ internal static class ScoreCommand
             {
                 var job = new ScoreJob(
                     rows.Open(parsed),
+                    model.GetPath(parsed),
                     parsed.GetValue(output),
                     parsed.GetValue(json) ? RowFormat.Jsonl : parsed.GetValue(to),
                     parsed.GetValue(top),
@@ -63,7 +64,7 @@ internal static class ScoreCommand
         return command;
     }
 
-    private sealed record ScoreJob(RowReader Reader, string? Output, RowFormat? AskedFormat, int? Top, Shard? Shard, string[] AddedNames)
+    private sealed record ScoreJob(RowReader Reader, string ModelPath, string? Output, RowFormat? AskedFormat, int? Top, Shard? Shard, string[] AddedNames)
     {
         private RowFormat Format => AskedFormat ?? (Output is null ? null : InputFile.TellFormat(Output))
             ?? (Reader.Files[0].Format is RowFormat.Text or RowFormat.Document ? RowFormat.Tsv : Reader.Files[0].Format);
@@ -85,7 +86,11 @@ internal static class ScoreCommand
             }
 
             if (path is not null)
+            {
                 OutputPath.RequireFile(path);
+                OutputPath.RequireOther(path, ModelPath, Reader.Files);
+            }
+
             using LeapLanguageModel model = load();
             if (path is null)
             {

@@ -67,6 +67,7 @@ internal static class TrainCommand
         string? license, bool asJson, InvocationConfiguration console)
     {
         OutputPath.RequireFile(output);
+        OutputPath.RequireOther(output, initialPath, [.. reader.Files, .. validation?.Files ?? []]);
         if (Path.GetDirectoryName(Path.GetFullPath(output)) is string folder && !Directory.Exists(folder))
             throw new UsageException($"There is no folder for {output}.");
         if (initialPath is not null && !File.Exists(initialPath) && !Directory.Exists(initialPath))

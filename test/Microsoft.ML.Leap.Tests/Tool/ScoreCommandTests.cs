@@ -178,6 +178,16 @@ public sealed class ScoreCommandTests : ToolTest
     }
 
     [TestMethod]
+    public void Score_OutputIsAnInput_IsRefused()
+    {
+        string path = Write("a.csv", "text\none\n");
+
+        ToolRun.Bad(2, "one of the files to read", "score", Model, path, "-o", path);
+        ToolRun.Bad(2, "the model itself", "score", Model, path, "-o", Model);
+        Assert.AreEqual("text\none\n", File.ReadAllText(path));
+    }
+
+    [TestMethod]
     public void Score_WrongUsage_Exits2()
     {
         string path = Write("a.txt", "one\n"), csv = Write("a.csv", "Perplexity,text\n1,2\n");

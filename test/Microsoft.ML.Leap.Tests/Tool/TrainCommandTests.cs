@@ -132,6 +132,18 @@ public sealed class TrainCommandTests : ToolTest
     }
 
     [TestMethod]
+    public void Train_OutputIsAnInput_IsRefused()
+    {
+        string path = Write("a.txt", "one\ntwo\n"), held = Write("b.txt", "three\n");
+
+        ToolRun.Bad(2, "one of the files to read", "train", path, "-o", Path.Combine(Folder, ".", "a.txt"));
+        ToolRun.Bad(2, "one of the files to read", "train", path, "--validation", held, "-o", held);
+        ToolRun.Bad(2, "the model itself", "train", path, "--initial", Model, "-o", Model);
+        Assert.AreEqual("one\ntwo\n", File.ReadAllText(path));
+        Assert.AreEqual("three\n", File.ReadAllText(held));
+    }
+
+    [TestMethod]
     public void Train_NoText_SaysSo() =>
         ToolRun.Bad(1, "no text", "train", Write("a.txt", "\n\n"), "-o", PathOf("new.zip"), "--device", "cpu");
 }
