@@ -213,15 +213,16 @@ internal static class ScoredViewEvaluator
     {
         DataViewSchema schema = scored.Schema;
         List<DataViewSchema.Column> needed = [schema[logLikelihoodColumn], schema[tokenCountColumn]];
+        DataViewSchema.Column? scoredText = scored is ScoredDataView view && view.TextColumn.Name == textColumn ? view.TextColumn : null;
         if (textColumn is not null)
-            needed.Add(schema[textColumn]);
+            needed.Add(scoredText ?? schema[textColumn]);
 
         using DataViewRowCursor cursor = scored.GetRowCursor(needed);
         ValueGetter<float> getLogLikelihood = cursor.GetGetter<float>(needed[0]);
         ValueGetter<int> getTokenCount = cursor.GetGetter<int>(needed[1]);
         ValueGetter<ReadOnlyMemory<char>>? getText = textColumn is null ? null : cursor.GetGetter<ReadOnlyMemory<char>>(needed[2]);
 
-        var counted = scored is ScoredDataView view && view.TextColumnName == textColumn ? cursor as ScoredRowCursor : null;
+        ScoredRowCursor? counted = scoredText is null ? null : cursor as ScoredRowCursor;
         double logLikelihood = 0;
         BaselineScore? baseline = null;
         long tokens = 0, words = 0, bytes = 0, documents = 0;

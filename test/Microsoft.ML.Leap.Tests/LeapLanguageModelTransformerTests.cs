@@ -81,6 +81,20 @@ public class LeapLanguageModelTransformerTests
     }
 
     [TestMethod]
+    public void Evaluate_AddedColumnHidesTheText_CountsTheScoredTexts()
+    {
+        using LeapLanguageModelTransformer model = TinyModel.Fit(TrainedModel.Context, options => options.GeneratedTextColumnName = "Text");
+        IDataView data = TinyModel.View(TrainedModel.Context, "a dog ran", "the  cat", "");
+
+        foreach (LanguageModelMetrics metrics in (LanguageModelMetrics[])[model.Evaluate(data), TrainedModel.Context.Leap().Evaluate(model.Transform(data))])
+        {
+            Assert.AreEqual(5, metrics.WordCount);
+            Assert.AreEqual(17, metrics.ByteCount);
+            Assert.IsFalse(double.IsNaN(metrics.BigramPerplexity));
+        }
+    }
+
+    [TestMethod]
     public void Evaluate_ViewNotScored_SaysSo() => StringAssert.Contains(
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => TrainedModel.Context.Leap().Evaluate(TinyModel.View(TrainedModel.Context, "a"))).Message, "LogLikelihood");
 

@@ -9,8 +9,8 @@ internal sealed class ScoredDataView(
 {
     public DataViewSchema Schema { get; } = columns.AppendTo(source.Schema);
 
-    /// <summary>Gets the column that the model reads.</summary>
-    public string TextColumnName => textColumnName;
+    /// <summary>Gets the column that the model reads, also where an added one of the same name hides it.</summary>
+    public DataViewSchema.Column TextColumn => Schema[source.Schema[textColumnName].Index];
 
     public bool CanShuffle => source.CanShuffle;
 
