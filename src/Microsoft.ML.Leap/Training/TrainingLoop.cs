@@ -130,7 +130,7 @@ internal sealed class TrainingLoop : IDisposable
                 isOver = Advance();
             _guard.RequireSomeTaken();
         }
-        catch (OperationCanceledException) when (_options.OnCancel == CancellationBehavior.ReturnBest && IsCancelled)
+        catch (OperationCanceledException) when (_options.OnCancel == CancellationBehavior.ReturnBest && IsCancelled && _state.Step > 0)
         {
             string kept = _options.KeepBestModel && _state.BestStep > 0 ? $"the best model so far, that of step {_state.BestStep}," : "the model of that step";
             Warn?.Invoke($"The training was cancelled after step {_state.Step} of {_stepCount}; {kept} is returned.");

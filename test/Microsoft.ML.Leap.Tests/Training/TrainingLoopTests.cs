@@ -293,6 +293,17 @@ public class TrainingLoopTests
     [TestMethod]
     [DataRow(CancellationBehavior.Throw)]
     [DataRow(CancellationBehavior.ReturnBest)]
+    public void Run_CancelledBeforeTheFirstStep_ThrowsAlways(CancellationBehavior behavior)
+    {
+        using var model = new LeapModel(Config, CPU, 5);
+        using var loop = new TrainingLoop(model, new StreamBlocks(Ids, 8), null, Options(5, 2).With(o => o.OnCancel = behavior)) { IsHostCancelled = () => true };
+
+        Assert.ThrowsExactly<OperationCanceledException>(() => loop.Run());
+    }
+
+    [TestMethod]
+    [DataRow(CancellationBehavior.Throw)]
+    [DataRow(CancellationBehavior.ReturnBest)]
     public void Run_CancelledByTheHostWhileEvaluating_StopsThere(CancellationBehavior behavior)
     {
         using var model = new LeapModel(Config, CPU, 5);
