@@ -147,7 +147,7 @@ internal sealed record RowReader(IReadOnlyList<InputFile> Files, TextField TextF
         InputFile file = part.File;
 
         // Where a line feed is more than one byte, a file is not cut.
-        if (file.Format is RowFormat.Text or RowFormat.Csv or RowFormat.Tsv && Encoding.GetByteCount("\n") > 1)
+        if (file.Format is RowFormat.Text or RowFormat.Csv or RowFormat.Tsv && part.IsCut && FindEncoding(file).GetByteCount("\n") > 1)
         {
             if (!part.IsFirst)
                 return [];
@@ -164,6 +164,15 @@ internal sealed record RowReader(IReadOnlyList<InputFile> Files, TextField TextF
             _ => ParquetRows.Read(part, TextField),
         };
         return Name(rows, file.Name);
+    }
+
+    // Readers follow a byte order mark, where there is one, before the encoding that was named.
+    private Encoding FindEncoding(InputFile file)
+    {
+        Encoding unmarked = Encoding.Latin1;
+        using var reader = new StreamReader(file.Open(), unmarked);
+        reader.Peek();
+        return reader.CurrentEncoding.CodePage == unmarked.CodePage ? Encoding : reader.CurrentEncoding;
     }
 
     // What a decoder or a decompressor says names no file.

@@ -57,13 +57,16 @@ internal sealed record FilePart(InputFile File, long Start, long End)
     /// <summary>Gets whether the file's first row is in this part.</summary>
     public bool IsFirst => Start == 0;
 
+    /// <summary>Gets whether bytes of the file may be in other parts.</summary>
+    public bool IsCut => File.IsSeekable && !(IsFirst && End == long.MaxValue);
+
     public static FilePart Whole(InputFile file) => new(file, 0, long.MaxValue);
 
     /// <summary>Opens the bytes of this part's rows; null where none begins in it.</summary>
     /// <param name="isQuoted">Whether a line may end within quotes, and a row does not end there.</param>
     public Stream? OpenRows(bool isQuoted)
     {
-        if (!File.IsSeekable || (IsFirst && End == long.MaxValue))
+        if (!IsCut)
             return IsFirst ? File.Open() : null;
         Stream file = File.Open();
         long end = Math.Min(End, file.Length);

@@ -87,13 +87,15 @@ public sealed class ShardTests : ToolTest
     }
 
     [TestMethod]
-    public void Read_Utf16_FirstShardHasAll()
+    [DataRow("utf-16")]
+    [DataRow(null, DisplayName = "byte order mark alone")]
+    public void Read_Utf16_FirstShardHasAll(string? encoding)
     {
         foreach (string name in (string[])["a.txt", "a.csv"])
         {
             string path = PathOf(name);
             File.WriteAllText(path, name == "a.csv" ? "text\none\ntwo\nthree\n" : "one\ntwo\nthree\n", Encoding.Unicode);
-            RowReader reader = MakeReader([path]) with { Encoding = RowReader.FindEncoding("utf-16") };
+            RowReader reader = MakeReader([path]) with { Encoding = RowReader.FindEncoding(encoding) };
 
             CollectionAssert.AreEqual(new[] { "one", "two", "three" }, reader.Read(new Shard(1, 2)).Select(Show).ToArray());
             Assert.IsEmpty(reader.Read(new Shard(2, 2)));
