@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.FileSystemGlobbing;
 using Microsoft.Extensions.FileSystemGlobbing.Abstractions;
 
@@ -100,8 +101,23 @@ internal sealed record InputFile(string Path, RowFormat Format, bool IsCompresse
             return [];
         IEnumerable<string> names = matcher.Execute(new DirectoryInfoWrapper(new DirectoryInfo(root))).Files.Select(match => match.Path);
         if (pattern.Contains('?', StringComparison.Ordinal))
-            names = names.Where(name => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(parts[^1], System.IO.Path.GetFileName(name), ignoreCase: false));
+        {
+            Regex expression = MakeExpression(parts[first..]);
+            names = names.Where(name => expression.IsMatch(name));
+        }
+
         return names.Select(name => first == 0 ? name : System.IO.Path.Combine(root, name));
+    }
+
+    // What the matcher does not know: ? is one character, in folders' names too.
+    private static Regex MakeExpression(string[] parts)
+    {
+        const string character = "[^/]";
+        IEnumerable<string> folders = parts[..^1].Select(part => part == "**" ? "(.*/)?" : MakePart(part) + '/');
+        string name = parts[^1] == "**" ? ".*" : MakePart(parts[^1]);
+        return new Regex($"^{string.Concat(folders)}{name}$", RegexOptions.Singleline | RegexOptions.CultureInvariant);
+
+        static string MakePart(string part) => Regex.Escape(part).Replace(@"\*", character + '*', StringComparison.Ordinal).Replace(@"\?", character, StringComparison.Ordinal);
     }
 }
 

@@ -69,6 +69,15 @@ public sealed class RowReaderTests : ToolTest
         Assert.AreEqual("a.txt b.txt", Find("x/*.txt"));
         Assert.AreEqual("a.txt b.txt c.txt", Find("x/**/*.txt"));
         Assert.AreEqual("a.txt b.txt", Find("x/?.txt"));
+        Assert.AreEqual("c.txt", Find("x/?/*.txt"));
+        Assert.AreEqual("a.txt b.txt c.txt", Find("?/**/*.txt"));
+        Assert.AreEqual("c.txt", Find("**/y/?.txt"));
+
+        Directory.CreateDirectory(PathOf("xx.1"));
+        Write("xx.1/d.txt", "");
+        Assert.AreEqual("a.txt b.txt", Find("?/?.txt"));
+        Assert.AreEqual("d.txt", Find("x?.?/?.txt"));
+        Assert.AreEqual("c.txt", Find("**/?/?/?.txt"));
 
         string Find(string pattern) => string.Join(' ', InputFile.Find([Path.Combine(Folder, pattern)], null).Select(file => Path.GetFileName(file.Path)));
     }
