@@ -192,12 +192,9 @@ internal sealed class TrainingView : IDisposable
         _validationLoss = progress.ValidationLoss ?? _validationLoss;
         if (_task is not null)
         {
-            string validation = _validationLoss is double loss ? string.Create(CultureInfo.InvariantCulture, $", validation {loss:0.000}") : "";
             _task.IsIndeterminate = false;
             _task.Value = progress.Elapsed / (progress.Elapsed + progress.Remaining);
-            _task.Description = string.Create(
-                CultureInfo.InvariantCulture,
-                $"epoch {progress.Epoch}/{progress.EpochCount}, loss {progress.Loss:0.000}{validation}, {progress.TokensPerSecond:N0} tokens/s, {progress.Remaining:h\\:mm\\:ss} left");
+            _task.Description = Describe(progress, _validationLoss);
             return;
         }
 
@@ -208,4 +205,16 @@ internal sealed class TrainingView : IDisposable
     }
 
     public void Dispose() => _task?.StopTask();
+
+    /// <summary>Says in one line how a training goes.</summary>
+    /// <param name="progress">Its last step.</param>
+    /// <param name="validationLoss">The last loss on rows set aside; null for none.</param>
+    internal static string Describe(TrainingProgress progress, double? validationLoss)
+    {
+        string validation = validationLoss is double loss ? string.Create(CultureInfo.InvariantCulture, $", validation {loss:0.000}") : "";
+        TimeSpan left = progress.Remaining;
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"epoch {progress.Epoch}/{progress.EpochCount}, loss {progress.Loss:0.000}{validation}, {progress.TokensPerSecond:N0} tokens/s, {(long)left.TotalHours}:{left:mm\\:ss} left");
+    }
 }

@@ -144,6 +144,26 @@ public sealed class TrainCommandTests : ToolTest
     }
 
     [TestMethod]
+    public void Describe_DaysLeft_AreHours()
+    {
+        var progress = new TrainingProgress
+        {
+            Epoch = 1,
+            EpochCount = 2,
+            Step = 1,
+            StepCount = 9,
+            Loss = 1.5,
+            LearningRate = 0.1,
+            GradientNorm = 1,
+            TokensPerSecond = 1234,
+            Elapsed = TimeSpan.FromSeconds(1),
+            Remaining = new TimeSpan(2, 2, 3, 4),
+        };
+
+        Assert.AreEqual("epoch 1/2, loss 1.500, validation 2.000, 1,234 tokens/s, 50:03:04 left", TrainingView.Describe(progress, 2));
+    }
+
+    [TestMethod]
     public void Train_NoText_SaysSo() =>
         ToolRun.Bad(1, "no text", "train", Write("a.txt", "\n\n"), "-o", PathOf("new.zip"), "--device", "cpu");
 }
