@@ -163,8 +163,8 @@ public sealed partial class LeapLanguageModelTrainer
         /// ends. The model does not depend on it.</value>
         public long MaximumCorpusMemory = 1L << 30;
 
-        /// <summary>Tokens that are scored in one batch.</summary>
-        /// <value>At least 1; 2,048 by default, which fit a processor's cache. More use more memory; scores do not depend on it.</value>
+        /// <summary>Tokens that a GPU scores in one batch; the CPU does not look at it.</summary>
+        /// <value>At least 1; 2,048 by default. More use more of the GPU's memory; scores do not depend on it.</value>
         public int ScoringTokensPerBatch = 2048;
 
         /// <summary>The device to train and score on.</summary>

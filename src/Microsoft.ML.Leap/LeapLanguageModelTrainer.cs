@@ -207,7 +207,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         if (corpus.DocumentCount > 0)
             return corpus;
         corpus.Dispose();
-        throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text; there is nothing to learn from.");
+        throw new InvalidOperationException($"Column '{_options.TextColumnName}' of the {purpose} data holds no text.");
     }
 
     // Enough to learn how much the memory counts.

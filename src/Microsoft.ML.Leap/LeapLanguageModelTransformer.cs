@@ -137,8 +137,8 @@ public sealed class LeapLanguageModelTransformer : ITransformer, IDisposable
     }
 
     /// <summary>Adds the scored columns to a data view; computes nothing yet.</summary>
-    /// <param name="input">A view with the text column. Rows of like length are scored together, for which a second cursor over the text
-    /// column reads ahead; what computes that column is evaluated twice.</param>
+    /// <param name="input">A view with the text column. A cursor over the result reads some hundred rows of it ahead, each value once, so
+    /// that rows are scored together.</param>
     /// <returns>The view with the added columns.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="input"/> is <see langword="null"/>.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The text column is missing or holds no text scalar.</exception>

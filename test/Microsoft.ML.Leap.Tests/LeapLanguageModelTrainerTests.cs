@@ -122,7 +122,9 @@ public class LeapLanguageModelTrainerTests
 
         StringAssert.Contains(
             Assert.ThrowsExactly<InvalidOperationException>(() => trainer.Fit(TinyModel.View(context, "", null))).Message, "no text");
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => trainer.Fit(TinyModel.View(context))).Message, "no text");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => trainer.Fit(TinyModel.View(context))).Message, "training data holds no text");
+        IDataView data = TinyModel.View(context, TinyModel.Texts), empty = TinyModel.View(context, "");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => trainer.Fit(data, empty)).Message, "validation data holds no text.");
         Assert.ThrowsExactly<ArgumentNullException>(() => trainer.Fit(null!));
     }
 
