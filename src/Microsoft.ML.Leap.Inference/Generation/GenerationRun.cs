@@ -39,15 +39,17 @@ internal sealed class GenerationRun
     public bool IsFinished => FinishReason is not null;
 
     /// <summary>Draws the next token.</summary>
-    /// <param name="logits">The model's; a checkpoint's vocabulary may be padded beyond the tokenizer's ids.</param>
+    /// <param name="logits">What to draw by; a checkpoint's vocabulary may be padded beyond the tokenizer's ids.</param>
+    /// <param name="scored">The model's logits, which the result tells of; empty for those to draw by.</param>
     /// <exception cref="InvalidOperationException">The text has ended, or no token can be drawn.</exception>
-    public GeneratedToken Advance(ReadOnlySpan<float> logits)
+    public GeneratedToken Advance(ReadOnlySpan<float> logits, ReadOnlySpan<float> scored = default)
     {
         if (IsFinished)
             throw new InvalidOperationException("The text has ended.");
 
-        ReadOnlySpan<float> all = logits;
-        logits = all[.._tokenizer.VocabularySize];
+        bool isAsScored = scored.IsEmpty && logits.Length == _tokenizer.VocabularySize;
+        scored = scored.IsEmpty ? logits : scored;
+        logits = logits[.._tokenizer.VocabularySize];
         bool mayEnd = _count >= _options.MinimumNewTokens;
         int id = _sampler.Draw(logits, _recent.Last(Math.Min(_sampler.RecentCount, _recent.Count)), mayEnd ? [] : _enders);
         _recent.Add([id]);
@@ -60,8 +62,9 @@ internal sealed class GenerationRun
             text += _text.Complete();
 
         // What a padded vocabulary has beyond the tokenizer's ids is never drawn, but has its part of the probability, as in scores.
-        double logSum = logits.Length == all.Length && _sampler.LogSum is double known ? known : _logProbabilities.LogSum(all);
-        return new GeneratedToken(id, text, logits[id] - logSum, Alternatives(logits, logSum), FinishReason);
+        double logSum = isAsScored && _sampler.LogSum is double known ? known : _logProbabilities.LogSum(scored);
+        scored = scored[.._tokenizer.VocabularySize];
+        return new GeneratedToken(id, text, scored[id] - logSum, Alternatives(scored, logSum), FinishReason);
     }
 
     private GenerationFinishReason? Reason(int id, bool isEnder)

@@ -146,6 +146,9 @@ internal sealed class Continuation(GenerationState state, GenerationRun run, Mod
     private readonly float[] _logits = new float[vocabularySize];
     private readonly TextMemory? _textMemory = memory?.CreateTextMemory();
 
+    // With what the text itself said mixed in: whoever draws by that repeats himself (docs/research.md).
+    private readonly float[] _scored = new float[memory is null ? 0 : vocabularySize];
+
     public bool IsFinished => run.IsFinished;
 
     public GenerationFinishReason FinishReason => run.FinishReason!.Value;
@@ -187,8 +190,13 @@ internal sealed class Continuation(GenerationState state, GenerationRun run, Mod
     private GeneratedToken Draw()
     {
         memory?.Mix(_logits, state.GetLastIds(memory.ContextLength));
-        _textMemory?.Mix(_logits, state.GetLastIds(TextMemory.Reach));
-        GeneratedToken token = run.Advance(_logits);
+        if (_textMemory is not null)
+        {
+            _logits.CopyTo(_scored, 0);
+            _textMemory.Mix(_scored, state.GetLastIds(TextMemory.Reach));
+        }
+
+        GeneratedToken token = run.Advance(_logits, _scored);
         if (token.FinishReason != GenerationFinishReason.EndOfText)
             state.Append(token.Id);
         return token;
