@@ -46,7 +46,7 @@ internal static class SeedModel
         int[] document = [.. tokenizer.Encode(Text)];
         var counts = new NGramModel(3, tokenizer.VocabularySize);
         counts.Add(document);
-        var memory = new ModelMemory(NGramMemory.Create(counts, maximumBytes: 1 << 20), MemoryExponents.Default, tokenizer.EndOfTextId);
+        var memory = new ModelMemory(NGramMemory.Create(counts, maximumBytes: 1 << 20), MemoryExponents.Default, TextGate.Default, tokenizer.EndOfTextId);
         return new ModelParts(config, weights, tokenizer, BigramCounts.Count([document], tokenizer), memory);
     }
 }

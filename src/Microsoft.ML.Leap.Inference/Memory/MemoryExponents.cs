@@ -22,12 +22,6 @@ internal sealed class MemoryExponents
     public const int WeightCount = 2 * FeatureCount;
 
     private const int FeatureCount = 3;
-    private const int Rounds = 100;
-    private const double Rate = 0.03;
-
-    // Pulls weights to where they begin, as so many tokens would that say nothing else: a few rows must not decide alone.
-    private const double Prior = 100;
-
     // Where each model counts for something, no probability is 0.
     private const float Least = 0.01f;
 
@@ -55,21 +49,15 @@ internal sealed class MemoryExponents
 
     /// <summary>Learns the exponents that make tokens likeliest.</summary>
     /// <param name="tokens">The tokens.</param>
-    /// <remarks>Gradient ascent with Adam's steps (Kingma and Ba 2014) over all tokens at once. The logarithm of a token's probability grows with an
-    /// exponent by what the model says of it, less the mean of what it says of all tokens, by their mixed probabilities.</remarks>
+    /// <remarks>The logarithm of a token's probability grows with an exponent by what the model says of it, less the mean of what it says of all tokens,
+    /// by their mixed probabilities.</remarks>
     public static MemoryExponents Learn(IReadOnlyList<HeldOutToken> tokens)
     {
-        double[] weights = Array.ConvertAll(Start, weight => (double)weight);
-        double[] mean = new double[WeightCount];
-        double[] square = new double[WeightCount];
         var slopes = new (double Network, double Memory)[tokens.Count];
-        for (int round = 1; round <= Rounds; round++)
+        double[] learned = GradientAscent.Climb(Start, tokens.Count, (weights, gradient) =>
         {
             var exponents = new MemoryExponents(Array.ConvertAll(weights, weight => (float)weight));
             Parallel.For(0, tokens.Count, i => slopes[i] = GetSlopes(tokens[i], exponents.Get(tokens[i].Context)));
-            double[] gradient = new double[WeightCount];
-            for (int k = 0; k < WeightCount; k++)
-                gradient[k] = Prior * (Start[k] - weights[k]);
             for (int i = 0; i < slopes.Length; i++)
             {
                 MemoryContext context = tokens[i].Context;
@@ -80,17 +68,15 @@ internal sealed class MemoryExponents
                     gradient[FeatureCount + k] += slopes[i].Memory * features[k];
                 }
             }
+        });
+        return new MemoryExponents(Array.ConvertAll(learned, weight => (float)weight));
+    }
 
-            for (int k = 0; k < WeightCount; k++)
-            {
-                double value = gradient[k] / (tokens.Count + 1);
-                mean[k] = 0.9 * mean[k] + 0.1 * value;
-                square[k] = 0.99 * square[k] + 0.01 * value * value;
-                weights[k] += Rate * mean[k] / (1 - Math.Pow(0.9, round)) / (Math.Sqrt(square[k] / (1 - Math.Pow(0.99, round))) + 1e-9);
-            }
-        }
-
-        return new MemoryExponents(Array.ConvertAll(weights, weight => (float)weight));
+    /// <summary>Gives the natural logarithm of the probability that both models together give a token.</summary>
+    public double GetLogLikelihood(HeldOutToken token)
+    {
+        float[] mixed = Mix(token, Get(token.Context));
+        return mixed[token.Target] - new LogProbabilities().LogSum(mixed);
     }
 
     /// <summary>Gives a and b.</summary>
@@ -101,12 +87,57 @@ internal sealed class MemoryExponents
 
     private static (double Network, double Memory) GetSlopes(HeldOutToken token, (float Network, float Memory) exponents)
     {
-        float[] mixed = new float[token.Network.Length];
-        TensorPrimitives.Multiply(token.Memory, exponents.Memory, mixed);
-        TensorPrimitives.MultiplyAdd(token.Network, exponents.Network, mixed, mixed);
+        float[] mixed = Mix(token, exponents);
         TensorPrimitives.SoftMax(mixed, mixed);
         return (
             token.Network[token.Target] - TensorPrimitives.Dot<float>(mixed, token.Network),
             token.Memory[token.Target] - TensorPrimitives.Dot<float>(mixed, token.Memory));
+    }
+
+    private static float[] Mix(HeldOutToken token, (float Network, float Memory) exponents)
+    {
+        float[] mixed = new float[token.Network.Length];
+        TensorPrimitives.Multiply(token.Memory, exponents.Memory, mixed);
+        TensorPrimitives.MultiplyAdd(token.Network, exponents.Network, mixed, mixed);
+        return mixed;
+    }
+}
+
+/// <summary>Finds the few numbers that make held-out tokens likeliest.</summary>
+internal static class GradientAscent
+{
+    private const int Rounds = 100;
+    private const double Rate = 0.03;
+
+    // Pulls weights to where they begin, as so many tokens would that say nothing else: a few rows must not decide alone.
+    private const double Prior = 100;
+
+    /// <summary>Climbs with Adam's steps (Kingma and Ba 2014) over all tokens at once.</summary>
+    /// <param name="start">Where the weights begin.</param>
+    /// <param name="tokenCount">How many tokens there are.</param>
+    /// <param name="addGradient">Given weights, adds the gradient of the tokens' summed log-likelihood.</param>
+    public static double[] Climb(ReadOnlySpan<float> start, int tokenCount, Action<double[], double[]> addGradient)
+    {
+        double[] weights = new double[start.Length];
+        for (int k = 0; k < weights.Length; k++)
+            weights[k] = start[k];
+        double[] mean = new double[weights.Length];
+        double[] square = new double[weights.Length];
+        for (int round = 1; round <= Rounds; round++)
+        {
+            double[] gradient = new double[weights.Length];
+            for (int k = 0; k < weights.Length; k++)
+                gradient[k] = Prior * (start[k] - weights[k]);
+            addGradient(weights, gradient);
+            for (int k = 0; k < weights.Length; k++)
+            {
+                double value = gradient[k] / (tokenCount + 1);
+                mean[k] = 0.9 * mean[k] + 0.1 * value;
+                square[k] = 0.99 * square[k] + 0.01 * value * value;
+                weights[k] += Rate * mean[k] / (1 - Math.Pow(0.9, round)) / (Math.Sqrt(square[k] / (1 - Math.Pow(0.99, round))) + 1e-9);
+            }
+        }
+
+        return weights;
     }
 }

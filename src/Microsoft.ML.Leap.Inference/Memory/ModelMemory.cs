@@ -16,6 +16,8 @@ internal sealed class ModelMemory
     private const string SharesName = "shares";
     private const string OrderName = "order";
     private const string ExponentsName = "exponents";
+    private const string GateName = "gate";
+    private const int GateLength = 2;
 
     // A vocabulary of bytes, or little more, needs longer n-grams.
     private const int FewTokens = 320;
@@ -30,15 +32,18 @@ internal sealed class ModelMemory
 
     private readonly NGramMemory _ngrams;
     private readonly MemoryExponents _exponents;
+    private readonly TextGate _gate;
     private readonly int _endOfTextId;
 
     /// <param name="ngrams">The n-grams.</param>
     /// <param name="exponents">How much they count.</param>
+    /// <param name="gate">How much it counts what a text itself said.</param>
     /// <param name="endOfTextId">The token after which a document begins.</param>
-    public ModelMemory(NGramMemory ngrams, MemoryExponents exponents, int endOfTextId)
+    public ModelMemory(NGramMemory ngrams, MemoryExponents exponents, TextGate gate, int endOfTextId)
     {
         _ngrams = ngrams;
         _exponents = exponents;
+        _gate = gate;
         _endOfTextId = endOfTextId;
     }
 
@@ -55,7 +60,7 @@ internal sealed class ModelMemory
     public static int ChooseOrder(int vocabularySize) => vocabularySize <= FewTokens ? OrderOfBytes : Order;
 
     /// <summary>Makes what counts what a text itself has said.</summary>
-    public TextMemory CreateTextMemory() => new(_ngrams.VocabularySize <= FewTokens, _endOfTextId);
+    public TextMemory CreateTextMemory() => new(_ngrams.VocabularySize <= FewTokens, _endOfTextId, _gate);
 
     public NGramMemory.Reader CreateReader() => new(_ngrams, _endOfTextId);
 
@@ -137,6 +142,7 @@ internal sealed class ModelMemory
                 new SafeTensor(SharesName, SafeTensorsType.BFloat16, [count], WriteShares),
                 CreateTensor(OrderName, 1, _ => _ngrams.Order),
                 new SafeTensor(ExponentsName, SafeTensorsType.Float32, [MemoryExponents.WeightCount], target => target.Write(MemoryMarshal.AsBytes(_exponents.Weights))),
+                new SafeTensor(GateName, SafeTensorsType.Float32, [GateLength], target => target.Write(MemoryMarshal.AsBytes<float>([_gate.Bias, _gate.Slope]))),
             ]);
     }
 
@@ -157,10 +163,16 @@ internal sealed class ModelMemory
         var ids = new TokenIds(count, isNarrow: idsInfo.Type == SafeTensorsType.Int16);
         var children = new NativeArray<int>(childrenCount);
         var shares = new NativeArray<ushort>(count);
-        if (Find(OrderName, SafeTensorsType.Int16, SafeTensorsType.Int32).Count != 1 || Find(ExponentsName, SafeTensorsType.Float32).Count != MemoryExponents.WeightCount)
-            throw new FormatException($"{Source}: the tensors '{OrderName}' and '{ExponentsName}' must have 1 and {MemoryExponents.WeightCount} values.");
+        if (Find(OrderName, SafeTensorsType.Int16, SafeTensorsType.Int32).Count != 1 || Find(ExponentsName, SafeTensorsType.Float32).Count != MemoryExponents.WeightCount
+            || Find(GateName, SafeTensorsType.Float32).Count != GateLength)
+        {
+            throw new FormatException(
+                $"{Source}: the tensors '{OrderName}', '{ExponentsName}' and '{GateName}' must have 1, {MemoryExponents.WeightCount} and {GateLength} values.");
+        }
+
         int[] order = new int[1];
         float[] weights = new float[MemoryExponents.WeightCount];
+        float[] gate = new float[GateLength];
         reader.ReadTensors((info, start, bytes) =>
         {
             int length = bytes.Length / info.Type.GetSize();
@@ -181,6 +193,9 @@ internal sealed class ModelMemory
                 case ExponentsName:
                     info.Type.ToSingle(bytes, weights.AsSpan((int)start, length));
                     break;
+                case GateName:
+                    info.Type.ToSingle(bytes, gate.AsSpan((int)start, length));
+                    break;
             }
         });
         return Create;
@@ -191,8 +206,11 @@ internal sealed class ModelMemory
             {
                 if (order[0] is < 1 or > NGramMemory.MaximumOrder)
                     throw new FormatException($"The memory's n-grams of {order[0]} tokens must have from 1 to {NGramMemory.MaximumOrder}.");
+                var textGate = new TextGate(gate[0], gate[1]);
+                if (!textGate.IsValid)
+                    throw new FormatException($"The gate's numbers are {gate[0]} and {gate[1]}, but must be from -100 to 100.");
                 return new ModelMemory(
-                    NGramMemory.Create(order[0], tokenizer.VocabularySize, ids, children, shares), new MemoryExponents(weights), tokenizer.EndOfTextId);
+                    NGramMemory.Create(order[0], tokenizer.VocabularySize, ids, children, shares), new MemoryExponents(weights), textGate, tokenizer.EndOfTextId);
             }
             catch (FormatException e)
             {

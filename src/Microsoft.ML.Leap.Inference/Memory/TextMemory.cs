@@ -10,7 +10,10 @@ namespace Microsoft.ML.Leap;
 /// <para>It depends on the text's last tokens alone, so that each place may be computed by itself, and needs no state but those. Not thread-safe: it keeps
 /// room between calls.</para>
 /// </remarks>
-internal sealed class TextMemory
+/// <param name="isOfBytes">Whether tokens are bytes, of which single ones stand everywhere.</param>
+/// <param name="endOfTextId">The token that stands before a text.</param>
+/// <param name="gate">How much matches count.</param>
+internal sealed class TextMemory(bool isOfBytes, int endOfTextId, TextGate gate)
 {
     /// <summary>How many of a text's last tokens count at most.</summary>
     public const int Reach = 8192;
@@ -25,13 +28,8 @@ internal sealed class TextMemory
     private const int MatchedBits = 4;
     private const double Discount = 0.75;
 
-    // The logit of h, and what each token of the match adds to it: near the best on all texts tried, few or many rows (docs/research.md).
-    private const double GateBias = -1.5;
-    private const double GateSlope = 0.2;
-
-    private readonly int _endOfTextId;
-    private readonly int _shortestMatch;
-    private readonly int _reach;
+    private readonly int _shortestMatch = isOfBytes ? 2 : 1;
+    private readonly int _reach = isOfBytes ? ReachOfBytes : Reach;
 
     // Matches: the id that followed, and below it how many tokens matched. In their order, those of one id are together.
     private readonly List<long> _matches = [];
@@ -40,14 +38,6 @@ internal sealed class TextMemory
     private readonly int[] _totals = new int[LongestMatch + 2];
     private readonly int[] _followers = new int[LongestMatch + 2];
     private int _longest;
-
-    /// <param name="isOfBytes">Whether tokens are bytes, of which single ones stand everywhere.</param>
-    /// <param name="endOfTextId">The token that stands before a text.</param>
-    public TextMemory(bool isOfBytes, int endOfTextId)
-    {
-        _endOfTextId = endOfTextId;
-        (_shortestMatch, _reach) = isOfBytes ? (2, ReachOfBytes) : (1, Reach);
-    }
 
     /// <summary>Mixes into the losses of a part of a text.</summary>
     /// <param name="ids">What was read: a text from the token before it, or several texts, each after such a token. As far as the part's end.</param>
@@ -61,7 +51,7 @@ internal sealed class TextMemory
             int place = first + i;
             (double kept, double added) = FindInText(ids[start..place], ids[place]);
             losses[i] = added == 0 ? losses[i] - Math.Log(kept) : -Math.Log(kept * Math.Exp(-losses[i]) + added);
-            if (ids[place] == _endOfTextId)
+            if (ids[place] == endOfTextId)
                 start = place;
         }
     }
@@ -74,13 +64,13 @@ internal sealed class TextMemory
         if (!FindMatches(ids[FindStart(ids)..]))
             return;
         double logSum = new LogProbabilities().LogSum(logits);
-        (double kept, double gate) = GetKept();
-        TensorPrimitives.Add(logits, (float)Math.Log(kept), logits);
+        double h = gate.Get(_longest);
+        TensorPrimitives.Add(logits, (float)Math.Log(gate.GetKept(new TextMatch(_longest, GetPassed(), 0))), logits);
         for (int first = 0, end; first < _matches.Count; first = end)
         {
             end = GetEnd(first);
             ref float logit = ref logits[GetId(first)];
-            logit = (float)(logSum + Math.Log(Math.Exp(logit - logSum) + gate * GetShare(first, end)));
+            logit = (float)(logSum + Math.Log(Math.Exp(logit - logSum) + h * GetShare(first, end)));
         }
     }
 
@@ -89,16 +79,25 @@ internal sealed class TextMemory
     /// <param name="id">The token.</param>
     public (double Kept, double Added) Find(ReadOnlySpan<int> ids, int id) => FindInText(ids[FindStart(ids)..], id);
 
-    private int FindStart(ReadOnlySpan<int> ids) => Math.Max(0, ids.LastIndexOf(_endOfTextId));
+    /// <summary>Tells what followed the text's last tokens where they stood before.</summary>
+    /// <inheritdoc cref="Find(ReadOnlySpan{int}, int)"/>
+    public TextMatch Match(ReadOnlySpan<int> ids, int id) => MatchInText(ids[FindStart(ids)..], id);
+
+    private int FindStart(ReadOnlySpan<int> ids) => Math.Max(0, ids.LastIndexOf(endOfTextId));
 
     private (double Kept, double Added) FindInText(ReadOnlySpan<int> text, int id)
     {
+        TextMatch match = MatchInText(text, id);
+        return (gate.GetKept(match), gate.Get(match.Length) * match.Share);
+    }
+
+    private TextMatch MatchInText(ReadOnlySpan<int> text, int id)
+    {
         if (!FindMatches(text))
-            return (1, 0);
-        (double kept, double gate) = GetKept();
+            return TextMatch.None;
         int first = _matches.BinarySearch((long)id << MatchedBits);
         first = first < 0 ? ~first : first;
-        return (kept, first < _matches.Count && GetId(first) == id ? gate * GetShare(first, GetEnd(first)) : 0);
+        return new TextMatch(_longest, GetPassed(), first < _matches.Count && GetId(first) == id ? GetShare(first, GetEnd(first)) : 0);
     }
 
     private bool FindMatches(ReadOnlySpan<int> text)
@@ -139,14 +138,13 @@ internal sealed class TextMemory
         return true;
     }
 
-    // What is left of p: q has p below all lengths.
-    private (double Kept, double Gate) GetKept()
+    // What q has of p, which is below all lengths.
+    private double GetPassed()
     {
-        double gate = 1 / (1 + Math.Exp(-GateBias - GateSlope * _longest));
         double passed = 1;
         for (int length = _shortestMatch; length <= _longest; length++)
             passed *= Discount * _followers[length] / _totals[length];
-        return (1 - gate + gate * passed, gate);
+        return passed;
     }
 
     // What q has beyond p for the id of some matches.
@@ -174,4 +172,56 @@ internal sealed class TextMemory
             end++;
         return end;
     }
+}
+
+/// <summary>What a text says of a token by its last tokens: <c>q = passed p + share</c>.</summary>
+/// <param name="Length">The tokens of the longest match; 0 for none.</param>
+/// <param name="Passed">What q has of p.</param>
+/// <param name="Share">What q has beyond.</param>
+internal readonly record struct TextMatch(int Length, double Passed, double Share)
+{
+    public static TextMatch None { get; } = new(0, 1, 0);
+}
+
+/// <summary>How much of a token's probability comes from what the text said: <c>h = sigmoid(bias + slope k)</c>, k being the tokens of the match; 0 without
+/// one.</summary>
+/// <param name="Bias">From -100 to 100.</param>
+/// <param name="Slope">The same.</param>
+internal readonly record struct TextGate(float Bias, float Slope)
+{
+    // Far beyond what the learning comes to.
+    private const float Greatest = 100;
+
+    /// <summary>Gets the gate to take where no text is held out to learn it from: near the best of several texts (docs/research.md).</summary>
+    public static TextGate Default { get; } = new(-1.5f, 0.2f);
+
+    /// <summary>Gets whether the numbers are within their range.</summary>
+    public bool IsValid => Math.Abs(Bias) <= Greatest && Math.Abs(Slope) <= Greatest;
+
+    /// <summary>Learns the gate that makes tokens likeliest.</summary>
+    /// <param name="tokens">For each token its probability without the text's memory, and what that says of it.</param>
+    public static TextGate Learn(IReadOnlyList<(double Probability, TextMatch Match)> tokens)
+    {
+        double[] learned = GradientAscent.Climb([Default.Bias, Default.Slope], tokens.Count, (weights, gradient) =>
+        {
+            var gate = new TextGate((float)weights[0], (float)weights[1]);
+            foreach ((double p, TextMatch match) in tokens)
+            {
+                if (match.Length == 0)
+                    continue;
+                double h = gate.Get(match.Length);
+                double q = match.Passed * p + match.Share;
+                double slope = (q - p) / ((1 - h) * p + h * q) * h * (1 - h);
+                gradient[0] += slope;
+                gradient[1] += slope * match.Length;
+            }
+        });
+        return new TextGate((float)learned[0], (float)learned[1]);
+    }
+
+    /// <summary>Gives h.</summary>
+    public double Get(int length) => length == 0 ? 0 : 1 / (1 + Math.Exp(-(double)Bias - (double)Slope * length));
+
+    /// <summary>Gives what is left of p.</summary>
+    public double GetKept(TextMatch match) => 1 - Get(match.Length) * (1 - match.Passed);
 }

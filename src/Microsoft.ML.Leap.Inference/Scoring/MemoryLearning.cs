@@ -22,6 +22,7 @@ internal sealed class MemoryLearning
     private readonly long _maximumBytes;
     private NGramMemory _ngrams;
     private MemoryExponents _exponents = MemoryExponents.Default;
+    private TextGate _gate = TextGate.Default;
     private long _tokens;
 
     /// <summary>Counts documents; how much they count is not learned yet.</summary>
@@ -38,9 +39,9 @@ internal sealed class MemoryLearning
     }
 
     /// <summary>Gets the memory, as far as it is learned.</summary>
-    public ModelMemory Memory => new(_ngrams, _exponents, _endOfTextId);
+    public ModelMemory Memory => new(_ngrams, _exponents, _gate, _endOfTextId);
 
-    /// <summary>Learns how much the counts count beside the network.</summary>
+    /// <summary>Learns how much the counts count beside the network, and what a text itself said beside both.</summary>
     /// <param name="heldOut">Documents that nothing was trained on, without the end-of-text token.</param>
     /// <param name="computeLogits">Predicts by the trained network.</param>
     /// <param name="contextLength">The longest text in tokens that it sees at once.</param>
@@ -51,17 +52,21 @@ internal sealed class MemoryLearning
         long stride = Math.Clamp(heldOut.Sum(row => (long)row.Length) / most, 1, Math.Max(1, windows.Length / LeastWindows));
         ScoringWindow[] chosen = [.. windows.Where((_, i) => i % stride == 0)];
         List<HeldOutToken> tokens = [];
+        List<TextMatch> matches = [];
         NGramMemory.Reader reader = Memory.CreateReader();
+        TextMemory textMemory = Memory.CreateTextMemory();
         foreach (ScoringWindow window in chosen)
         {
             EvaluationBlock block = window.ToBlock(heldOut[window.Row], _endOfTextId);
-            Add(block with { FirstScored = Math.Max(block.FirstScored, block.Length - 1 - most / chosen.Length) });
+            Add(block with { FirstScored = Math.Max(block.FirstScored, block.Length - 1 - most / chosen.Length) }, [_endOfTextId, .. heldOut[window.Row]], window.Start);
         }
 
-        if (tokens.Count > 0)
-            _exponents = MemoryExponents.Learn(tokens);
+        if (tokens.Count == 0)
+            return;
+        _exponents = MemoryExponents.Learn(tokens);
+        _gate = TextGate.Learn([.. tokens.Zip(matches, (token, match) => (Math.Exp(_exponents.GetLogLikelihood(token)), match))]);
 
-        void Add(EvaluationBlock block)
+        void Add(EvaluationBlock block, int[] text, int start)
         {
             float[][] network = computeLogits(block);
             reader.Start(block.Ids[0]);
@@ -73,6 +78,7 @@ internal sealed class MemoryLearning
                     float[] memory = new float[network[i - block.FirstScored].Length];
                     ModelMemory.WriteLogarithms(reader, memory);
                     tokens.Add(new HeldOutToken(network[i - block.FirstScored], memory, target, ModelMemory.GetContext(reader)));
+                    matches.Add(textMemory.Match(text.AsSpan(0, start + i + 1), target));
                 }
 
                 reader.Read(target);

@@ -14,7 +14,7 @@ public class TextMemoryTests
     [DataRow(false)]
     public void Find_Texts_GivesTheProbabilityOfTheFormula(bool isOfBytes)
     {
-        var memory = new TextMemory(isOfBytes, EndOfText);
+        var memory = new TextMemory(isOfBytes, EndOfText, TextGate.Default);
         var random = new Random(1);
         foreach (string text in Texts)
         {
@@ -34,7 +34,7 @@ public class TextMemoryTests
     [TestMethod]
     public void Mix_Logits_AreThoseOfTheMixedProbabilities()
     {
-        var memory = new TextMemory(isOfBytes: false, EndOfText);
+        var memory = new TextMemory(isOfBytes: false, EndOfText, TextGate.Default);
         var random = new Random(2);
         foreach (string text in Texts)
         {
@@ -59,7 +59,7 @@ public class TextMemoryTests
     [TestMethod]
     public void Mix_Losses_AreThoseOfEachTextByItself()
     {
-        var memory = new TextMemory(isOfBytes: true, EndOfText);
+        var memory = new TextMemory(isOfBytes: true, EndOfText, TextGate.Default);
         int[] ids = [.. Texts.SelectMany(text => text.Select(c => (int)c).Prepend(EndOfText)), EndOfText];
         double[] losses = [.. Enumerable.Range(1, ids.Length - 1).Select(i => 0.1 * (i % 17))];
         double[] mixed = [.. losses];
@@ -94,7 +94,7 @@ public class TextMemoryTests
     [DataRow(true, 2048)]
     public void Find_BeyondItsReach_IsForgotten(bool isOfBytes, int reach)
     {
-        var memory = new TextMemory(isOfBytes, EndOfText);
+        var memory = new TextMemory(isOfBytes, EndOfText, TextGate.Default);
         int[] text = [1, 2, 4, .. Enumerable.Repeat(3, reach - 3), 1, 2];
         Assert.AreEqual((1.0, 0.0), memory.Find(text, 4));
         Assert.IsGreaterThan(0, memory.Find([1, 2, 4, .. text.AsSpan(5)], 4).Added);
@@ -103,7 +103,7 @@ public class TextMemoryTests
     [TestMethod]
     public void Find_AfterAnotherText_KnowsNothingOfIt()
     {
-        var memory = new TextMemory(isOfBytes: false, EndOfText);
+        var memory = new TextMemory(isOfBytes: false, EndOfText, TextGate.Default);
         Assert.AreEqual((1.0, 0.0), memory.Find([EndOfText, 1, 2, 3, EndOfText, 1], 2));
         float[] logits = [1, 2, 3, 4];
         memory.Mix(logits, [EndOfText, 1, 2, 3, EndOfText, 1]);
@@ -113,10 +113,39 @@ public class TextMemoryTests
     [TestMethod]
     public void Find_NothingBefore_ChangesNothing()
     {
-        var memory = new TextMemory(isOfBytes: false, EndOfText);
+        var memory = new TextMemory(isOfBytes: false, EndOfText, TextGate.Default);
         Assert.AreEqual((1.0, 0.0), memory.Find([], 5));
         Assert.AreEqual((1.0, 0.0), memory.Find([EndOfText], 5));
         Assert.AreEqual((1.0, 0.0), memory.Find([EndOfText, 7], 7));
+    }
+
+    // Matches of 1 and of 3 tokens, of which long ones are right more often than the default gate thinks.
+    [TestMethod]
+    public void Learn_ManyTokens_FindsTheGateThatMakesThemLikeliest()
+    {
+        var random = new Random(3);
+        (double Probability, TextMatch Match)[] tokens = [.. Enumerable.Range(0, 40_000).Select(i =>
+        {
+            int length = i % 2 == 0 ? 1 : 3;
+            bool isRight = random.NextDouble() < (length == 1 ? 0.25 : 0.45);
+            return (0.05, new TextMatch(length, 0.25, isRight ? 0.75 : 0));
+        }), (0.5, TextMatch.None)];
+
+        var learned = TextGate.Learn(tokens);
+
+        double best = LogLikelihood(learned);
+        Assert.IsGreaterThan(LogLikelihood(TextGate.Default) + 20, best);
+        foreach ((float bias, float slope) in ((float, float)[])[(0.1f, 0), (-0.1f, 0), (0, 0.1f), (0, -0.1f)])
+            Assert.IsLessThan(best + 1, LogLikelihood(new TextGate(learned.Bias + bias, learned.Slope + slope)));
+        Assert.IsGreaterThan(0.3f, learned.Slope);
+
+        // Few tokens say little.
+        var few = TextGate.Learn(tokens[..6]);
+        Assert.AreEqual(TextGate.Default.Bias, few.Bias, 0.1f);
+        Assert.AreEqual(TextGate.Default, TextGate.Learn([(0.5, TextMatch.None)]));
+
+        double LogLikelihood(TextGate gate) =>
+            tokens.Sum(token => Math.Log(gate.GetKept(token.Match) * token.Probability + gate.Get(token.Match.Length) * token.Match.Share));
     }
 
     private static double Naive(bool isOfBytes, string read, char next, double p)
@@ -134,7 +163,7 @@ public class TextMemoryTests
             longest = length;
         }
 
-        double h = longest == 0 ? 0 : 1 / (1 + Math.Exp(1.5 - 0.2 * longest));
+        double h = longest == 0 ? 0 : 1 / (1 + Math.Exp(1.5 - (double)0.2f * longest));
         return (1 - h) * p + h * q;
     }
 }

@@ -24,7 +24,7 @@ public class GpuScorerTests
         {
             var counts = new NGramModel(3, Config.VocabularySize);
             counts.Add([1, 4, 9, 3, 12, 10, 10, 12, 3, 9, 4, 1, 0]);
-            memory = new ModelMemory(NGramMemory.Create(counts, maximumBytes: 1 << 20), MemoryExponents.Default, endOfTextId: 0);
+            memory = new ModelMemory(NGramMemory.Create(counts, maximumBytes: 1 << 20), MemoryExponents.Default, TextGate.Default, endOfTextId: 0);
         }
 
         using (scorer)
