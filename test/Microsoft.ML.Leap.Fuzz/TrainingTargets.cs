@@ -87,6 +87,7 @@ internal static class TrainingTargets
 
     private static void Train(string folder, bool resume, long? pauseAfter)
     {
+        NativeBackend.EnsureLoaded();
         var options = new LeapLanguageModelTrainer.Options
         {
             MaximumSteps = Steps,
