@@ -53,7 +53,7 @@ internal sealed class Gpt2Model : LanguageModelNetwork
     /// <inheritdoc/>
     public override Tensor Hidden(Tensor inputIds)
     {
-        Tensor x = drop.call(word_embedding.call(inputIds) + position_embeddings.Weight.narrow(0, 0, inputIds.shape[1]));
+        Tensor x = drop.call(word_embedding.call(inputIds).Plus(position_embeddings.Weight.narrow(0, 0, inputIds.shape[1])));
         foreach (Gpt2Block block in h)
             x = block.call(x);
         return ln_f.call(x);
@@ -116,8 +116,8 @@ internal sealed class Gpt2Block : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using DisposeScope scope = NewDisposeScope();
-        x = x + drop.call(c_proj.call(drop.call(Attend(ln_1.call(x)))));
-        x = x + drop.call(FeedForward(ln_2.call(x)));
+        x = x.Plus(drop.call(c_proj.call(drop.call(Attend(ln_1.call(x))))));
+        x = x.Plus(drop.call(FeedForward(ln_2.call(x))));
         return x.MoveToOuterDisposeScope();
     }
 
