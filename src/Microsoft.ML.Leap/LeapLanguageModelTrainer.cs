@@ -225,7 +225,12 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
     {
         Options options = plan.Recipe.Fill(_options);
         options.Seed = plan.Seed;
-        options.Precision = PrecisionSelector.Choose(_options.Precision, model.Device, model.Config.HiddenSize);
+
+        // A busy machine may measure otherwise than when the run began.
+        TrainingPrecision wanted = _options.Precision == TrainingPrecision.Auto && TrainingCheckpoints.ReadPrecision(_options) is TrainingPrecision begun
+            ? begun
+            : _options.Precision;
+        options.Precision = PrecisionSelector.Choose(wanted, model.Device, model.Config.HiddenSize);
         options.Progress = new ProgressLog(channel).Report + _options.Progress;
         channel.Info(default, $"Matrix products are in {(options.Precision == TrainingPrecision.BFloat16 ? "bfloat16" : "single precision")}.");
 

@@ -72,6 +72,26 @@ public class LeapLanguageModelTrainerRunTests
     }
 
     [TestMethod]
+    public void Fit_ResumedWithAutoPrecision_KeepsThatOfTheCheckpoint()
+    {
+        using var folder = new TemporaryFolder();
+        var context = new MLContext(1);
+        IDataView data = TinyModel.View(context, TinyModel.Texts);
+        using LeapLanguageModelTransformer first = TinyModel.Fit(context, options => Set(options, TrainingPrecision.BFloat16));
+
+        // Networks as small as this one get single precision from Auto.
+        using LeapLanguageModelTransformer resumed = TinyModel.Fit(context, options => Set(options, TrainingPrecision.Auto));
+
+        Assert.AreEqual(first.Evaluate(data).Perplexity, resumed.Evaluate(data).Perplexity);
+        string message = Assert.ThrowsExactly<InvalidOperationException>(
+            () => TinyModel.Fit(context, options => Set(options, TrainingPrecision.Float32))).Message;
+        StringAssert.Contains(message, "its Precision is BFloat16, but that of this run is Float32");
+
+        void Set(LeapLanguageModelTrainer.Options options, TrainingPrecision precision) =>
+            (options.CheckpointFolder, options.Resume, options.Precision) = (folder.Path, true, precision);
+    }
+
+    [TestMethod]
     public void Fit_ThenSaveAndLoad_KeepsTheHistory()
     {
         var context = new MLContext(1);

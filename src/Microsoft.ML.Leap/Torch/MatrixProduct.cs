@@ -32,7 +32,8 @@ internal static class MatrixProduct
 public enum TrainingPrecision
 {
     /// <summary><see cref="BFloat16"/> on a CPU or CUDA GPU where it is the faster by a wide margin, which is measured once in the process and
-    /// takes a fraction of a second; else, and for networks too small to gain, <see cref="Float32"/>.</summary>
+    /// takes a fraction of a second; else, and for networks too small to gain, <see cref="Float32"/>. A resumed run keeps that of its
+    /// checkpoint. A busy machine may measure otherwise from one process to the next.</summary>
     Auto,
 
     /// <summary>Single precision: 24 significant bits.</summary>

@@ -37,6 +37,22 @@ internal sealed class TrainingCheckpoints : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    /// <summary>Reads in which precision the run trained that is to go on.</summary>
+    /// <returns><see langword="null"/> where the run starts anew, or its checkpoint does not tell.</returns>
+    /// <exception cref="InvalidOperationException">The folder cannot be used.</exception>
+    /// <exception cref="FormatException">The checkpoint is corrupt.</exception>
+    public static TrainingPrecision? ReadPrecision(TrainingOptions options)
+    {
+        if (!options.Resume)
+            return null;
+        using var folder = new CheckpointFolder(options.CheckpointFolder!);
+        if (folder.Steps.Count == 0)
+            return null;
+        string? found = ReadContent(folder.GetPath(folder.Steps[^1])).Fingerprint.GetValueOrDefault(nameof(TrainingOptions.Precision));
+        TrainingPrecision?[] fixedOnes = [TrainingPrecision.Float32, TrainingPrecision.BFloat16];
+        return fixedOnes.FirstOrDefault(precision => precision.ToString() == found);
+    }
+
     /// <summary>Reads where the latest checkpoint stands; <see langword="null"/> where there is none.</summary>
     /// <exception cref="InvalidOperationException">It belongs to another run.</exception>
     /// <exception cref="FormatException">It is corrupt.</exception>
@@ -45,7 +61,7 @@ internal sealed class TrainingCheckpoints : IDisposable
         if (_folder.Steps.Count == 0)
             return null;
         string path = _folder.GetPath(_folder.Steps[^1]);
-        Content content = Load(path, source => source.Read(StateFile, stream => SettingsJson.Read<Content>(stream, Version, StateFile)));
+        Content content = ReadContent(path);
         if (content.State.Step != _folder.Steps[^1])
             throw new FormatException($"{StateFile}: the checkpoint '{path}' holds the state of step {content.State.Step}.");
         if (content.State.FindFault() is string fault)
@@ -81,6 +97,9 @@ internal sealed class TrainingCheckpoints : IDisposable
         _folder.Prune(_options.KeptCheckpoints, state.BestStep);
         _sinceLast.Restart();
     }
+
+    private static Content ReadContent(string path) =>
+        Load(path, source => source.Read(StateFile, stream => SettingsJson.Read<Content>(stream, Version, StateFile)));
 
     private static bool ReadOptimizer(Stream stream, Optimizer optimizer)
     {

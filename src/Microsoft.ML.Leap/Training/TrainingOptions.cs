@@ -33,8 +33,8 @@ public abstract class TrainingOptions
     public int GradientAccumulation = 1;
 
     /// <summary>In which precision matrices are multiplied while training.</summary>
-    /// <value><see cref="TrainingPrecision.Auto"/> by default: what is fastest on the device. Set another for numbers that do not depend on
-    /// the kind of machine.</value>
+    /// <value><see cref="TrainingPrecision.Auto"/> by default: what is measured to be the faster on the device; a resumed run keeps that of its
+    /// checkpoint. Set another for numbers that repeat: the measurement may differ on another machine, or on a busy one.</value>
     public TrainingPrecision Precision = TrainingPrecision.Auto;
 
     /// <summary>How gradients change the weights.</summary>
