@@ -92,6 +92,42 @@ public class LeapLanguageModelTrainerRunTests
     }
 
     [TestMethod]
+    [DataRow(0.3, "its training data is ")]
+    [DataRow(0.0, "its Seed is 7, ")]
+    public void Fit_ResumedWithoutSeed_NamesTheSeedToSet(double heldOut, string difference)
+    {
+        using var folder = new TemporaryFolder();
+        var context = new MLContext(1);
+        TinyModel.Fit(context, Set).Dispose();
+
+        string message = Assert.ThrowsExactly<InvalidOperationException>(() => TinyModel.Fit(context, options =>
+        {
+            Set(options);
+            options.Seed = null;
+        })).Message;
+
+        StringAssert.Contains(message, difference);
+        StringAssert.Contains(message, "Set Seed to 7.");
+
+        void Set(LeapLanguageModelTrainer.Options options) =>
+            (options.CheckpointFolder, options.Resume, options.ValidationFraction) = (folder.Path, true, heldOut);
+    }
+
+    [TestMethod]
+    public void Fit_ResumedWithOtherRate_SaysNothingOfTheSeed()
+    {
+        using var folder = new TemporaryFolder();
+        var context = new MLContext(1);
+        TinyModel.Fit(context, options => options.CheckpointFolder = folder.Path).Dispose();
+
+        string message = Assert.ThrowsExactly<InvalidOperationException>(() => TinyModel.Fit(
+            context, options => (options.CheckpointFolder, options.Resume, options.LearningRate, options.Seed) = (folder.Path, true, 1e-3, 8))).Message;
+
+        StringAssert.Contains(message, "LearningRate");
+        Assert.DoesNotContain("Set Seed", message);
+    }
+
+    [TestMethod]
     public void Fit_ThenSaveAndLoad_KeepsTheHistory()
     {
         var context = new MLContext(1);

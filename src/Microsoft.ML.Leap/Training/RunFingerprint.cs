@@ -9,6 +9,11 @@ namespace Microsoft.ML.Leap;
 /// <summary>All that decides the numbers of a run, by name: two runs with the same entries take the same steps.</summary>
 internal static class RunFingerprint
 {
+    private const string Network = "network";
+    private const string TrainingData = "training data";
+    private const string ValidationData = "validation data";
+    private const string Seed = nameof(TrainingOptions.Seed);
+
     private const int BlocksAtOnce = 64;
 
     // How long a run may take and what it leaves behind. A new option counts, unless it stands here: a needless refusal is seen, a resumed
@@ -29,9 +34,9 @@ internal static class RunFingerprint
     {
         var entries = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["network"] = Describe(config),
-            ["training data"] = Describe(training),
-            ["validation data"] = validation is null ? "none" : Describe(validation),
+            [Network] = Describe(config),
+            [TrainingData] = Describe(training),
+            [ValidationData] = validation is null ? "none" : Describe(validation),
         };
         foreach (FieldInfo option in typeof(TrainingOptions).GetFields().Where(field => !OptionsThatDecideNoStep.Contains(field.Name)))
             entries[option.Name] = Convert.ToString(option.GetValue(options), CultureInfo.InvariantCulture) is { Length: > 0 } value ? value : "not set";
@@ -49,9 +54,23 @@ internal static class RunFingerprint
             {
                 throw new InvalidOperationException(
                     $"The checkpoint '{path}' belongs to another run: its {name} is {other}, but that of this run is {value}. " +
-                    "Make them agree, or name another CheckpointFolder.");
+                    $"{GetHint(name, expected, found)}Make them agree, or name another CheckpointFolder.");
             }
         }
+    }
+
+    // The held-out rows are drawn by the seed, and a learned tokenizer does not see them; who set no Seed finds that the data differ though they do not.
+    private static string GetHint(string name, Dictionary<string, string> expected, Dictionary<string, string> found)
+    {
+        if (!found.TryGetValue(Seed, out string? seed) || seed == expected[Seed])
+            return "";
+        return name switch
+        {
+            Network or TrainingData or ValidationData =>
+                $"That may come of the seed, by which held-out rows are drawn: that of the checkpoint is {seed}, that of this run {expected[Seed]}. Set Seed to {seed}. ",
+            Seed => $"Set Seed to {seed}. ",
+            _ => "",
+        };
     }
 
     /// <summary>Describes a network.</summary>
