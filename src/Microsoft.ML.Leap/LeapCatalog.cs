@@ -54,6 +54,10 @@ public sealed class LeapCatalog
     public LeapLanguageModelTrainer LanguageModel(LeapLanguageModelTrainer.Options options) => new(Context, options);
 
     /// <summary>Sums up the scores of a view that a language model has scored.</summary>
+    /// <remarks><see cref="LanguageModelMetrics.UnigramPerplexity"/> and <see cref="LanguageModelMetrics.BigramPerplexity"/> are known of the view alone that
+    /// <see cref="LeapLanguageModelTransformer.Transform"/> gave, as only that one knows its model. A step after it, such as a cache, a filter or a
+    /// concatenation, makes another view, and they are NaN; all other metrics stay. Evaluate the model's own view, or call
+    /// <see cref="LeapLanguageModelTransformer.Evaluate(IDataView)"/>.</remarks>
     /// <param name="data">The scored view.</param>
     /// <param name="logLikelihoodColumnName">Its column of log-likelihoods in nats; Single.</param>
     /// <param name="tokenCountColumnName">Its column of token counts; Int32.</param>

@@ -57,7 +57,7 @@ public sealed class LanguageModelMetrics
 
     /// <summary>Gets the perplexity per token of a unigram model of the training texts, which knows only how frequent each token is, on the
     /// same texts without end-of-text tokens. NaN where the model has no counts of its training texts, or the texts were not at
-    /// hand.</summary>
+    /// hand, as they are not where a step stands between <c>Transform</c> and the evaluation of its view.</summary>
     /// <remarks>Modified Kneser-Ney smoothing, as <see cref="NGramModel"/> has it. A network that is no better has learned
     /// little.</remarks>
     public double UnigramPerplexity { get; }

@@ -89,6 +89,19 @@ public class ScoredDataViewTests
     }
 
     [TestMethod]
+    public void Evaluate_AStepAfterTheModel_LeavesOutTheCountedModelsAlone()
+    {
+        IDataView scored = TrainedModel.Transformer.Transform(TinyModel.View(TrainedModel.Context, TinyModel.Texts));
+
+        LanguageModelMetrics own = TrainedModel.Context.Leap().Evaluate(scored);
+        LanguageModelMetrics metrics = TrainedModel.Context.Leap().Evaluate(TrainedModel.Context.Data.Cache(scored));
+
+        Assert.IsFalse(double.IsNaN(own.UnigramPerplexity) || double.IsNaN(own.BigramPerplexity));
+        Assert.IsTrue(double.IsNaN(metrics.UnigramPerplexity) && double.IsNaN(metrics.BigramPerplexity));
+        Assert.AreEqual((own.Perplexity, own.BitsPerByte), (metrics.Perplexity, metrics.BitsPerByte));
+    }
+
+    [TestMethod]
     public void Transform_MissingAndEmptyRows_GiveNaNAndOneWarning()
     {
         var context = new MLContext(1);
