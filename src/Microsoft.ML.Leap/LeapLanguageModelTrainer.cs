@@ -103,7 +103,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
         texts.Dispose();
         if (plan is null)
             recipe = recipe.LimitEpochs(_options, (training.Ids.Count - 1) * RowsPerRow);
-        channel.Info(default, $"Training on {recipe}.");
+        channel.Info(default, $"Training on {recipe.Describe(_options.MaximumSteps)}.");
         BigramCounts counts = BigramCounts.Count(training.Documents, tokenizer);
         LeapConfig config = _options.InitialModel?.Config ?? recipe.Fill(_options).MakeConfig(tokenizer.VocabularySize);
         if (device.type == TorchSharp.DeviceType.CPU)

@@ -75,7 +75,8 @@ public sealed record TrainingRecipe
     /// <summary>Gets the contexts of tokens that go through the network at once.</summary>
     public required int BatchSize { get; init; }
 
-    /// <summary>Gets the passes over the training texts.</summary>
+    /// <summary>Gets the passes over the training texts. Where <see cref="TrainingOptions.MaximumSteps"/> took their place, those that would have been
+    /// made without it; <see cref="LeapLanguageModelTransformer.History"/> tells the steps that were taken.</summary>
     public required int Epochs { get; init; }
 
     /// <summary>Gets how gradients change the weights.</summary>
@@ -103,10 +104,14 @@ public sealed record TrainingRecipe
     public required int? EarlyStoppingPatience { get; init; }
 
     /// <inheritdoc/>
-    public override string ToString() => string.Create(
+    public override string ToString() => Describe(maximumSteps: null);
+
+    /// <summary>Describes the recipe of a run in one line.</summary>
+    /// <param name="maximumSteps">The steps that take the place of its epochs; null for none.</param>
+    internal string Describe(int? maximumSteps) => string.Create(
         CultureInfo.InvariantCulture,
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
-        $"{HeadCount} heads, context {ContextLength:N0}, {(UseForgetGates ? "forget gates" : "no forget gates")}, convolutions of {ConvolutionSize}, batch {BatchSize}, {Epochs} epochs, " +
+        $"{HeadCount} heads, context {ContextLength:N0}, {(UseForgetGates ? "forget gates" : "no forget gates")}, convolutions of {ConvolutionSize}, batch {BatchSize}, {(maximumSteps is int steps ? $"{steps:N0} steps" : $"{Epochs} epochs")}, " +
         $"{Optimizer} with a learning rate of {LearningRate}, warmup {WarmupRatio}, weight decay {WeightDecay}, " +
         $"dropout {Dropout}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");

@@ -155,6 +155,20 @@ public partial class TrainingRecipeTests
         Assert.IsNotNull(model.History.Best);
     }
 
+    [TestMethod]
+    public void Fit_MaximumSteps_TellsThemInPlaceOfEpochs()
+    {
+        var context = new MLContext(1);
+        List<string> messages = [];
+        context.Log += (_, e) => messages.Add(e.RawMessage);
+
+        TinyModel.Fit(context, options => (options.Epochs, options.MaximumSteps) = (null, 3)).Dispose();
+
+        string line = messages.Single(message => message.StartsWith("Training on ", StringComparison.Ordinal));
+        StringAssert.Contains(line, "batch 4, 3 steps, AdamW");
+        Assert.DoesNotContain("epochs", line);
+    }
+
     [GeneratedRegex("\n *\"(?:convolution_size|use_forget_gates|weight_decay)\": [\\w.]+,")]
     private static partial Regex NewerLine();
 
