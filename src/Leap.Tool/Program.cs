@@ -4,6 +4,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Leap.Tool;
 
 // The first request to end is passed on to the command; a second one ends the process.
@@ -21,7 +22,7 @@ void End(PosixSignalContext context)
 namespace Leap.Tool
 {
     /// <summary>The command line.</summary>
-    internal static class LeapTool
+    internal static partial class LeapTool
     {
         private const int Failed = 1;
         private const int WrongUsage = 2;
@@ -43,6 +44,14 @@ namespace Leap.Tool
             RootCommand root = CreateRoot();
             ParseResult parsed = root.Parse(arguments);
             TextWriter error = configuration.Error;
+            if (parsed.Action is not HelpAction && FindUnknownOption(parsed) is string unknown)
+            {
+                error.WriteLine(
+                    $"leap: There is no option {unknown}. Run '{GetPath(parsed.CommandResult.Command)} --help' for help; " +
+                    "a name or text that begins with a dash goes after --.");
+                return WrongUsage;
+            }
+
             if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
             {
                 error.WriteLine($"leap: {Describe(parsed.Errors[0]).TrimEnd('.')}. Run '{GetPath(parsed.CommandResult.Command)} --help' for help.");
@@ -81,6 +90,22 @@ namespace Leap.Tool
 
         private static string GetPath(Command command) =>
             command is RootCommand ? "leap" : $"{GetPath((Command)command.Parents.First())} {command.Name}";
+
+        // The library takes a misspelt option for a file or a text, as arguments may be anything; only what stands after -- may look like an option.
+        private static string? FindUnknownOption(ParseResult parsed)
+        {
+            Token[] values =
+            [
+                .. parsed.CommandResult.Children.OfType<OptionResult>().Where(result => !result.Option.AllowMultipleArgumentsPerToken)
+                    .SelectMany(result => result.Tokens),
+            ];
+            return parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash)
+                .Where(token => token.Type == TokenType.Argument && OptionLike().IsMatch(token.Value) && !values.Any(value => ReferenceEquals(value, token)))
+                .Select(token => OptionLike().Match(token.Value).Groups[1].Value).FirstOrDefault();
+        }
+
+        [GeneratedRegex(@"^(--?\p{L}[\w-]*)(?:[=:]|$)")]
+        private static partial Regex OptionLike();
 
         // The library names the types of .NET that a value should have had.
         private static string Describe(ParseError error)

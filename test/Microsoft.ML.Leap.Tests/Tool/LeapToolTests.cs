@@ -29,6 +29,29 @@ public sealed class LeapToolTests : ToolTest
     }
 
     [TestMethod]
+    public void UnknownOption_Exits2AndIsNamed()
+    {
+        string rows = Write("rows.txt", "the cat sat\n");
+
+        ToolRun.Bad(2, "There is no option --colum. Run 'leap train --help'", "train", rows, "--colum", "Body", "-o", PathOf("q.zip"));
+        ToolRun.Bad(2, "There is no option --colum. ", "score", Model, rows, "--colum=Body");
+        ToolRun.Bad(2, "There is no option --colum. ", "train", rows, "-o", PathOf("q.zip"), "--validation", rows, "--colum", "Body");
+        ToolRun.Bad(2, "There is no option -q. ", "generate", Model, "the", "-q");
+        ToolRun.Bad(2, "There is no option --tokns. ", "generate", Model, "--tokns", "5");
+        Assert.IsFalse(File.Exists(PathOf("q.zip")));
+    }
+
+    [TestMethod]
+    public void Argument_BeginningWithADash_IsNoOption()
+    {
+        // Not a file of the folder where the tests run: what counts is that the name is looked for.
+        ToolRun.Bad(1, "There is no file --colum", "score", Model, "--", "--colum");
+        ToolRun.Good("generate", Model, "--tokens", "2", "--", "-the");
+        ToolRun.Good("generate", Model, "- the cat", "--tokens", "2", "--stop", "-the");
+        ToolRun.Good("explain", Model, "-5");
+    }
+
+    [TestMethod]
     public void NoVerb_Exits2() => ToolRun.Bad(2, "leap --help");
 
     [TestMethod]
