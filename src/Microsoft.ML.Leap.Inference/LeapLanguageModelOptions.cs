@@ -32,8 +32,8 @@ public sealed record LeapLanguageModelOptions
             : throw new ArgumentOutOfRangeException(nameof(WeightFormat), value, "WeightFormat must be one of its named values.");
     }
 
-    /// <summary>Gets whether the n-grams that were counted in the training texts predict beside the network, where the model has
-    /// some.</summary>
+    /// <summary>Gets whether the n-grams that were counted in the training texts, where the model has some, and what a text itself said before predict
+    /// beside the network.</summary>
     /// <value><see langword="true"/> by default; <see langword="false"/> for the network alone, which then saves without them.</value>
     public bool UseMemory { get; init; } = true;
 

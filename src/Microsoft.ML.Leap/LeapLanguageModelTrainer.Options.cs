@@ -152,7 +152,8 @@ public sealed partial class LeapLanguageModelTrainer
         /// none of fewer.</value>
         public double? ValidationFraction;
 
-        /// <summary>The size of the model's memory: n-grams that are counted in the training texts, and predict beside the network.</summary>
+        /// <summary>The size of the model's memory: n-grams that are counted in the training texts, and predict beside the network. With it, what a
+        /// text itself said before counts too.</summary>
         /// <value>Megabytes, in memory, at least 0; <see langword="null"/>, the default, for 64. Where the texts have more n-grams, the rarest are
         /// left out. 0 for the network alone, as the original is.</value>
         public double? MemoryMegabytes;

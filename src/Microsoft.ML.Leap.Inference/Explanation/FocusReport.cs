@@ -236,9 +236,10 @@ public sealed record FocusToken
     /// nothing predicts.</summary>
     public required double LogLikelihood { get; init; }
 
-    /// <summary>Gets how much of the token's probability came from the n-grams that were counted in the training texts: from 0 to 1; 0 of a
-    /// model without them, and NaN for the start.</summary>
-    /// <remarks>Of <c>p ~ p(network)^a p(memory)^b</c> it is <c>b p(memory) / (a p(network) + b p(memory))</c>.</remarks>
+    /// <summary>Gets how much of the token's probability came from what was counted, the n-grams of the training texts and what the text itself said
+    /// before: from 0 to 1; 0 of a model without a memory, and NaN for the start.</summary>
+    /// <remarks>Of <c>p ~ p(network)^a p(memory)^b</c> it is <c>b p(memory) / (a p(network) + b p(memory))</c>; what the text's own words add to p counts
+    /// besides.</remarks>
     public double MemoryShare { get; init; }
 
     /// <summary>Gets whether the token belongs to the continuation of a prompt.</summary>

@@ -6,7 +6,6 @@ internal sealed class GenerationRun
     private readonly LeapTokenizer _tokenizer;
     private readonly GenerationOptions _options;
     private readonly TokenSampler _sampler;
-    private readonly LogProbabilities _logProbabilities = new();
     private readonly StreamedText _text;
     private readonly RecentTokens _recent;
     private readonly int[] _enders;
@@ -62,7 +61,7 @@ internal sealed class GenerationRun
             text += _text.Complete();
 
         // What a padded vocabulary has beyond the tokenizer's ids is never drawn, but has its part of the probability, as in scores.
-        double logSum = isAsScored && _sampler.LogSum is double known ? known : _logProbabilities.LogSum(scored);
+        double logSum = isAsScored && _sampler.LogSum is double known ? known : LogProbabilities.LogSum(scored);
         scored = scored[.._tokenizer.VocabularySize];
         return new GeneratedToken(id, text, scored[id] - logSum, Alternatives(scored, logSum), FinishReason);
     }
@@ -157,7 +156,9 @@ public sealed record GenerationResult(
 /// <param name="Id">The token's id.</param>
 /// <param name="Text">The text that is certain with this token: whole characters, and nothing that may be the beginning of a stop string; may be empty.
 /// The texts of all tokens, one after another, are the added text.</param>
-/// <param name="LogProbability">Natural logarithm of the token's probability by the model alone, before penalties, bias and temperature.</param>
+/// <param name="LogProbability">Natural logarithm of the token's probability by the model alone, before penalties, bias and temperature: the one of
+/// <see cref="LeapLanguageModel.ScoreTokens"/>. It counts what the text itself said before, which the draw leaves out, or models would repeat
+/// themselves.</param>
 /// <param name="Alternatives">The likeliest tokens by the model alone, <see cref="GenerationOptions.LogProbabilityCount"/> of them, best
 /// first.</param>
 /// <param name="FinishReason">Why the text ends with this token; <see langword="null"/> where it goes on.</param>

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Leap;
 
-/// <summary>A text that a model has read, ready to be continued: what the network remembers of it, of a size that does not depend on its
-/// length.</summary>
+/// <summary>A text that a model has read, ready to be continued: what the network remembers of it, and the ids of its last tokens, 8,192 or a context
+/// of them.</summary>
 /// <remarks>
 /// <para>Made by <see cref="LeapLanguageModel.CreateGenerationState(string, PositionPolicy)"/>. <see cref="Clone"/> forks a prompt into many continuations
 /// without reading it again.</para>
@@ -40,7 +40,7 @@ public sealed class GenerationState : IDisposable
     /// <summary>Gets the number of tokens that were read, the end-of-text token before the text included.</summary>
     public long TokenCount { get; private set; }
 
-    /// <summary>Gets the bytes that the state takes, however long the text.</summary>
+    /// <summary>Gets the bytes that the state takes. They grow with the text as far as the ids of its last tokens do, to 4 bytes for each.</summary>
     public long SizeInBytes => _state.SizeInBytes + _recent.SizeInBytes + _hidden.Length * sizeof(float);
 
     /// <summary>Reads more text. It is encoded for itself: a word should not be cut in two.</summary>

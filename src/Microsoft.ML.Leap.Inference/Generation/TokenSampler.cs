@@ -98,19 +98,12 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
     private static double Bound(double logit) => Math.Clamp(logit, float.MinValue, float.MaxValue);
 }
 
-/// <summary>Natural logarithms of the probabilities that a model gives, log softmax of its logits. Not thread-safe.</summary>
-internal sealed class LogProbabilities
+/// <summary>Natural logarithms of the probabilities that a model gives, log softmax of its logits.</summary>
+internal static class LogProbabilities
 {
-    private float[] _weights = [];
-
     /// <summary>Gives the logarithm of the sum of the exponentials of logits.</summary>
-    public double LogSum(ReadOnlySpan<float> logits)
-    {
-        if (_weights.Length < logits.Length)
-            _weights = new float[logits.Length];
-        float maximum = logits[TokenSampler.IndexOfMaximum(logits)];
-        return maximum + Math.Log(VectorMath.WriteSoftmaxWeights(logits, maximum, 1, _weights));
-    }
+    /// <exception cref="InvalidOperationException">One is not a number, or none is finite.</exception>
+    public static double LogSum(ReadOnlySpan<float> logits) => VectorMath.LogSumExp(logits, logits[TokenSampler.IndexOfMaximum(logits)]);
 
     /// <summary>Gives the places of the greatest logits, best first; of equal ones the lower place is better.</summary>
     public static int[] Best(ReadOnlySpan<float> logits, int count)

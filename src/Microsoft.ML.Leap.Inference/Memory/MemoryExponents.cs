@@ -76,7 +76,7 @@ internal sealed class MemoryExponents
     public double GetLogLikelihood(HeldOutToken token)
     {
         float[] mixed = Mix(token, Get(token.Context));
-        return mixed[token.Target] - new LogProbabilities().LogSum(mixed);
+        return mixed[token.Target] - VectorMath.LogSumExp(mixed, TensorPrimitives.Max<float>(mixed));
     }
 
     /// <summary>Gives a and b.</summary>

@@ -63,7 +63,7 @@ internal sealed class TextMemory(bool isOfBytes, int endOfTextId, TextGate gate)
     {
         if (!FindMatches(ids[FindStart(ids)..]))
             return;
-        double logSum = new LogProbabilities().LogSum(logits);
+        double logSum = VectorMath.LogSumExp(logits, TensorPrimitives.Max<float>(logits));
         double h = gate.Get(_longest);
         TensorPrimitives.Add(logits, (float)Math.Log(gate.GetKept(new TextMatch(_longest, GetPassed(), 0))), logits);
         for (int first = 0, end; first < _matches.Count; first = end)

@@ -145,6 +145,15 @@ internal static unsafe class VectorMath
             : SumExp<SimdVector128>(logits, maximum, count);
     }
 
+    /// <summary>Gives the natural logarithm of the sum of the exponentials of logits.</summary>
+    /// <param name="logits">The logits.</param>
+    /// <param name="maximum">The greatest of them.</param>
+    public static double LogSumExp(ReadOnlySpan<float> logits, float maximum)
+    {
+        fixed (float* from = logits)
+            return maximum + Math.Log(SumExp(from, maximum, logits.Length));
+    }
+
     /// <summary>Writes <c>exp((logit - maximum) * scale)</c> for each logit: what softmax divides by their sum.</summary>
     /// <param name="logits">The logits; an infinitely small one gets at most 1.2e-38.</param>
     /// <param name="maximum">The greatest of them.</param>

@@ -68,7 +68,7 @@ internal sealed unsafe class TokenAlternatives(LeapNetwork network, ModelMemory?
         memory?.CreateTextMemory().Mix(logits, text);
 
         // A checkpoint's vocabulary may be padded beyond the tokenizer's ids, which are never named, but have their part of the probability.
-        double logSum = new LogProbabilities().LogSum(logits);
+        double logSum = LogProbabilities.LogSum(logits);
         ReadOnlySpan<float> known = logits[..tokenizer.VocabularySize];
         int[] best = LogProbabilities.Best(known, count);
         var tokens = new TokenLogProbability[best.Length];

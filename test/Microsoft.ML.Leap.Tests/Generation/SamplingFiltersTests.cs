@@ -67,7 +67,7 @@ public class SamplingFiltersTests
     {
         CollectionAssert.AreEqual(new[] { 1, 3, 2 }, LogProbabilities.Best([1, 3, 2, 3, -1], 3));
         CollectionAssert.AreEqual(new[] { 1, 0 }, LogProbabilities.Best([1, 3], 5));
-        Assert.AreEqual(Math.Log(Logits.Sum(logit => Math.Exp(logit))), new LogProbabilities().LogSum(Logits), 1e-6);
+        Assert.AreEqual(Math.Log(Logits.Sum(logit => Math.Exp(logit))), LogProbabilities.LogSum(Logits), 1e-6);
     }
 
     // Doubles, sorting and dictionaries: the definitions, one after another.
