@@ -199,19 +199,19 @@ internal readonly record struct TextGate(float Bias, float Slope)
     public bool IsValid => Math.Abs(Bias) <= Greatest && Math.Abs(Slope) <= Greatest;
 
     /// <summary>Learns the gate that makes tokens likeliest.</summary>
-    /// <param name="tokens">For each token its probability without the text's memory, and what that says of it.</param>
-    public static TextGate Learn(IReadOnlyList<(double Probability, TextMatch Match)> tokens)
+    /// <param name="tokens">For each token its probability without the text's memory, what that says of it, and how much the token counts.</param>
+    public static TextGate Learn(IReadOnlyList<(double Probability, TextMatch Match, double Weight)> tokens)
     {
         double[] learned = GradientAscent.Climb([Default.Bias, Default.Slope], tokens.Count, (weights, gradient) =>
         {
             var gate = new TextGate((float)weights[0], (float)weights[1]);
-            foreach ((double p, TextMatch match) in tokens)
+            foreach ((double p, TextMatch match, double weight) in tokens)
             {
                 if (match.Length == 0)
                     continue;
                 double h = gate.Get(match.Length);
                 double q = match.Passed * p + match.Share;
-                double slope = (q - p) / ((1 - h) * p + h * q) * h * (1 - h);
+                double slope = weight * (q - p) / ((1 - h) * p + h * q) * h * (1 - h);
                 gradient[0] += slope;
                 gradient[1] += slope * match.Length;
             }

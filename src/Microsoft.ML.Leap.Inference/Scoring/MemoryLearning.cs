@@ -17,6 +17,9 @@ internal sealed class MemoryLearning
     // Of many tokens, those of so many places at least: neighbours may be alike.
     private const int LeastWindows = 16;
 
+    // A longer row counts as one of so many tokens: one that repeats itself all over must not speak for all.
+    private const double MostOfRow = 100;
+
     private readonly NGramModel _counts;
     private readonly int _endOfTextId;
     private readonly long _maximumBytes;
@@ -52,7 +55,7 @@ internal sealed class MemoryLearning
         long stride = Math.Clamp(heldOut.Sum(row => (long)row.Length) / most, 1, Math.Max(1, windows.Length / LeastWindows));
         ScoringWindow[] chosen = [.. windows.Where((_, i) => i % stride == 0)];
         List<HeldOutToken> tokens = [];
-        List<TextMatch> matches = [];
+        List<(TextMatch Match, double Weight)> matches = [];
         NGramMemory.Reader reader = Memory.CreateReader();
         TextMemory textMemory = Memory.CreateTextMemory();
         foreach (ScoringWindow window in chosen)
@@ -64,7 +67,7 @@ internal sealed class MemoryLearning
         if (tokens.Count == 0)
             return;
         _exponents = MemoryExponents.Learn(tokens);
-        _gate = TextGate.Learn([.. tokens.Zip(matches, (token, match) => (Math.Exp(_exponents.GetLogLikelihood(token)), match))]);
+        _gate = TextGate.Learn([.. tokens.Zip(matches, (token, its) => (Math.Exp(_exponents.GetLogLikelihood(token)), its.Match, its.Weight))]);
 
         void Add(EvaluationBlock block, int[] text, int start)
         {
@@ -78,7 +81,7 @@ internal sealed class MemoryLearning
                     float[] memory = new float[network[i - block.FirstScored].Length];
                     ModelMemory.WriteLogarithms(reader, memory);
                     tokens.Add(new HeldOutToken(network[i - block.FirstScored], memory, target, ModelMemory.GetContext(reader)));
-                    matches.Add(textMemory.Match(text.AsSpan(0, start + i + 1), target));
+                    matches.Add((textMemory.Match(text.AsSpan(0, start + i + 1), target), Math.Min(1, MostOfRow / text.Length)));
                 }
 
                 reader.Read(target);

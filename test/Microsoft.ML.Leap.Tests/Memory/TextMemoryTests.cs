@@ -124,12 +124,12 @@ public class TextMemoryTests
     public void Learn_ManyTokens_FindsTheGateThatMakesThemLikeliest()
     {
         var random = new Random(3);
-        (double Probability, TextMatch Match)[] tokens = [.. Enumerable.Range(0, 40_000).Select(i =>
+        (double Probability, TextMatch Match, double Weight)[] tokens = [.. Enumerable.Range(0, 40_000).Select(i =>
         {
             int length = i % 2 == 0 ? 1 : 3;
             bool isRight = random.NextDouble() < (length == 1 ? 0.25 : 0.45);
-            return (0.05, new TextMatch(length, 0.25, isRight ? 0.75 : 0));
-        }), (0.5, TextMatch.None)];
+            return (0.05, new TextMatch(length, 0.25, isRight ? 0.75 : 0), 1.0);
+        }), (0.5, TextMatch.None, 1)];
 
         var learned = TextGate.Learn(tokens);
 
@@ -139,10 +139,13 @@ public class TextMemoryTests
             Assert.IsLessThan(best + 1, LogLikelihood(new TextGate(learned.Bias + bias, learned.Slope + slope)));
         Assert.IsGreaterThan(0.3f, learned.Slope);
 
+        // What weighs nothing says nothing.
+        Assert.AreEqual(TextGate.Default, TextGate.Learn([.. tokens.Select(token => token with { Weight = 0 })]));
+
         // Few tokens say little.
         var few = TextGate.Learn(tokens[..6]);
         Assert.AreEqual(TextGate.Default.Bias, few.Bias, 0.1f);
-        Assert.AreEqual(TextGate.Default, TextGate.Learn([(0.5, TextMatch.None)]));
+        Assert.AreEqual(TextGate.Default, TextGate.Learn([(0.5, TextMatch.None, 1)]));
 
         double LogLikelihood(TextGate gate) =>
             tokens.Sum(token => Math.Log(gate.GetKept(token.Match) * token.Probability + gate.Get(token.Match.Length) * token.Match.Share));
