@@ -33,9 +33,8 @@ internal static class FocusReader
                 (double kept, double added) = textMemory.Find(read.AsSpan(0, i + 1), read[i + 1]);
                 double before = kept * Math.Exp(-losses[i]);
                 shares[i] = added == 0 ? share : (before * share + added) / (before + added);
+                losses[i] = TextMemory.Mix(losses[i], kept, added);
             }
-
-            textMemory.Mix(read, 1, losses);
         }
 
         (int Start, int Length)[] spans = [.. TokenSpans.Find(tokenizer, prompt, ids.GetRange(1, promptCount)),

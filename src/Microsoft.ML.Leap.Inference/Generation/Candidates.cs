@@ -8,8 +8,7 @@ internal sealed class Candidates
     private int _count;
 
     /// <summary>Takes all tokens, weighted by <c>exp((logit - maximum) * scale)</c>.</summary>
-    /// <returns>The sum of the weights.</returns>
-    public double Fill(ReadOnlySpan<float> logits, float maximum, float scale)
+    public void Fill(ReadOnlySpan<float> logits, float maximum, float scale)
     {
         if (_ids.Length < logits.Length)
         {
@@ -18,15 +17,13 @@ internal sealed class Candidates
         }
 
         _count = logits.Length;
-        double sum = VectorMath.WriteSoftmaxWeights(logits, maximum, scale, _weights);
+        VectorMath.WriteSoftmaxWeights(logits, maximum, scale, _weights);
         for (int i = 0; i < _count; i++)
         {
             _ids[i] = i;
             if (float.IsNegativeInfinity(logits[i]))
                 _weights[i] = 0;
         }
-
-        return sum;
     }
 
     /// <summary>Keeps the <paramref name="count"/> weightiest, in the order of their weight.</summary>

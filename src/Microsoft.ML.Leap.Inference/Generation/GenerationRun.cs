@@ -46,7 +46,6 @@ internal sealed class GenerationRun
         if (IsFinished)
             throw new InvalidOperationException("The text has ended.");
 
-        bool isAsScored = scored.IsEmpty && logits.Length == _tokenizer.VocabularySize;
         scored = scored.IsEmpty ? logits : scored;
         logits = logits[.._tokenizer.VocabularySize];
         bool mayEnd = _count >= _options.MinimumNewTokens;
@@ -61,7 +60,7 @@ internal sealed class GenerationRun
             text += _text.Complete();
 
         // What a padded vocabulary has beyond the tokenizer's ids is never drawn, but has its part of the probability, as in scores.
-        double logSum = isAsScored && _sampler.LogSum is double known ? known : LogProbabilities.LogSum(scored);
+        double logSum = LogProbabilities.LogSum(scored);
         scored = scored[.._tokenizer.VocabularySize];
         return new GeneratedToken(id, text, scored[id] - logSum, Alternatives(scored, logSum), FinishReason);
     }

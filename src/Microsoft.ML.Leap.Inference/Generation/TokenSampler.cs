@@ -13,10 +13,6 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
     /// <summary>Gets how many of the last tokens matter.</summary>
     public int RecentCount => _penalises ? options.PenaltyWindow : 0;
 
-    /// <summary>Gets the logarithm of the sum of the exponentials of the logits as they came, where the last draw has computed it; otherwise
-    /// <see langword="null"/>.</summary>
-    public double? LogSum { get; private set; }
-
     /// <summary>Draws an id.</summary>
     /// <param name="logits">The model's, [V]. Of equal ones the lower id ranks first.</param>
     /// <param name="recent">The last tokens of the text, for penalties.</param>
@@ -36,17 +32,13 @@ internal sealed class TokenSampler(GenerationOptions options, int seed)
             _logits[id] = float.NegativeInfinity;
 
         int best = IndexOfMaximum(_logits);
-        LogSum = null;
 
         // Infinite at temperatures that are as good as 0, where the best one's weight would not be a number.
         float scale = (float)(1 / options.Temperature);
         if (float.IsInfinity(scale) || options.TopK == 1)
             return best;
 
-        double sum = _candidates.Fill(_logits, _logits[best], scale);
-        bool isAsItCame = !_penalises && options.LogitBias.Count == 0 && options.BannedTokens.Count == 0 && banned.IsEmpty;
-        if (isAsItCame && options.Temperature == 1)
-            LogSum = _logits[best] + Math.Log(sum);
+        _candidates.Fill(_logits, _logits[best], scale);
         if (options.TopK > 0)
             _candidates.KeepTopK(options.TopK);
         if (options.TopP < 1)

@@ -50,11 +50,14 @@ internal sealed class TextMemory(bool isOfBytes, int endOfTextId, TextGate gate)
         {
             int place = first + i;
             (double kept, double added) = FindInText(ids[start..place], ids[place]);
-            losses[i] = added == 0 ? losses[i] - Math.Log(kept) : -Math.Log(kept * Math.Exp(-losses[i]) + added);
+            losses[i] = Mix(losses[i], kept, added);
             if (ids[place] == endOfTextId)
                 start = place;
         }
     }
+
+    /// <summary>Mixes into a loss what <see cref="Find(ReadOnlySpan{int}, int)"/> tells of its token.</summary>
+    public static double Mix(double loss, double kept, double added) => added == 0 ? loss - Math.Log(kept) : -Math.Log(kept * Math.Exp(-loss) + added);
 
     /// <summary>Mixes into the logits of what comes next in a text.</summary>
     /// <param name="logits">[V].</param>
