@@ -49,10 +49,15 @@ internal static class RecipesCommand
     {
         AnsiConsole.MarkupLineInterpolated($"{report.TrainingRows:N0} rows of {report.TrainingBytes:N0} bytes; {report.HeldOutRows:N0} held-out rows of {report.HeldOutBytes:N0} bytes.");
         AnsiConsole.WriteLine($"LEAP chose: {report.Chosen}");
-        var table = new Table().AddColumn("contestant").AddColumn(new TableColumn("bits per byte").RightAligned()).AddColumn(new TableColumn("seconds").RightAligned());
-        foreach ((string name, double? bits, double? time) in report.Rows.OrderBy(row => row.BitsPerByte ?? double.MaxValue))
-            table.AddRow(name, Number(bits, "0.000"), Number(time, "0.0"));
+        var table = new Table().AddColumn("contestant");
+        foreach (string column in (string[])["bits per byte, reading along", "each row by itself", "seconds"])
+            table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (RecipesRow row in report.Rows.OrderBy(row => row.Reading ?? row.Each ?? double.MaxValue))
+            table.AddRow(row.Name, Number(row.Reading, "0.000"), Number(row.Each, "0.000"), Number(row.Seconds, "0.0"));
         AnsiConsole.Write(table);
+        RecipesRow reading = report.Rows.MinBy(row => row.Reading ?? double.MaxValue)!;
+        RecipesRow each = report.Rows.MinBy(row => row.Each ?? double.MaxValue)!;
+        AnsiConsole.WriteLine($"Least, reading along: {reading.Name}. Least, each row by itself: {each.Name}.");
     }
 
     private static string Number(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "none";
@@ -88,6 +93,8 @@ internal sealed record HeldOutRows(string[] Training, string[] HeldOut)
 }
 
 /// <summary>What the verb "recipes" found: bits per byte of the held-out rows, their line ends left out.</summary>
+/// <remarks>They are measured in two ways. Reading along, the rows come one after another, and each is known when the next one comes: compressors do
+/// that, models with a running memory and n-grams that go on counting. Names that end in Each are of each row by itself.</remarks>
 internal sealed record RecipesReport
 {
     public required int TrainingRows { get; init; }
@@ -96,35 +103,36 @@ internal sealed record RecipesReport
     public required long HeldOutBytes { get; init; }
 
     public required double BitsPerByteLeap { get; init; }
+    public required double BitsPerByteLeapEach { get; init; }
 
-    /// <summary>LEAP with a running memory: what a compressor does too, each held-out row is known when the next one comes.</summary>
-    public required double BitsPerByteLeapReading { get; init; }
-
-    /// <summary>LEAP's network without its memory.</summary>
+    /// <summary>LEAP's network without its memory, each row by itself.</summary>
     public required double BitsPerByteLeapAlone { get; init; }
 
     /// <summary>GPT-2 in LEAP's recipe, with a memory as LEAP has it, trained for as long.</summary>
     public double? BitsPerByteGpt2 { get; init; }
 
-    /// <summary>The same with a running memory.</summary>
-    public double? BitsPerByteGpt2Reading { get; init; }
-
+    public double? BitsPerByteGpt2Each { get; init; }
     public double? BitsPerByteGpt2Alone { get; init; }
     public double? BitsPerByteVersion01 { get; init; }
+    public double? BitsPerByteVersion01Each { get; init; }
     public double? BitsPerByteOriginal { get; init; }
+    public double? BitsPerByteOriginalEach { get; init; }
 
     /// <summary>Over <see cref="CountedTokens"/>, as the bigram and the 5-gram of tokens.</summary>
     public required double BitsPerByteUnigram { get; init; }
 
+    public required double BitsPerByteUnigramEach { get; init; }
     public required double BitsPerByteBigram { get; init; }
+    public required double BitsPerByteBigramEach { get; init; }
     public required double BitsPerByteNgramOfTokens { get; init; }
+    public required double BitsPerByteNgramOfTokensEach { get; init; }
     public required double BitsPerByteNgramOfBytes { get; init; }
+    public required double BitsPerByteNgramOfBytesEach { get; init; }
 
     /// <summary>The better of the 5-gram of tokens and the 8-gram of bytes.</summary>
     public double BitsPerByteNgram => Math.Min(BitsPerByteNgramOfTokens, BitsPerByteNgramOfBytes);
 
-    /// <summary>The better of the two, the held-out rows being counted as they are read.</summary>
-    public required double BitsPerByteNgramReading { get; init; }
+    public double BitsPerByteNgramEach => Math.Min(BitsPerByteNgramOfTokensEach, BitsPerByteNgramOfBytesEach);
 
     /// <summary>Null where the program is absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
@@ -151,20 +159,29 @@ internal sealed record RecipesReport
     public required TrainingRecipe Chosen { get; init; }
 
     [JsonIgnore]
-    public IEnumerable<(string Name, double? BitsPerByte, double? Seconds)> Rows =>
+    public IEnumerable<RecipesRow> Rows =>
     [
-        ("LEAP, nothing set", BitsPerByteLeap, SecondsLeap), ("LEAP, reading along", BitsPerByteLeapReading, null),
-        ("LEAP's network alone", BitsPerByteLeapAlone, null),
-        ("GPT-2 in LEAP's recipe, with a memory", BitsPerByteGpt2, SecondsGpt2Training), ("GPT-2 with a memory, reading along", BitsPerByteGpt2Reading, null),
-        ("GPT-2 alone", BitsPerByteGpt2Alone, null),
-        ("LEAP as version 0.1", BitsPerByteVersion01, SecondsVersion01),
-        ("LEAP, the original's recipe", BitsPerByteOriginal, SecondsOriginal), ("unigram of tokens", BitsPerByteUnigram, null),
-        ("bigram of tokens", BitsPerByteBigram, null), ("5-gram of tokens", BitsPerByteNgramOfTokens, null),
-        ("8-gram of bytes", BitsPerByteNgramOfBytes, null), ("better n-gram, reading along", BitsPerByteNgramReading, null),
-        ("xz -9e, reads along", BitsPerByteXz, null), ("PPMd, reads along", BitsPerBytePpmd, null),
-        ("PPMd, each row by itself", BitsPerBytePpmdEach, null),
+        new("LEAP, nothing set", BitsPerByteLeap, BitsPerByteLeapEach, SecondsLeap),
+        new("LEAP's network alone", null, BitsPerByteLeapAlone, null),
+        new("GPT-2 in LEAP's recipe, with a memory", BitsPerByteGpt2, BitsPerByteGpt2Each, SecondsGpt2Training),
+        new("GPT-2 alone", null, BitsPerByteGpt2Alone, null),
+        new("LEAP as version 0.1", BitsPerByteVersion01, BitsPerByteVersion01Each, SecondsVersion01),
+        new("LEAP, the original's recipe", BitsPerByteOriginal, BitsPerByteOriginalEach, SecondsOriginal),
+        new("unigram of tokens", BitsPerByteUnigram, BitsPerByteUnigramEach, null),
+        new("bigram of tokens", BitsPerByteBigram, BitsPerByteBigramEach, null),
+        new("5-gram of tokens", BitsPerByteNgramOfTokens, BitsPerByteNgramOfTokensEach, null),
+        new("8-gram of bytes", BitsPerByteNgramOfBytes, BitsPerByteNgramOfBytesEach, null),
+        new("xz -9e", BitsPerByteXz, null, null),
+        new("PPMd", BitsPerBytePpmd, BitsPerBytePpmdEach, null),
     ];
 }
+
+/// <summary>A row of the table.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Reading">Bits per byte, reading along; null where that was not measured.</param>
+/// <param name="Each">The same of each row by itself.</param>
+/// <param name="Seconds">Of its training.</param>
+internal sealed record RecipesRow(string Name, double? Reading, double? Each, double? Seconds);
 
 /// <summary>Trains the contestants on the same rows, and scores the same held-out ones.</summary>
 internal static class RecipesBenchmark
@@ -174,12 +191,17 @@ internal static class RecipesBenchmark
 
     public static RecipesReport Run(HeldOutRows rows, TimeSpan? budget, bool leapOnly)
     {
-        (LeapLanguageModelTransformer leap, double bits, double seconds) = Train(rows, new() { TimeBudget = budget });
-        using LeapLanguageModelTransformer model = leap;
+        (LeapLanguageModelTransformer model, double seconds) = Train(rows, new() { TimeBudget = budget });
+        using LeapLanguageModelTransformer disposed = model;
+        Scores leap = Score(rows, model);
         Gpt2Result? gpt2 = leapOnly ? null : Gpt2Rival.Measure(rows, model);
-        (double Bits, double Seconds)? version01 = leapOnly ? null : Measure(rows, Version01());
-        (double Bits, double Seconds)? original = leapOnly ? null : Measure(rows, Original());
+        (Scores Bits, double Seconds)? version01 = leapOnly ? null : Measure(rows, Version01());
+        (Scores Bits, double Seconds)? original = leapOnly ? null : Measure(rows, Original());
         LeapTokenizer tokenizer = CountedTokens.Choose(model.Tokenizer, rows.Training);
+        Scores unigram = Count(rows, new NGramModel(1, tokenizer.VocabularySize), tokenizer.Encode);
+        Scores bigram = Count(rows, new NGramModel(2, tokenizer.VocabularySize), tokenizer.Encode);
+        Scores ofTokens = Count(rows, new NGramModel(5, tokenizer.VocabularySize), tokenizer.Encode);
+        Scores ofBytes = Count(rows, new NGramModel(8, 256), EncodeBytes);
         (double? ppmd, int ppmdOrder) = new[] { 8, 16 }.Min(order => (Compressor.BitsPerByte(rows.Training, rows.HeldOut, Compressor.Ppmd(order)), order));
         return new RecipesReport
         {
@@ -187,26 +209,29 @@ internal static class RecipesBenchmark
             TrainingBytes = rows.TrainingBytes,
             HeldOutRows = rows.HeldOut.Length,
             HeldOutBytes = rows.HeldOutBytes,
-            BitsPerByteLeap = bits,
-            BitsPerByteLeapReading = rows.GetBitsPerByte(model.Model.ScoreAll(rows.HeldOut, model.Model.CreateRunningMemory())),
+            BitsPerByteLeap = leap.Reading,
+            BitsPerByteLeapEach = leap.Each,
             BitsPerByteLeapAlone = MeasureAlone(rows, model),
             SecondsLeap = seconds,
             SecondsLeapTraining = model.History.Records[^1].Elapsed.TotalSeconds,
-            BitsPerByteGpt2 = gpt2?.BitsPerByte,
-            BitsPerByteGpt2Reading = gpt2?.Reading,
+            BitsPerByteGpt2 = gpt2?.Reading,
+            BitsPerByteGpt2Each = gpt2?.Each,
             BitsPerByteGpt2Alone = gpt2?.Alone,
             SecondsGpt2Training = gpt2?.Seconds,
-            BitsPerByteVersion01 = version01?.Bits,
+            BitsPerByteVersion01 = version01?.Bits.Reading,
+            BitsPerByteVersion01Each = version01?.Bits.Each,
             SecondsVersion01 = version01?.Seconds,
-            BitsPerByteOriginal = original?.Bits,
+            BitsPerByteOriginal = original?.Bits.Reading,
+            BitsPerByteOriginalEach = original?.Bits.Each,
             SecondsOriginal = original?.Seconds,
-            BitsPerByteUnigram = Count(rows, new NGramModel(1, tokenizer.VocabularySize), tokenizer.Encode),
-            BitsPerByteBigram = Count(rows, new NGramModel(2, tokenizer.VocabularySize), tokenizer.Encode),
-            BitsPerByteNgramOfTokens = Count(rows, new NGramModel(5, tokenizer.VocabularySize), tokenizer.Encode),
-            BitsPerByteNgramOfBytes = Count(rows, new NGramModel(8, 256), EncodeBytes),
-            BitsPerByteNgramReading = Math.Min(
-                Count(rows, new NGramModel(5, tokenizer.VocabularySize), tokenizer.Encode, readsAlong: true),
-                Count(rows, new NGramModel(8, 256), EncodeBytes, readsAlong: true)),
+            BitsPerByteUnigram = unigram.Reading,
+            BitsPerByteUnigramEach = unigram.Each,
+            BitsPerByteBigram = bigram.Reading,
+            BitsPerByteBigramEach = bigram.Each,
+            BitsPerByteNgramOfTokens = ofTokens.Reading,
+            BitsPerByteNgramOfTokensEach = ofTokens.Each,
+            BitsPerByteNgramOfBytes = ofBytes.Reading,
+            BitsPerByteNgramOfBytesEach = ofBytes.Each,
             BitsPerByteXz = Compressor.BitsPerByte(rows.Training, rows.HeldOut, Compressor.Xz),
             BitsPerBytePpmd = ppmd,
             BitsPerBytePpmdEach = ppmd is null || rows.TrainingBytes > MostBytesToCompressPerRow ? null : Compressor.BitsPerByteEach(rows.Training, rows.HeldOut, Compressor.Ppmd(ppmdOrder)),
@@ -250,14 +275,14 @@ internal static class RecipesBenchmark
         return options;
     }
 
-    private static (double Bits, double Seconds) Measure(HeldOutRows rows, LeapLanguageModelTrainer.Options options)
+    private static (Scores Bits, double Seconds) Measure(HeldOutRows rows, LeapLanguageModelTrainer.Options options)
     {
-        (LeapLanguageModelTransformer model, double bits, double seconds) = Train(rows, options);
-        model.Dispose();
-        return (bits, seconds);
+        (LeapLanguageModelTransformer model, double seconds) = Train(rows, options);
+        using LeapLanguageModelTransformer disposed = model;
+        return (Score(rows, model), seconds);
     }
 
-    private static (LeapLanguageModelTransformer Model, double Bits, double Seconds) Train(HeldOutRows rows, LeapLanguageModelTrainer.Options options)
+    private static (LeapLanguageModelTransformer Model, double Seconds) Train(HeldOutRows rows, LeapLanguageModelTrainer.Options options)
     {
         var context = new MLContext(seed: 1);
         var progress = new ConsoleProgress();
@@ -268,12 +293,15 @@ internal static class RecipesBenchmark
                 Console.WriteLine(e.Message);
         };
         long start = Stopwatch.GetTimestamp();
-        LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(View(rows.Training));
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        return (model, model.Evaluate(View(rows.HeldOut)).BitsPerByte, seconds);
-
-        IDataView View(string[] texts) => context.Data.LoadFromEnumerable(texts.Select(text => new Document { Text = text }));
+        LeapLanguageModelTransformer model = context.Leap().LanguageModel(options).Fit(View(context, rows.Training));
+        return (model, Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
+
+    private static Scores Score(HeldOutRows rows, LeapLanguageModelTransformer model) => new(
+        rows.GetBitsPerByte(model.Model.ScoreAll(rows.HeldOut, model.Model.CreateRunningMemory())),
+        model.Evaluate(View(new MLContext(), rows.HeldOut)).BitsPerByte);
+
+    private static IDataView View(MLContext context, string[] texts) => context.Data.LoadFromEnumerable(texts.Select(text => new Document { Text = text }));
 
     private static double MeasureAlone(HeldOutRows rows, LeapLanguageModelTransformer model)
     {
@@ -284,24 +312,30 @@ internal static class RecipesBenchmark
         return alone.Evaluate(rows.HeldOut).BitsPerByte;
     }
 
-    // Reading along, the model counts rows together that are few beside those it has: its discounts are found anew each time.
-    private static double Count(HeldOutRows rows, NGramModel model, Func<string, IReadOnlyList<int>> encode, bool readsAlong = false)
+    private static Scores Count(HeldOutRows rows, NGramModel model, Func<string, IReadOnlyList<int>> encode)
     {
+        // Reading along, the model counts rows together that are few beside those it has: its discounts are found anew each time.
         const int TrainingRowsPerRow = 100;
         foreach (string row in rows.Training)
             model.Add(encode(row));
-        double nats = 0;
-        foreach (string[] together in rows.HeldOut.Chunk(1 + rows.Training.Length / TrainingRowsPerRow))
+        IReadOnlyList<int>[] heldOut = [.. rows.HeldOut.Select(encode)];
+        double each = -heldOut.Sum(model.LogLikelihood);
+        double reading = 0;
+        foreach (IReadOnlyList<int>[] together in heldOut.Chunk(1 + rows.Training.Length / TrainingRowsPerRow))
         {
-            nats -= together.Sum(row => model.LogLikelihood(encode(row)));
-            foreach (string row in readsAlong ? together : [])
-                model.Add(encode(row));
+            reading -= together.Sum(model.LogLikelihood);
+            foreach (IReadOnlyList<int> row in together)
+                model.Add(row);
         }
 
-        return nats / Math.Log(2) / rows.HeldOutBytes;
+        double bits = Math.Log(2) * rows.HeldOutBytes;
+        return new Scores(reading / bits, each / bits);
     }
 
     private static int[] EncodeBytes(string text) => Array.ConvertAll(Encoding.UTF8.GetBytes(text), b => (int)b);
+
+    /// <summary>Bits per byte of the held-out rows.</summary>
+    private readonly record struct Scores(double Reading, double Each);
 }
 
 /// <summary>The tokens that counted rivals get: LEAP's, or, where it reads bytes, a learned vocabulary, with which unigrams and bigrams predict

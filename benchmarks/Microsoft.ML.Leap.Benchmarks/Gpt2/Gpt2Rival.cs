@@ -43,7 +43,7 @@ internal static class Gpt2Rival
         TextScorer with = CreateScorer(memory);
         IReadOnlyList<int>[] heldOut = [.. rows.HeldOut.Select(tokenizer.Encode)];
         return new Gpt2Result(
-            rows.GetBitsPerByte(with.Score(heldOut)), rows.GetBitsPerByte(with.Score(heldOut, new RunningMemory(memory, tokenizer, RunningMegabytes))),
+            rows.GetBitsPerByte(with.Score(heldOut, new RunningMemory(memory, tokenizer, RunningMegabytes))), rows.GetBitsPerByte(with.Score(heldOut)),
             rows.GetBitsPerByte(CreateScorer(null).Score(heldOut)), loop.Elapsed.TotalSeconds);
 
         TokenizedCorpus Encode(IEnumerable<string> texts) =>
@@ -54,8 +54,8 @@ internal static class Gpt2Rival
 }
 
 /// <summary>What GPT-2 came to.</summary>
-/// <param name="BitsPerByte">Of the held-out rows, with the memory.</param>
-/// <param name="Reading">The same with a running memory.</param>
-/// <param name="Alone">By the network alone.</param>
+/// <param name="Reading">Bits per byte of the held-out rows, with the memory and a running one.</param>
+/// <param name="Each">The same of each row by itself, with the memory.</param>
+/// <param name="Alone">Of each row by itself, by the network alone.</param>
 /// <param name="Seconds">Of the training.</param>
-internal sealed record Gpt2Result(double BitsPerByte, double Reading, double Alone, double Seconds);
+internal sealed record Gpt2Result(double Reading, double Each, double Alone, double Seconds);

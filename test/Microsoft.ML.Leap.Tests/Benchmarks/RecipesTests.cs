@@ -33,13 +33,15 @@ public class RecipesTests
         RecipesReport report = RecipesBenchmark.Run(new HeldOutRows(lines[..50], lines[50..]), TimeSpan.FromSeconds(3), leapOnly: true);
 
         Assert.IsTrue(report.BitsPerByteLeap is > 0 and < 8);
+        Assert.IsTrue(report.BitsPerByteLeap < report.BitsPerByteLeapEach, "The held-out rows repeat each other.");
         Assert.IsTrue(report.BitsPerByteBigram < report.BitsPerByteUnigram);
+        Assert.IsTrue(report.BitsPerByteBigram < report.BitsPerByteBigramEach);
         Assert.AreEqual(Math.Min(report.BitsPerByteNgramOfBytes, report.BitsPerByteNgramOfTokens), report.BitsPerByteNgram);
         using var folder = new TemporaryFolder();
         string path = Path.Combine(folder.Path, "r.json");
         JsonReport.Write(path, report);
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(path));
-        foreach (string key in new[] { "bitsPerByteLeap", "bitsPerByteLeapAlone", "bitsPerByteUnigram", "bitsPerByteBigram", "bitsPerByteNgram", "secondsLeap", "chosen" })
+        foreach (string key in new[] { "bitsPerByteLeap", "bitsPerByteLeapEach", "bitsPerByteLeapAlone", "bitsPerByteUnigram", "bitsPerByteBigram", "bitsPerByteNgram", "secondsLeap", "chosen" })
             Assert.IsTrue(json.RootElement.TryGetProperty(key, out _), key);
     }
 
@@ -55,7 +57,7 @@ public class RecipesTests
         Gpt2Result gpt2 = Gpt2Rival.Measure(rows, leap);
 
         Assert.IsTrue(gpt2.Alone is > 0 and < 4, $"{gpt2.Alone}: letters drawn blindly cost more than 4 bits each.");
-        Assert.IsTrue(gpt2.BitsPerByte is > 0 and < 1, $"{gpt2.BitsPerByte}: the memory has seen each row whole.");
+        Assert.IsTrue(gpt2.Each is > 0 and < 1, $"{gpt2.Each}: the memory has seen each row whole.");
         Assert.IsTrue(gpt2.Reading is > 0 and < 1, $"{gpt2.Reading}: so has the running memory, and it learns on.");
         Assert.IsTrue(gpt2.Seconds <= leap.History.Records[^1].Elapsed.TotalSeconds + 1);
     }
