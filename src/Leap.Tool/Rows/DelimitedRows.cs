@@ -14,18 +14,18 @@ internal sealed class DelimitedRows(char delimiter)
     /// <param name="part">The file, or a part of it.</param>
     /// <param name="textField">Finds the text.</param>
     /// <param name="encoding">The file's.</param>
-    /// <exception cref="FormatException">A row has other fields than the header.</exception>
+    /// <exception cref="FormatException">A row has other fields than the header, or a quote that does not end.</exception>
     public IEnumerable<Row> Read(FilePart part, TextField textField, Encoding encoding)
     {
         using Stream? stream = part.OpenRows(isQuoted: true);
         if (stream is null)
             yield break;
         using SepReader reader = Open(stream, encoding);
-        string[]? names = part.IsFirst ? ReadFields(reader) : ReadHeader(part.File, encoding);
+        string[]? names = part.IsFirst ? ReadFields(reader, part.File) : ReadHeader(part.File, encoding);
         if (names is null)
             yield break;
         int text = textField.Find(names, part.File.Name);
-        while (ReadFields(reader) is string[] fields)
+        while (ReadFields(reader, part.File) is string[] fields)
         {
             if (fields.Length != names.Length)
             {
@@ -41,7 +41,7 @@ internal sealed class DelimitedRows(char delimiter)
     {
         using Stream stream = file.Open();
         using SepReader reader = Open(stream, encoding);
-        return ReadFields(reader);
+        return ReadFields(reader, file);
     }
 
     private SepReader Open(Stream stream, Encoding encoding) => _separator
@@ -49,13 +49,22 @@ internal sealed class DelimitedRows(char delimiter)
         .From(new StreamReader(stream, encoding));
 
     // A line with nothing in it is no row.
-    private static string[]? ReadFields(SepReader reader)
+    private static string[]? ReadFields(SepReader reader, InputFile file)
     {
         while (reader.MoveNext())
         {
             SepReader.Row row = reader.Current;
             if (row.ColCount == 1 && row.Span.IsEmpty)
                 continue;
+
+            // Whatever is between quotes is one row: the file ended before the last one did.
+            if (row.Span.Count('"') % 2 != 0)
+            {
+                throw new FormatException(
+                    $"{file.Name}, line {row.LineNumberFrom}: a quote in this row does not end, so that all lines after it would belong to the row. " +
+                    "Close it, or write a quote of the text as two, in a field between quotes.");
+            }
+
             string[] fields = new string[row.ColCount];
             for (int i = 0; i < fields.Length; i++)
                 fields[i] = row[i].ToString();

@@ -71,7 +71,7 @@ internal sealed class TrainingCheckpoints : IDisposable
     }
 
     /// <summary>Reads the rest of the checkpoint that <see cref="ReadState"/> read.</summary>
-    /// <exception cref="FormatException">It is corrupt.</exception>
+    /// <exception cref="FormatException">It is corrupt, or the best model's checkpoint is missing.</exception>
     public void ReadRest(TrainingState state, LanguageModelNetwork model, Optimizer optimizer, BestWeights best, List<TrainingRecord> records)
     {
         string path = _folder.GetPath(state.Step);
@@ -79,8 +79,16 @@ internal sealed class TrainingCheckpoints : IDisposable
         Load(path, source => source.Read(OptimizerFile, stream => ReadOptimizer(stream, optimizer)));
         records.AddRange(Load(path, source => source.Read(HistoryCsv.FileName, HistoryCsv.Read)));
         optimizer.StepCount = state.Step - state.SkippedSteps;
-        if (state.BestStep is long bestStep && Directory.Exists(_folder.GetPath(bestStep)))
-            ReadWeights(_folder.GetPath(bestStep), best.Tensors);
+        if (!_options.KeepBestModel || state.BestStep is not long bestStep)
+            return;
+        string bestPath = _folder.GetPath(bestStep);
+        if (!Directory.Exists(bestPath))
+        {
+            throw new FormatException(
+                $"The checkpoint '{path}' names '{bestPath}' as the best model so far, and that folder is missing. Put it back, or name another CheckpointFolder to begin anew.");
+        }
+
+        ReadWeights(bestPath, best.Tensors);
     }
 
     public bool IsDue(TrainingState state, long stepsPerEpoch) => _options.CheckpointInterval.IsDue(state.Step, stepsPerEpoch, _sinceLast.Elapsed);

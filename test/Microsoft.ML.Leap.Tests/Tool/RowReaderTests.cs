@@ -24,6 +24,17 @@ public sealed class RowReaderTests : ToolTest
     }
 
     [TestMethod]
+    [DataRow("id,text\n1,a\n2,\"b\n3,c\n")]
+    [DataRow("id,text\n1,a\n2,5\" pipe\n3,c\n")]
+    public void Read_CsvWithAQuoteThatDoesNotEnd_NamesTheLine(string content)
+    {
+        string path = Write("a.csv", content);
+
+        FormatException e = Assert.ThrowsExactly<FormatException>(() => Texts(path));
+        StringAssert.Contains(e.Message, "a.csv, line 3: a quote in this row does not end");
+    }
+
+    [TestMethod]
     public void Read_Tsv_TextByName() => CollectionAssert.AreEqual(new[] { "x y" }, Texts(Write("a.tsv", "Body\tother\nx y\tz\n"), column: "Body"));
 
     [TestMethod]

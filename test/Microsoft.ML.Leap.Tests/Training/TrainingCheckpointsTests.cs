@@ -122,6 +122,30 @@ public class TrainingCheckpointsTests
         Assert.ThrowsExactly<FormatException>(() => Run("run", options, resume: true));
     }
 
+    // The learning rate is so high that the best model is not the last one.
+    [TestMethod]
+    public void Run_ResumingWithoutTheBestModelsFolder_IsRefusedInWords()
+    {
+        List<TrainingProgress> reports = [];
+        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(4, 2).With(o =>
+        {
+            o.LearningRate = 0.5;
+            o.Schedule = LearningRateSchedule.Constant();
+            o.KeepBestModel = true;
+            o.EvaluationInterval = TrainingInterval.Steps(1);
+            o.Progress = reports.Add;
+        });
+        Run("run", options, resume: false);
+        long best = reports.MinBy(report => report.ValidationLoss)!.Step;
+        Assert.AreNotEqual(reports[^1].Step, best);
+        string folder = Path.Combine(_folder, "run", $"step-{best:0000000000}");
+        Directory.Delete(folder, recursive: true);
+
+        FormatException e = Assert.ThrowsExactly<FormatException>(() => Run("run", options, resume: true));
+        StringAssert.Contains(e.Message, folder);
+        StringAssert.Contains(e.Message, "is missing");
+    }
+
     [TestMethod]
     public void Run_WithCheckpoints_LeavesTorchAsItWas()
     {
