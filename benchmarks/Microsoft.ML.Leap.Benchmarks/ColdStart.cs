@@ -82,7 +82,7 @@ internal sealed class ColdStart(string model)
 
         NativeBackend.EnsureLoaded();
         using GpuScorer torch = TorchScorer.Create(parts.Config, parts.Weights);
-        var scorer = new TextScorer(torch.ComputeLosses, parts.Memory, new WorkSharing(threadCount: 0), parts.Config.ContextLength, parts.Tokenizer.EndOfTextId);
+        var scorer = new TextScorer(torch.ComputeLosses, parts.Memory, new WorkSharing(threadCount: 0), ReadingPlan.Of(parts.Config), parts.Tokenizer.EndOfTextId);
         return scorer.Score([parts.Tokenizer.Encode(Sentence)])[0].LogLikelihood;
     }
 

@@ -220,7 +220,7 @@ internal sealed class InferenceBenchmark : IDisposable
     }
 
     private TextScorer CreateScorer(ComputeLosses computeLosses) =>
-        new(computeLosses, memory: null, _model.Model.Network.Workers, _model.Config.ContextLength, _model.Tokenizer.EndOfTextId);
+        new(computeLosses, memory: null, _model.Model.Network.Workers, ReadingPlan.Of(_model.Config), _model.Tokenizer.EndOfTextId);
 
     private Contestant CreateContestant(int length, Func<TextScore[]> score) => new(() =>
     {

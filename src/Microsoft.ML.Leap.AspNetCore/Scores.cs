@@ -49,10 +49,10 @@ internal sealed record ExplainRequest(string Text)
         string text = new Members(body).GetText("text") ?? throw ApiError.Invalid("text", "is missing: give a string.");
         RequestText.RequireLength(text.Length, "text", context.Options);
         int tokens = context.Model.Tokenizer.Encode(text).Count;
-        int most = context.Model.Config.ContextLength - 1;
+        int most = context.Model.Config.ReadingLength - 1;
         return tokens <= most
             ? new ExplainRequest(text)
-            : throw ApiError.Invalid("text", $"may have at most {most} tokens, which fit into the model's context, but has {tokens}.");
+            : throw ApiError.Invalid("text", $"may have at most {most} tokens, which the model reads at once, but has {tokens}.");
     }
 }
 

@@ -5,8 +5,8 @@ namespace Microsoft.ML.Leap;
 /// <summary>A trained LEAP language model, ready to use: scores, continues, explains and embeds texts.</summary>
 /// <remarks>
 /// <para>Scores: each token of a text is predicted once, the first from an end-of-text start; the end of the text is not predicted. A text
-/// of more than <see cref="LeapConfig.ContextLength"/> tokens is read in windows that advance by half a context and count their second
-/// half, so that a token has at least half a context before it.</para>
+/// of more than <see cref="LeapConfig.ReadingLength"/> tokens is read in windows of so many, in which a token that counts has at least half of
+/// <see cref="LeapConfig.ContextLength"/> before it.</para>
 /// <para>Thread-safe, except for <see cref="Dispose"/>: many threads share one model's weights. Holds native memory until disposed.</para>
 /// </remarks>
 /// <example><code>using LeapLanguageModel model = LeapLanguageModel.Load("model.zip");
@@ -39,7 +39,7 @@ public sealed partial class LeapLanguageModel : IDisposable
         Counts = counts;
         Memory = memory;
         DefaultGeneration = generation;
-        _scorer = new TextScorer(ComputeLosses, Memory, Network.Workers, Config.ContextLength, Tokenizer.EndOfTextId);
+        _scorer = new TextScorer(ComputeLosses, Memory, Network.Workers, ReadingPlan.Of(Config), Tokenizer.EndOfTextId);
         _generator = new TextGenerator(Network, Memory, Tokenizer);
     }
 
@@ -266,11 +266,11 @@ public sealed partial class LeapLanguageModel : IDisposable
     }
 
     /// <summary>Tells what the model focuses on in a text, and how well it predicts each token.</summary>
-    /// <param name="text">The text; less than <see cref="LeapConfig.ContextLength"/> tokens. An empty one gives a report of the end-of-text start
+    /// <param name="text">The text; less than <see cref="LeapConfig.ReadingLength"/> tokens. An empty one gives a report of the end-of-text start
     /// alone.</param>
     /// <returns>The report. One pass of the network.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="text"/> is <see langword="null"/>.</exception>
-    /// <exception cref="ArgumentException">The text has <see cref="LeapConfig.ContextLength"/> tokens or more.</exception>
+    /// <exception cref="ArgumentException">The text has <see cref="LeapConfig.ReadingLength"/> tokens or more.</exception>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
     public FocusReport Explain(string text)
     {
@@ -282,10 +282,10 @@ public sealed partial class LeapLanguageModel : IDisposable
     /// <summary>Tells what the model focuses on in a prompt and a continuation while it predicts the continuation.</summary>
     /// <param name="prompt">The prompt.</param>
     /// <param name="continuation">What follows it, as <see cref="Generate"/> returns it; both together of less than
-    /// <see cref="LeapConfig.ContextLength"/> tokens. They are tokenized apart, so that a token belongs to one of them.</param>
+    /// <see cref="LeapConfig.ReadingLength"/> tokens. They are tokenized apart, so that a token belongs to one of them.</param>
     /// <returns>The report; its aggregates count only the positions from which the continuation is predicted. One pass of the network.</returns>
     /// <exception cref="ArgumentNullException">A text is <see langword="null"/>.</exception>
-    /// <exception cref="ArgumentException">The texts have <see cref="LeapConfig.ContextLength"/> tokens or more.</exception>
+    /// <exception cref="ArgumentException">The texts have <see cref="LeapConfig.ReadingLength"/> tokens or more.</exception>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
     public FocusReport Explain(string prompt, string continuation)
     {

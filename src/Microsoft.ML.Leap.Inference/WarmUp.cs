@@ -41,6 +41,6 @@ internal static class WarmUp
         foreach ((string name, long[] shape) in Checkpoint.GetExpectedShapes(config))
             zeros.Add(name, new float[shape.Length == 1 ? shape[0] : shape[0] * shape[1]]);
         using var network = new LeapNetwork(config, zeros, format);
-        new TextScorer((blocks, _, memory) => BlockLosses.Compute(network, blocks, memory), memory: null, network.Workers, config.ContextLength, endOfTextId: 0).Score([new int[TokenCount]]);
+        new TextScorer((blocks, _, memory) => BlockLosses.Compute(network, blocks, memory), memory: null, network.Workers, ReadingPlan.Of(config), endOfTextId: 0).Score([new int[TokenCount]]);
     }
 }

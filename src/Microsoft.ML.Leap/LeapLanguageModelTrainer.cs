@@ -131,7 +131,7 @@ public sealed partial class LeapLanguageModelTrainer : IEstimator<LeapLanguageMo
 
             // Before the memory knows the held-out rows.
             var scorer = new TextScorer(
-                (blocks, _, memory) => BlockLosses.Compute(engine, blocks, memory), learning?.Memory, engine.Workers, config.ContextLength,
+                (blocks, _, memory) => BlockLosses.Compute(engine, blocks, memory), learning?.Memory, engine.Workers, ReadingPlan.Of(config),
                 tokenizer.EndOfTextId);
             if (QualityCheck.FindFault(scorer, counts, tokenizer, history, recipe, validation ?? training, isHeldOut: validation is not null) is string fault)
                 channel.Warning(default, fault);

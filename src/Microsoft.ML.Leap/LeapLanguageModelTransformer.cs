@@ -7,8 +7,8 @@ namespace Microsoft.ML.Leap;
 /// <summary>A trained LEAP language model: scores the rows of a text column, and continues texts.</summary>
 /// <remarks>
 /// <para>Added columns are lazy: what nobody reads costs nothing. Each token of a row is predicted once, the first from an end-of-text
-/// start; the end of the row is not predicted. Rows longer than <see cref="LeapConfig.ContextLength"/> tokens are read in windows that
-/// advance by half a context and count their second half, so that a token has at least half a context before it. A row that is empty or
+/// start; the end of the row is not predicted. Rows longer than <see cref="LeapConfig.ReadingLength"/> tokens are read in windows of so
+/// many, in which a token that counts has at least half of <see cref="LeapConfig.ContextLength"/> before it. A row that is empty or
 /// missing gets NaN, a token count of 0, no generated text and empty vectors, and the log one warning per view.</para>
 /// <para>Thread-safe, except for <see cref="Dispose"/>. Holds native memory until disposed.</para>
 /// </remarks>

@@ -49,7 +49,7 @@ internal static class Gpt2Rival
         TokenizedCorpus Encode(IEnumerable<string> texts) =>
             TokenizedCorpus.Encode(texts.Select(text => text.AsMemory()), tokenizer, options.MaximumCorpusMemory, Path.GetTempPath());
 
-        TextScorer CreateScorer(ModelMemory? memory) => new(scorer.ComputeLosses, memory, new WorkSharing(threadCount: 0), recipe.ContextLength, tokenizer.EndOfTextId);
+        TextScorer CreateScorer(ModelMemory? memory) => new(scorer.ComputeLosses, memory, new WorkSharing(threadCount: 0), ReadingPlan.OfContext(recipe.ContextLength), tokenizer.EndOfTextId);
     }
 }
 

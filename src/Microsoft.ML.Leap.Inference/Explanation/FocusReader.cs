@@ -14,7 +14,7 @@ internal static class FocusReader
         tokenizer.Encode(prompt, ids);
         int promptCount = ids.Count - 1;
         tokenizer.Encode(text, ids);
-        RequireFits(ids.Count - 1, network.Config.ContextLength, parameter);
+        RequireFits(ids.Count, network.Config.ReadingLength, parameter);
 
         // With a prompt, what predicts the continuation: from the prompt's last token to the last but one.
         int firstLooking = prompt.Length == 0 ? 0 : promptCount;
@@ -91,7 +91,7 @@ internal static class FocusReader
     {
         const int chunkWindows = 64;
         float[][] focus = [.. rows.Select(ids => new float[ids.Count])];
-        foreach (ScoringWindow[] chunk in ScoringWindow.Cover(rows, network.Config.ContextLength - 1).Chunk(chunkWindows))
+        foreach (ScoringWindow[] chunk in ReadingPlan.Of(network.Config, reserved: 1).Cover(rows).Chunk(chunkWindows))
         {
             int[][] sequences = [.. chunk.Select(window => window.ToBlock(rows[window.Row], endOfTextId).Ids)];
             var capture = new FocusCapture(network.Config, [.. sequences.Select(ids => ids.Length)]);
@@ -107,13 +107,13 @@ internal static class FocusReader
         return focus;
     }
 
-    private static void RequireFits(int tokenCount, int contextLength, string parameter)
+    private static void RequireFits(int tokenCount, int readingLength, string parameter)
     {
-        if (tokenCount < contextLength)
+        if (tokenCount <= readingLength)
             return;
         throw new ArgumentException(
-            $"The text has {tokenCount} tokens, but this model can explain at most {contextLength - 1}: its context of {contextLength} " +
-            "less the end-of-text start. Explain a part of the text, or train with a larger ContextLength.",
+            $"The text has {tokenCount - 1} tokens, but this model can explain at most {readingLength - 1}: it reads {readingLength} at once, of which " +
+            "the end-of-text start is one. Explain a part of the text, or train with a larger ContextLength.",
             parameter);
     }
 

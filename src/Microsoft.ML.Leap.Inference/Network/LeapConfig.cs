@@ -25,6 +25,9 @@ public sealed class LeapConfig
     internal const double MaximumRescaleValue = 30;
     internal const double MaximumFocusLogit = 60;
 
+    // Longer texts gain nothing, and take memory on a GPU.
+    private const int LeastReadingLength = 8192;
+
     // What a text's state keeps, in MiB: the rows of all windows.
     private const int DefaultWindowMegabytes = 256;
     internal const string WindowMegabytesName = "Microsoft.ML.Leap.MaximumWindowMegabytes";
@@ -94,7 +97,8 @@ public sealed class LeapConfig
         HeadCount = headCount;
         UseForgetGates = useForgetGates;
         UseLocalAttention = useLocalAttention && !useForgetGates;
-        WindowSizes = Array.AsReadOnly(ResolveWindows(windowSizes, useLocalAttention, useForgetGates, layerCount, contextLength));
+        WindowSizes = Array.AsReadOnly(ResolveWindows(
+            windowSizes, useLocalAttention, useForgetGates, layerCount, contextLength, CountTokensReadAtOnce(useForgetGates, usePositionEmbeddings, contextLength)));
         RequireWindowsFit(WindowSizes, contextLength, hiddenSize / headCount, headCount);
         RescaleValue = rescaleValue;
         Dropout = dropout;
@@ -109,8 +113,12 @@ public sealed class LeapConfig
     /// <summary>Gets the width of the network, d.</summary>
     public int HiddenSize { get; }
 
-    /// <summary>Gets the longest sequence in tokens, N.</summary>
+    /// <summary>Gets the longest sequence in tokens that training sees, N.</summary>
     public int ContextLength { get; }
+
+    /// <summary>Gets the longest sequence in tokens that scoring, embedding and explaining read at once: <see cref="ContextLength"/>, and at least 8,192 with
+    /// forget gates and without position embeddings, which know no place in a text.</summary>
+    public int ReadingLength => CountTokensReadAtOnce(UseForgetGates, UsePositionEmbeddings, ContextLength);
 
     /// <summary>Gets the number of decoder blocks, L.</summary>
     public int LayerCount { get; }
@@ -232,8 +240,11 @@ public sealed class LeapConfig
             string.Create(CultureInfo.InvariantCulture, $"at most {bound:0.###}, which is 60 x (1 - dropout), with a dropout of {dropout}"));
     }
 
+    private static int CountTokensReadAtOnce(bool useForgetGates, bool usePositionEmbeddings, int contextLength) =>
+        useForgetGates && !usePositionEmbeddings ? Math.Max(LeastReadingLength, contextLength) : contextLength;
+
     private static int[] ResolveWindows(
-        IReadOnlyList<int>? windowSizes, bool useLocalAttention, bool useForgetGates, int layerCount, int contextLength)
+        IReadOnlyList<int>? windowSizes, bool useLocalAttention, bool useForgetGates, int layerCount, int contextLength, int readingLength)
     {
         if (!useLocalAttention || useForgetGates)
         {
@@ -242,7 +253,7 @@ public sealed class LeapConfig
             if (windowSizes is not null)
                 throw new ArgumentException("windowSizes were given, but useLocalAttention is false; leave one of them out.", nameof(windowSizes));
             int[] global = new int[layerCount];
-            Array.Fill(global, contextLength);
+            Array.Fill(global, readingLength);
             return global;
         }
 

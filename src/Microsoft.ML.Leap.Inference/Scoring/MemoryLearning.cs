@@ -50,7 +50,7 @@ internal sealed class MemoryLearning
     /// <param name="contextLength">The longest text in tokens that it sees at once.</param>
     public void LearnExponents(IReadOnlyList<int[]> heldOut, ComputeLogits computeLogits, int contextLength)
     {
-        ScoringWindow[] windows = [.. ScoringWindow.Cover(heldOut, contextLength)];
+        ScoringWindow[] windows = [.. ReadingPlan.OfContext(contextLength).Cover(heldOut)];
         int most = Math.Max(1, MostLogits / _ngrams.VocabularySize);
         long stride = Math.Clamp(heldOut.Sum(row => (long)row.Length) / most, 1, Math.Max(1, windows.Length / LeastWindows));
         ScoringWindow[] chosen = [.. windows.Where((_, i) => i % stride == 0)];

@@ -61,9 +61,7 @@ internal static unsafe class TextEmbedder
         }
 
         double[][] sums = [.. rows.Select(_ => new double[config.HiddenSize])];
-        IEnumerable<ScoringWindow> windows = Enumerable.Range(0, rows.Count)
-            .SelectMany(row => ScoringWindow.Cover(row, rows[row].Count, Math.Max(1, config.ContextLength - 1)));
-        foreach (ScoringWindow[] chunk in windows.Chunk(ChunkWindows))
+        foreach (ScoringWindow[] chunk in ReadingPlan.Of(config, reserved: 1).Cover(rows).Chunk(ChunkWindows))
         {
             void Add(int sequence, int first, int count, float* vectors)
             {

@@ -4,9 +4,9 @@ namespace Microsoft.ML.Leap;
 /// <param name="computeLosses">Predicts by the network and the counted n-grams.</param>
 /// <param name="memory">The model's memory; <see langword="null"/> for the network alone.</param>
 /// <param name="workers">The threads to share other work among.</param>
-/// <param name="contextLength">The most tokens of a window.</param>
+/// <param name="reading">How long rows are read.</param>
 /// <param name="endOfTextId">The token before a row.</param>
-internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memory, WorkSharing workers, int contextLength, int endOfTextId)
+internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memory, WorkSharing workers, ReadingPlan reading, int endOfTextId)
 {
     private const int ChunkWindows = 512;
 
@@ -22,7 +22,7 @@ internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memor
         int count = 0;
         for (int row = 0; row < rows.Count; row++)
         {
-            foreach (ScoringWindow window in ScoringWindow.Cover(row, rows[row].Count, contextLength))
+            foreach (ScoringWindow window in reading.Cover(row, rows[row].Count))
             {
                 windows[count++] = window;
                 if (count < ChunkWindows)
@@ -66,7 +66,7 @@ internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memor
     // A window does not see all that its row has said.
     private void MixTextMemory(IReadOnlyList<IReadOnlyList<int>> rows, ReadOnlyMemory<ScoringWindow> windows, double[][] losses) => workers.For(
         windows.Length,
-        (long)windows.Length * contextLength * TextMemory.Cost,
+        CountScored(windows.Span) * TextMemory.Cost,
         i =>
         {
             ScoringWindow window = windows.Span[i];
@@ -77,6 +77,14 @@ internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memor
                 ids[k] = rows[window.Row][start + k - 1];
             memory!.CreateTextMemory().Mix(ids, 1 + window.FirstScored - start, losses[i]);
         });
+
+    private static long CountScored(ReadOnlySpan<ScoringWindow> windows)
+    {
+        long count = 0;
+        foreach (ScoringWindow window in windows)
+            count += window.End - window.FirstScored;
+        return count;
+    }
 
     /// <summary>Scores rows in their order, each with what was read before in mind.</summary>
     /// <param name="rows">The rows' token ids.</param>
@@ -96,30 +104,50 @@ internal sealed class TextScorer(ComputeLosses computeLosses, ModelMemory? memor
     }
 }
 
+/// <summary>How rows are read that are longer than what is read at once.</summary>
+/// <param name="Length">The most tokens of a window.</param>
+/// <param name="Before">The tokens before a window's first that counts, where the row has so many: fewer than <paramref name="Length"/>.</param>
+internal readonly record struct ReadingPlan(int Length, int Before)
+{
+    /// <summary>Gives the plan of a network: half a context before a token is enough.</summary>
+    /// <param name="config">The network's shape.</param>
+    /// <param name="reserved">Tokens that a window needs besides those of the row.</param>
+    public static ReadingPlan Of(LeapConfig config, int reserved = 0)
+    {
+        int length = Math.Max(1, config.ReadingLength - reserved);
+        return new ReadingPlan(length, Math.Min(config.ContextLength, length) / 2);
+    }
+
+    /// <summary>Gives the plan of a network that reads no more than its context.</summary>
+    public static ReadingPlan OfContext(int contextLength) => new(contextLength, contextLength / 2);
+
+    /// <summary>Covers rows, one after another.</summary>
+    public IEnumerable<ScoringWindow> Cover(IReadOnlyList<IReadOnlyList<int>> rows)
+    {
+        ReadingPlan plan = this;
+        return Enumerable.Range(0, rows.Count).SelectMany(row => plan.Cover(row, rows[row].Count));
+    }
+
+    /// <summary>Covers a row of <paramref name="tokenCount"/> tokens so that each counts in exactly one window. The first window starts at
+    /// the row's start.</summary>
+    public IEnumerable<ScoringWindow> Cover(int row, int tokenCount)
+    {
+        int scored = 0;
+        while (scored < tokenCount)
+        {
+            int start = Math.Max(0, scored - Before);
+            int end = Math.Min(tokenCount, start + Length);
+            yield return new ScoringWindow(row, start, scored, end);
+            scored = end;
+        }
+    }
+}
+
 /// <summary>A stretch of a row that is read in one pass: tokens [Start, End) are read after the token before them (or the end-of-text
 /// start), and those from FirstScored on count.</summary>
 internal readonly record struct ScoringWindow(int Row, int Start, int FirstScored, int End)
 {
     public int Length => End - Start;
-
-    /// <summary>Covers rows, one after another.</summary>
-    public static IEnumerable<ScoringWindow> Cover(IReadOnlyList<IReadOnlyList<int>> rows, int contextLength) =>
-        Enumerable.Range(0, rows.Count).SelectMany(row => Cover(row, rows[row].Count, contextLength));
-
-    /// <summary>Covers a row of <paramref name="tokenCount"/> tokens so that each counts in exactly one window. The first window starts at
-    /// the row's start; each further one moves on by half a context and scores its second half, so that a token of a long row is predicted
-    /// from at least half a context.</summary>
-    public static IEnumerable<ScoringWindow> Cover(int row, int tokenCount, int contextLength)
-    {
-        int scored = 0;
-        while (scored < tokenCount)
-        {
-            int start = scored == 0 ? 0 : Math.Max(0, scored - contextLength / 2);
-            int end = Math.Min(tokenCount, start + contextLength);
-            yield return new ScoringWindow(row, start, scored, end);
-            scored = end;
-        }
-    }
 
     /// <summary>Gives the window's ids after the one before it.</summary>
     public EvaluationBlock ToBlock(IReadOnlyList<int> row, int endOfTextId)

@@ -37,7 +37,7 @@ internal sealed unsafe class TokenAlternatives(LeapNetwork network, ModelMemory?
         int vocabulary = network.Config.VocabularySize;
         float[] logits = new float[TileRows * vocabulary];
         int[] text = [tokenizer.EndOfTextId, .. ids];
-        foreach (ScoringWindow window in ScoringWindow.Cover(0, ids.Count, network.Config.ContextLength))
+        foreach (ScoringWindow window in ReadingPlan.Of(network.Config).Cover(0, ids.Count))
         {
             EvaluationBlock block = window.ToBlock(ids, tokenizer.EndOfTextId);
             network.Forward([block.Ids.AsMemory(0, block.Length)], null, (_, first, rows, hidden) =>

@@ -169,7 +169,7 @@ internal sealed class TextEvaluator
     {
         _model = model;
         _settings = settings;
-        _scorer = new TextScorer(computeLosses, model.Memory, model.Network.Workers, model.Config.ContextLength, model.Tokenizer.EndOfTextId);
+        _scorer = new TextScorer(computeLosses, model.Memory, model.Network.Workers, ReadingPlan.Of(model.Config), model.Tokenizer.EndOfTextId);
     }
 
     public IReadOnlyList<int> Encode(ReadOnlyMemory<char> text)

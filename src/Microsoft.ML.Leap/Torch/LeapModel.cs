@@ -96,10 +96,10 @@ internal sealed class LeapModel : LanguageModelNetwork
 
     private void RequireFits(Tensor inputIds)
     {
-        if (inputIds.dim() != 2 || inputIds.shape[1] > Config.ContextLength)
+        if (inputIds.dim() != 2 || inputIds.shape[1] > Config.ReadingLength)
         {
             throw new ArgumentException(
-                $"Expected ids of shape [batch, length] with a length of at most {Config.ContextLength}, " +
+                $"Expected ids of shape [batch, length] with a length of at most {Config.ReadingLength}, " +
                 $"but got [{string.Join(", ", inputIds.shape)}].",
                 nameof(inputIds));
         }

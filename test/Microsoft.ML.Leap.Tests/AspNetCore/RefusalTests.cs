@@ -91,7 +91,7 @@ public class RefusalTests
     [DataRow("/score", """{ "texts": ["1","2","3","4","5","6","7","8","9"] }""", "texts", "there are 9")]
     [DataRow("/explain", "{}", "text", "missing")]
     [DataRow("/explain", """{ "text": ["a"] }""", "text", "string")]
-    [DataRow("/explain", """{ "text": "0123456789012345" }""", "text", "at most 15 tokens, which fit into the model's context, but has 16")]
+    [DataRow("/explain", """{ "text": "0123456789012345" }""", "text", "at most 15 tokens, which the model reads at once, but has 16")]
     [DataRow("/score", "{", null, "line 1, byte 2")]
     [DataRow("/score", "", null, "no JSON")]
     [DataRow("/score", "null", null, "must be a JSON object")]
