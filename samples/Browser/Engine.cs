@@ -33,6 +33,7 @@ internal static partial class Engine
             json.WriteNumber("layers", model.Config.LayerCount);
             json.WriteNumber("heads", model.Config.HeadCount);
             json.WriteNumber("contextLength", model.Config.ContextLength);
+            json.WriteNumber("readingLength", model.Config.ReadingLength);
             json.WriteNumber("vocabularySize", model.Tokenizer.VocabularySize);
             json.WriteEndObject();
         }

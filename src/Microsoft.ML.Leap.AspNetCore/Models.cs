@@ -25,7 +25,7 @@ internal static class Models
         LeapTokenizer tokenizer = context.Model.Tokenizer;
         return context.Http.Response.WriteJsonAsync(
             new ModelInfo(
-                context.Options.ModelName, config.ParameterCount, config.LayerCount, config.HeadCount, config.ContextLength, tokenizer.VocabularySize,
+                context.Options.ModelName, config.ParameterCount, config.LayerCount, config.HeadCount, config.ContextLength, config.ReadingLength, tokenizer.VocabularySize,
                 tokenizer.Kind, context.Options.NewTokens),
             ServerJson.Default.ModelInfo, context.Cancellation);
     }
@@ -82,6 +82,7 @@ internal sealed record ModelInfo(
     [property: JsonPropertyName("layers")] int Layers,
     [property: JsonPropertyName("heads")] int Heads,
     [property: JsonPropertyName("contextLength")] int ContextLength,
+    [property: JsonPropertyName("readingLength")] int ReadingLength,
     [property: JsonPropertyName("vocabularySize")] int VocabularySize,
     [property: JsonPropertyName("tokenizer")] string Tokenizer,
     [property: JsonPropertyName("maximumNewTokens")] int MaximumNewTokens);

@@ -3,6 +3,9 @@
 /** The most characters that the page reads. */
 export const most = 20000;
 
+// Tokens that are read at once at most: what is typed is read anew, and that is to take a moment.
+const mostAtOnce = 2048;
+
 const cache = new Map();
 const refused = new Set();
 
@@ -13,11 +16,11 @@ export function forget() {
 }
 
 /**
- * Reads a text, whole where it fits into the model's context, else in pieces that each begin anew.
+ * Reads a text, whole where the model can read it at once in a moment, else in pieces that each begin anew.
  * @returns reports, one after another.
  */
 export async function read(text, engine, signal) {
-  const context = engine.info().contextLength;
+  const context = Math.min(mostAtOnce, engine.info().readingLength);
   // A token is rarely more than six characters, and about three or four on average.
   let longest = text.length <= 6 * context ? text.length : 3 * context;
   const reports = [];

@@ -51,7 +51,7 @@ async function readText() {
     show(text, reports, partsOf(reports));
     tellFigures(reports.length > 0 ? figuresOf(text, reports) : null);
     notify(whole.length > most ? `Only the first ${most.toLocaleString('en')} characters are read.`
-      : reports.length > 1 ? `The text does not fit into the model's context. It is read in ${reports.length} pieces, each as if a text began there.` : '');
+      : reports.length > 1 ? `The text is too long to be read at once. It is read in ${reports.length} pieces, each as if a text began there.` : '');
   } catch (error) {
     if (!signal.aborted)
       notify(`The text could not be read. ${error.message}`, true);

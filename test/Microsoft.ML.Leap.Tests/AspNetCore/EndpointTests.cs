@@ -93,6 +93,7 @@ public class EndpointTests
         Assert.AreEqual(2, info.GetProperty("layers").GetInt32());
         Assert.AreEqual(2, info.GetProperty("heads").GetInt32());
         Assert.AreEqual(16, info.GetProperty("contextLength").GetInt32());
+        Assert.AreEqual(16, info.GetProperty("readingLength").GetInt32());
         Assert.AreEqual(257, info.GetProperty("vocabularySize").GetInt32());
         Assert.AreEqual("bytes", info.GetProperty("tokenizer").GetString());
         Assert.AreEqual("""{"status":"ok"}""", await Server.Client.GetStringAsync("/health"));
