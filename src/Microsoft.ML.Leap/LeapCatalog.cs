@@ -15,7 +15,7 @@ public sealed class LeapCatalog
     /// <see cref="TrainingRecipe"/> tells the choice.</summary>
     /// <param name="textColumnName">The column with the texts, a scalar of type Text.</param>
     /// <param name="epochs">Passes over the training texts; at least 1.</param>
-    /// <param name="contextLength">Longest text in tokens that the network sees at once; at least 1.</param>
+    /// <param name="contextLength">Longest text in tokens that training sees at once; at least 1.</param>
     /// <param name="hiddenSize">Width of the network; a multiple of <paramref name="headCount"/>.</param>
     /// <param name="layerCount">Number of decoder blocks; at least 1.</param>
     /// <param name="headCount">Number of attention heads; at least 1.</param>

@@ -94,9 +94,9 @@ public sealed partial class LeapLanguageModelTrainer
         /// from 0.3 to 12 MB of text. Time and memory grow with its square.</value>
         public int? HiddenSize;
 
-        /// <summary>Longest text in tokens that the network sees at once.</summary>
-        /// <value>At least 1; <see langword="null"/>, the default, for 256. Longer texts are read in windows. Time per token does not depend
-        /// on it.</value>
+        /// <summary>Longest text in tokens that training sees at once; longer ones are cut.</summary>
+        /// <value>At least 1; <see langword="null"/>, the default, for 256. How much scoring reads at once is
+        /// <see cref="LeapConfig.ReadingLength"/>. Time per token does not depend on either.</value>
         public int? ContextLength;
 
         /// <summary>Whether each position of the context has a learned vector.</summary>

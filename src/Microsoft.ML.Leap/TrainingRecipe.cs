@@ -63,7 +63,7 @@ public sealed record TrainingRecipe
     /// <summary>Gets the number of attention heads.</summary>
     public required int HeadCount { get; init; }
 
-    /// <summary>Gets the longest text in tokens that the network sees at once.</summary>
+    /// <summary>Gets the longest text in tokens that training sees at once.</summary>
     public required int ContextLength { get; init; }
 
     /// <summary>Gets the tokens that the short convolutions see, the present one included; 0 where there are none.</summary>

@@ -20,7 +20,7 @@ internal sealed class TrainingSettings
         Add<int?>("--layers", "N", "Decoder blocks of the network.", (options, value) => options.LayerCount = value);
         Add<int?>("--hidden", "N", "Width of the network, a multiple of the heads.", (options, value) => options.HiddenSize = value);
         Add<int?>("--heads", "N", "Attention heads.", (options, value) => options.HeadCount = value);
-        Add<int?>("--context", "N", "Longest text in tokens that the network sees at once.", (options, value) => options.ContextLength = value);
+        Add<int?>("--context", "N", "Longest text in tokens that the training sees at once.", (options, value) => options.ContextLength = value);
         Add<double?>("--dropout", "P", "Probability of dropping a value, from 0 to below 1.", (options, value) => options.Dropout = value);
         Add<int?>("--batch", "N", "Contexts of tokens that go through the network at once.", (options, value) => options.BatchSize = value);
         Add<int?>("--accumulate", "N", "Batches that a step adds up.", (options, value) => options.GradientAccumulation = value!.Value);
