@@ -91,7 +91,7 @@ public sealed partial class LeapLanguageModelTrainer
 
         /// <summary>Width of the network.</summary>
         /// <value>A multiple of <see cref="HeadCount"/>, at least 2 per head, at most 1,048,576; <see langword="null"/>, the default, for 128, or 192
-        /// from 0.3 to 12 MB of text. Time and memory grow with its square.</value>
+        /// from 0.3 MB of text on. Time and memory grow with its square.</value>
         public int? HiddenSize;
 
         /// <summary>Longest text in tokens that training sees at once; longer ones are cut.</summary>

@@ -42,7 +42,7 @@ public sealed record TrainingRecipe
         new(2_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3, WeightDecay: 0.6, HiddenSize: 192),
         new(4_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.4, HiddenSize: 192),
         new(12_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 8, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.4, HiddenSize: 192),
-        new(long.MaxValue, VocabularySize: 8192, LayerCount: 6, BatchSize: 8, Epochs: 4, LearningRate: 3e-3, WeightDecay: 0.3),
+        new(long.MaxValue, VocabularySize: 8192, LayerCount: 4, BatchSize: 8, Epochs: 3, LearningRate: 4e-3, WeightDecay: 0.3, HiddenSize: 192),
     ];
 
     /// <summary>Gets the number of training rows that hold text, those set aside for validation included.</summary>
