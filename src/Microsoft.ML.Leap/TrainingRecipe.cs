@@ -38,7 +38,7 @@ public sealed record TrainingRecipe
     [
         new(20_000, VocabularySize: Bytes, LayerCount: 2, BatchSize: 1, Epochs: 10, LearningRate: 2e-3, WeightDecay: 1),
         new(300_000, VocabularySize: Bytes, LayerCount: 4, BatchSize: 2, Epochs: 12, LearningRate: 4e-3, WeightDecay: 0.6, Dropout: 0.1),
-        new(1_200_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.6, HiddenSize: 192),
+        new(1_200_000, VocabularySize: 2048, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, WeightDecay: 1, HiddenSize: 192),
         new(2_000_000, VocabularySize: 4096, LayerCount: 4, BatchSize: 4, Epochs: 6, LearningRate: 4e-3, WeightDecay: 0.6, HiddenSize: 192),
         new(4_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 4, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.4, HiddenSize: 192),
         new(12_000_000, VocabularySize: 8192, LayerCount: 4, BatchSize: 8, Epochs: 5, LearningRate: 4e-3, WeightDecay: 0.4, HiddenSize: 192),
