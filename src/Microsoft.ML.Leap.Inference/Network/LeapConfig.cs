@@ -25,7 +25,7 @@ public sealed class LeapConfig
     internal const double MaximumRescaleValue = 30;
     internal const double MaximumFocusLogit = 60;
 
-    // Longer texts gain nothing, and take memory on a GPU.
+    // Longer rows are few, and a GPU has to hold one at once.
     private const int LeastReadingLength = 8192;
 
     // What a text's state keeps, in MiB: the rows of all windows.
@@ -97,8 +97,8 @@ public sealed class LeapConfig
         HeadCount = headCount;
         UseForgetGates = useForgetGates;
         UseLocalAttention = useLocalAttention && !useForgetGates;
-        WindowSizes = Array.AsReadOnly(ResolveWindows(
-            windowSizes, useLocalAttention, useForgetGates, layerCount, contextLength, CountTokensReadAtOnce(useForgetGates, usePositionEmbeddings, contextLength)));
+        ReadingLength = useForgetGates && !usePositionEmbeddings ? Math.Max(contextLength, LeastReadingLength) : contextLength;
+        WindowSizes = Array.AsReadOnly(ResolveWindows(windowSizes, useLocalAttention, useForgetGates, layerCount, ReadingLength));
         RequireWindowsFit(WindowSizes, contextLength, hiddenSize / headCount, headCount);
         RescaleValue = rescaleValue;
         Dropout = dropout;
@@ -118,7 +118,7 @@ public sealed class LeapConfig
 
     /// <summary>Gets the longest sequence in tokens that scoring, embedding and explaining read at once: <see cref="ContextLength"/>, and at least 8,192 with
     /// forget gates and without position embeddings, which know no place in a text.</summary>
-    public int ReadingLength => CountTokensReadAtOnce(UseForgetGates, UsePositionEmbeddings, ContextLength);
+    public int ReadingLength { get; }
 
     /// <summary>Gets the number of decoder blocks, L.</summary>
     public int LayerCount { get; }
@@ -240,11 +240,8 @@ public sealed class LeapConfig
             string.Create(CultureInfo.InvariantCulture, $"at most {bound:0.###}, which is 60 x (1 - dropout), with a dropout of {dropout}"));
     }
 
-    private static int CountTokensReadAtOnce(bool useForgetGates, bool usePositionEmbeddings, int contextLength) =>
-        useForgetGates && !usePositionEmbeddings ? Math.Max(LeastReadingLength, contextLength) : contextLength;
-
     private static int[] ResolveWindows(
-        IReadOnlyList<int>? windowSizes, bool useLocalAttention, bool useForgetGates, int layerCount, int contextLength, int readingLength)
+        IReadOnlyList<int>? windowSizes, bool useLocalAttention, bool useForgetGates, int layerCount, int readingLength)
     {
         if (!useLocalAttention || useForgetGates)
         {
@@ -261,7 +258,7 @@ public sealed class LeapConfig
         {
             int[] windows = new int[layerCount];
             for (int l = 0; l < layerCount; l++)
-                windows[l] = l == layerCount - 1 ? contextLength : DefaultWindow(l, contextLength);
+                windows[l] = l == layerCount - 1 ? readingLength : DefaultWindow(l, readingLength);
             return windows;
         }
 
