@@ -222,41 +222,6 @@ public class LeapLanguageModelTests
         Assert.AreEqual(expected, Transformer.Model.Score(text).LogLikelihood, 1e-3);
     }
 
-    // The context is 16 tokens, the text more than 80: what reads it at once equals what reads a token at a time.
-    [TestMethod]
-    public void Score_ALongTextWithoutPositions_IsReadInOnePass()
-    {
-        var context = new MLContext(1);
-        using LeapLanguageModelTransformer transformer = TinyModel.Fit(context, options => options.UsePositionEmbeddings = false);
-        LeapLanguageModel model = transformer.Model;
-        string text = TinyModel.Texts[2];
-        IReadOnlyList<int> ids = model.Tokenizer.Encode(text);
-        Assert.IsGreaterThan(5 * model.Config.ContextLength, ids.Count);
-        using NetworkState state = model.Network.CreateState();
-        double[] expected = new double[ids.Count];
-        float[][] hidden = [new float[model.Config.HiddenSize]];
-        float[][] logits = [new float[model.Config.VocabularySize]];
-        for (int i = 0; i < ids.Count; i++)
-        {
-            model.Network.Step([i == 0 ? model.Tokenizer.EndOfTextId : ids[i - 1]], [state], hidden);
-            model.Network.Logits(hidden, logits);
-            expected[i] = logits[0][ids[i]] - Math.Log(logits[0].Sum(logit => Math.Exp(logit)));
-        }
-
-        float[] scores = model.ScoreTokens(text);
-        FocusReport report = model.Explain(text);
-        using var torch = new GpuScorer(TinyModel.CopyNetwork(transformer), tokensPerBatch: 16);
-        double[] byTorch = torch.ComputeLosses([new EvaluationBlock([model.Tokenizer.EndOfTextId, .. ids], 0, StartsStream: true)], null, null)[0];
-        float[] focus = FocusReader.ScoreTokens(model.Network, [ids], model.Tokenizer.EndOfTextId)[0];
-        for (int i = 0; i < ids.Count; i++)
-        {
-            Assert.AreEqual(expected[i], scores[i], 1e-4);
-            Assert.AreEqual(expected[i], report.Tokens[i + 1].LogLikelihood, 1e-4);
-            Assert.AreEqual(expected[i], -byTorch[i], 1e-4);
-            Assert.AreEqual(report.Focus[i + 1], focus[i], 1e-5);
-        }
-    }
-
     [TestMethod]
     public void Embed_OfAText_IsTheMeanOfWhatTheOutputLayerSees()
     {

@@ -74,14 +74,7 @@ public class TrainingCheckpointsTests
     public void Run_ManyCheckpoints_KeepsTheLatestAndTheBest()
     {
         List<TrainingProgress> reports = [];
-        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(4, 2).With(o =>
-        {
-            o.LearningRate = 0.5;
-            o.Schedule = LearningRateSchedule.Constant();
-            o.KeepBestModel = true;
-            o.EvaluationInterval = TrainingInterval.Steps(1);
-            o.Progress = reports.Add;
-        });
+        LeapLanguageModelTrainer.Options options = MakeOptionsWithAnEarlyBest(reports);
         Directory.CreateDirectory(Path.Combine(_folder, "run", "step-0000000002.tmp"));
         Run("run", options, resume: false);
 
@@ -122,19 +115,11 @@ public class TrainingCheckpointsTests
         Assert.ThrowsExactly<FormatException>(() => Run("run", options, resume: true));
     }
 
-    // The learning rate is so high that the best model is not the last one.
     [TestMethod]
     public void Run_ResumingWithoutTheBestModelsFolder_IsRefusedInWords()
     {
         List<TrainingProgress> reports = [];
-        LeapLanguageModelTrainer.Options options = TrainingSamples.Options(4, 2).With(o =>
-        {
-            o.LearningRate = 0.5;
-            o.Schedule = LearningRateSchedule.Constant();
-            o.KeepBestModel = true;
-            o.EvaluationInterval = TrainingInterval.Steps(1);
-            o.Progress = reports.Add;
-        });
+        LeapLanguageModelTrainer.Options options = MakeOptionsWithAnEarlyBest(reports);
         Run("run", options, resume: false);
         long best = reports.MinBy(report => report.ValidationLoss)!.Step;
         Assert.AreNotEqual(reports[^1].Step, best);
@@ -145,6 +130,16 @@ public class TrainingCheckpointsTests
         StringAssert.Contains(e.Message, folder);
         StringAssert.Contains(e.Message, "is missing");
     }
+
+    // The learning rate is so high that the best model is not the last one.
+    private static LeapLanguageModelTrainer.Options MakeOptionsWithAnEarlyBest(List<TrainingProgress> reports) => TrainingSamples.Options(4, 2).With(o =>
+    {
+        o.LearningRate = 0.5;
+        o.Schedule = LearningRateSchedule.Constant();
+        o.KeepBestModel = true;
+        o.EvaluationInterval = TrainingInterval.Steps(1);
+        o.Progress = reports.Add;
+    });
 
     [TestMethod]
     public void Run_WithCheckpoints_LeavesTorchAsItWas()
