@@ -12,10 +12,8 @@ internal sealed class GradientThreads : IDisposable
     // Whatever its tokens, a share costs a pass over all weights.
     private const int LeastTokens = 128;
 
-    // Beyond these, torch's own threads are as fast. What a thread other than the first needs at once must also stay within the 64 MB of one of
-    // glibc's heaps, which are given back to the system when they are empty.
-    private const int MostTokens = 2048;
-    private const long MostBytes = 1 << 24;
+    // Of the gradients that all threads but one have of their own.
+    private const long MostBytes = 1 << 28;
 
     private readonly List<LanguageModelNetwork> _networks;
     private readonly List<Worker> _workers = [];
@@ -28,15 +26,15 @@ internal sealed class GradientThreads : IDisposable
         _bytes = model.Weights.Sum(entry => entry.Weight.numel()) * sizeof(float);
     }
 
-    /// <summary>Tells in how many shares a step of so many tokens is computed best.</summary>
-    public int CountShares(long tokens) => _networks[0].Device.type == DeviceType.CPU && tokens <= MostTokens && _bytes <= MostBytes
-        ? (int)Math.Clamp(tokens / LeastTokens, 1, get_num_threads())
+    /// <summary>Tells in how many shares a number of tokens is computed best.</summary>
+    public int CountShares(long tokens) => _networks[0].Device.type == DeviceType.CPU
+        ? (int)Math.Clamp(Math.Min(tokens / LeastTokens, 1 + MostBytes / _bytes), 1, get_num_threads())
         : 1;
 
     /// <summary>Computes the gradients of all shares at once, and leaves their sum with the network's weights.</summary>
     /// <param name="shareCount">The shares, at least 1.</param>
-    /// <param name="compute">Adds the gradients of a share, named by its index, to those of the given network's weights. The first share is computed on
-    /// the caller's thread.</param>
+    /// <param name="compute">Adds the gradients of a share, named by its index, to those of the given network's weights. A share that is the only one is
+    /// computed on the caller's thread.</param>
     public void Run(int shareCount, Action<LanguageModelNetwork, int> compute)
     {
         foreach (LanguageModelNetwork network in _networks)
@@ -49,19 +47,16 @@ internal sealed class GradientThreads : IDisposable
 
         while (_networks.Count < shareCount)
             _networks.Add(_networks[0].CreateTwin());
-        while (_workers.Count < shareCount - 1)
+        while (_workers.Count < shareCount)
             _workers.Add(new Worker());
         int threads = get_num_threads();
-        void Compute(int share)
-        {
-            SetThreadCount(Math.Max(1, threads / shareCount));
-            compute(_networks[share], share);
-        }
-
         try
         {
-            Task[] tasks = [.. Enumerable.Range(1, shareCount - 1).Select(share => _workers[share - 1].Start(() => Compute(share)))];
-            Compute(0);
+            Task[] tasks = [.. _workers.Take(shareCount).Select((worker, share) => worker.Start(() =>
+            {
+                SetThreadCount(Math.Max(1, threads / shareCount));
+                compute(_networks[share], share);
+            }))];
             Task.WhenAll(tasks).GetAwaiter().GetResult();
         }
         finally
