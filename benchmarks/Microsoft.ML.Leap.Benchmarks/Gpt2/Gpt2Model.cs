@@ -63,6 +63,8 @@ internal sealed class Gpt2Model : LanguageModelNetwork
 
     public override void SeedDropout(long seed) => _noise.Seed(seed);
 
+    protected override LanguageModelNetwork CreateLike() => new Gpt2Model(Config, Device, seed: 0);
+
     protected override void Dispose(bool disposing)
     {
         if (disposing)

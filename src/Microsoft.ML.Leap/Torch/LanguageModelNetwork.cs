@@ -59,6 +59,21 @@ internal abstract class LanguageModelNetwork(string name) : nn.Module<Tensor, Te
 
     /// <summary>Starts the random numbers of all dropout layers anew.</summary>
     public abstract void SeedDropout(long seed);
+
+    /// <summary>Makes a second network of the same weights, in the same memory, so that another thread can compute gradients of its own.</summary>
+    public LanguageModelNetwork CreateTwin()
+    {
+        using var noGradients = no_grad();
+        LanguageModelNetwork twin = CreateLike();
+        foreach (var (mine, its) in Weights.Zip(twin.Weights))
+            its.Weight.set_(mine.Weight);
+        twin.TrainsInBFloat16 = TrainsInBFloat16;
+        twin.train(training);
+        return twin;
+    }
+
+    /// <summary>Makes a network of the same shape, with weights of its own.</summary>
+    protected abstract LanguageModelNetwork CreateLike();
 }
 
 /// <summary>Documents that stand one after another in one sequence, so that nothing is padded; none sees the one before it.</summary>

@@ -71,6 +71,9 @@ internal sealed class LeapModel : LanguageModelNetwork
     /// <inheritdoc/>
     public override void SeedDropout(long seed) => _noise.Seed(seed);
 
+    /// <inheritdoc/>
+    protected override LanguageModelNetwork CreateLike() => new LeapModel(Config, Device, seed: 0);
+
     /// <summary>Copies the weights into arrays, by name and in row-major order.</summary>
     public Dictionary<string, float[]> GetWeights()
     {

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TorchSharp;
 
 namespace Microsoft.ML.Leap;
 
@@ -91,4 +92,34 @@ internal static class ThreadSettings
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null)
             NativeEnvironment.SetDefault("GOMP_SPINCOUNT", SpinCount);
     }
+}
+
+/// <summary>Limits the threads that torch's operations on one thread take.</summary>
+/// <remarks>torch's own <c>set_num_threads</c> also changes the number with which new threads of the process begin. So the libraries below it are asked, by
+/// functions that libtorch for Linux makes known: OpenMP's, and that of MKL, which multiplies matrices.</remarks>
+internal static unsafe class ThreadLimit
+{
+    private static readonly nint OpenMP = Find("omp_set_num_threads");
+    private static readonly nint Mkl = Find("MKL_Set_Num_Threads_Local");
+
+    /// <summary>Gets whether this libtorch makes both functions known.</summary>
+    internal static bool IsAvailable => OpenMP != 0 && Mkl != 0;
+
+    /// <summary>Limits the threads of operations that the current thread starts.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="IsAvailable"/> is false.</exception>
+    internal static void Set(int count)
+    {
+        if (!IsAvailable)
+            throw new InvalidOperationException("This libtorch has no limit of threads for one thread.");
+
+        // A thread's first question to torch sets the process's number, which would undo the limit later.
+        torch.get_num_threads();
+        ((delegate* unmanaged[Cdecl]<int, void>)OpenMP)(count);
+        ((delegate* unmanaged[Cdecl]<int, int>)Mkl)(count);
+    }
+
+    private static nint Find(string function) =>
+        NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out nint library) && NativeLibrary.TryGetExport(library, function, out nint address)
+            ? address
+            : 0;
 }

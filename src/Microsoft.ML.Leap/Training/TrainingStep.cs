@@ -10,6 +10,7 @@ internal sealed class TrainingStep : IDisposable
     private readonly TokenBlocks _blocks;
     private readonly double _maximumGradientNorm;
     private readonly Parameter[] _weights;
+    private readonly GradientThreads _threads;
 
     public TrainingStep(
         LanguageModelNetwork model, TokenBlocks blocks, TrainingOptions options)
@@ -19,6 +20,7 @@ internal sealed class TrainingStep : IDisposable
         _maximumGradientNorm = options.MaximumGradientNorm;
         model.TrainsInBFloat16 = options.Precision == TrainingPrecision.BFloat16;
         _weights = [.. model.Weights.Select(entry => entry.Weight)];
+        _threads = new GradientThreads(model);
         Optimizer = new Optimizer(model.Weights, options);
     }
 
@@ -49,23 +51,55 @@ internal sealed class TrainingStep : IDisposable
     internal (Tensor LossAndNorm, long Tokens) ComputeGradients(ReadOnlySpan<TokenBlock[]> batches, long seed)
     {
         using var scope = NewDisposeScope();
-        List<Part> parts = [];
-        foreach (TokenBlock[] batch in batches)
-            parts.AddRange(MakeParts(batch));
-        long total = parts.Sum(part => part.Tokens);
-
-        _model.SeedDropout(seed);
-        _model.zero_grad(set_to_none: true);
-        Tensor loss = zeros([], ScalarType.Float64, _model.Device);
-        foreach (Part part in parts)
-            Accumulate(part, total, loss);
-        return (stack([loss, GradientNorm().to(ScalarType.Float64)]).MoveToOuterDisposeScope(), total);
+        List<TokenBlock[]>[] shares = Divide(batches);
+        long total = shares.Sum(share => share.Sum(CountTokens));
+        Tensor losses = zeros([shares.Length], ScalarType.Float64, _model.Device);
+        _threads.Run(shares.Length, (network, share) =>
+        {
+            using var scope = NewDisposeScope();
+            network.SeedDropout(seed + share);
+            Tensor loss = losses[share];
+            foreach (Part part in shares[share].SelectMany(MakeParts).ToArray())
+                Accumulate(network, part, total, loss);
+        });
+        return (stack([losses.sum(), GradientNorm().to(ScalarType.Float64)]).MoveToOuterDisposeScope(), total);
     }
 
     public void Dispose()
     {
-        _model.zero_grad(set_to_none: true);
+        _threads.Dispose();
         Optimizer.Dispose();
+    }
+
+    private static long CountTokens(TokenBlock[] blocks) => blocks.Sum(block => (long)block.Length);
+
+    // Into shares of about as many tokens: of each batch its longest blocks first, each to the share with the fewest tokens so far.
+    private List<TokenBlock[]>[] Divide(ReadOnlySpan<TokenBlock[]> batches)
+    {
+        int count = Math.Min(_threads.CountShares(CountTokens(batches[0])), batches[0].Length);
+        if (count == 1)
+            return [[.. batches]];
+
+        List<TokenBlock[]>[] shares = [.. Enumerable.Range(0, count).Select(_ => new List<TokenBlock[]>())];
+        foreach (TokenBlock[] batch in batches)
+        {
+            List<TokenBlock>[] parts = [.. shares.Select(_ => new List<TokenBlock>())];
+            long[] tokens = new long[count];
+            foreach (TokenBlock block in batch.OrderByDescending(block => block.Length))
+            {
+                int lightest = Array.IndexOf(tokens, tokens.Min());
+                parts[lightest].Add(block);
+                tokens[lightest] += block.Length;
+            }
+
+            foreach (var (share, part) in shares.Zip(parts))
+            {
+                if (part.Count > 0)
+                    share.Add([.. part]);
+            }
+        }
+
+        return shares;
     }
 
     private static (double Loss, double Norm) Read(Tensor lossAndNorm)
@@ -90,11 +124,11 @@ internal sealed class TrainingStep : IDisposable
     }
 
     // Weighted by tokens: parts of unequal length add up to the mean over the whole step.
-    private void Accumulate(Part part, long total, Tensor sum)
+    private static void Accumulate(LanguageModelNetwork model, Part part, long total, Tensor sum)
     {
         using var scope = NewDisposeScope();
         double weight = (double)part.Tokens / total;
-        Tensor loss = LanguageModelLoss.Mean(_model, part.Inputs, part.Targets, part.Tokens, part.Documents);
+        Tensor loss = LanguageModelLoss.Mean(model, part.Inputs, part.Targets, part.Tokens, part.Documents);
         loss.Times(weight).backward();
         sum.Add(loss.detach().to(ScalarType.Float64).Multiply(weight));
     }

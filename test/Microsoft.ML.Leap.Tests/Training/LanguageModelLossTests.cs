@@ -114,5 +114,7 @@ public class LanguageModelLossTests
         public override Tensor Logits(Tensor hidden) => inner.Logits(hidden);
 
         public override void SeedDropout(long seed) => inner.SeedDropout(seed);
+
+        protected override LanguageModelNetwork CreateLike() => throw new NotSupportedException();
     }
 }
