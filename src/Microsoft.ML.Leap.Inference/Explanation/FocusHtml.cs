@@ -43,7 +43,12 @@ internal static class FocusHtml
     {
         html.Append("<div class=\"controls\">\n<label>Layer <select id=\"layer\"><option value=\"all\">all</option>");
         for (int layer = 0; layer < report.LayerCount; layer++)
-            html.Append(CultureInfo.InvariantCulture, $"<option value=\"{layer}\">{layer} (window {report.WindowSizes[layer]})</option>");
+        {
+            // A window that takes the whole text tells nothing: that of forget gates always does.
+            string window = report.WindowSizes[layer] < report.Tokens.Count ? $" (window {report.WindowSizes[layer]})" : "";
+            html.Append(CultureInfo.InvariantCulture, $"<option value=\"{layer}\">{layer}{window}</option>");
+        }
+
         html.Append("</select></label>\n<label>Head <select id=\"head\" disabled><option value=\"all\">all</option>");
         for (int head = 0; head < report.HeadCount; head++)
             html.Append(CultureInfo.InvariantCulture, $"<option value=\"{head}\">{head}</option>");

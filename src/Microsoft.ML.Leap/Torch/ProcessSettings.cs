@@ -105,12 +105,11 @@ internal static unsafe class ThreadLimit
     /// <summary>Gets whether this libtorch makes both functions known.</summary>
     internal static bool IsAvailable => OpenMP != 0 && Mkl != 0;
 
-    /// <summary>Limits the threads of operations that the current thread starts.</summary>
-    /// <exception cref="InvalidOperationException"><see cref="IsAvailable"/> is false.</exception>
+    /// <summary>Limits the threads of operations that the current thread starts, where that is available.</summary>
     internal static void Set(int count)
     {
         if (!IsAvailable)
-            throw new InvalidOperationException("This libtorch has no limit of threads for one thread.");
+            return;
 
         // A thread's first question to torch sets the process's number, which would undo the limit later.
         torch.get_num_threads();

@@ -12,8 +12,8 @@ internal sealed class GradientThreads : IDisposable
     // Whatever its tokens, a share costs a pass over all weights.
     private const int LeastTokens = 128;
 
-    // Beyond these, torch's own threads are as fast. What a thread other than the first needs at once must also stay within the 64 MB of one of
-    // glibc's heaps, which are given back to the system when they are empty.
+    // With these, no buffer reaches the 64 MB of a glibc heap, in which threads other than the first allocate: larger ones are given back to the system
+    // at every free. And the longer the operations, the less there is to gain.
     private const int MostTokens = 2048;
     private const long MostBytes = 1 << 24;
 
@@ -34,7 +34,7 @@ internal sealed class GradientThreads : IDisposable
         : 1;
 
     /// <summary>Computes the gradients of all shares at once, and leaves their sum with the network's weights.</summary>
-    /// <param name="shareCount">The shares, at least 1, and 1 where <see cref="ThreadLimit"/> is not available.</param>
+    /// <param name="shareCount">The shares, at least 1.</param>
     /// <param name="compute">Adds the gradients of a share, named by its index, to those of the given network's weights. A share that is the only one is
     /// computed on the caller's thread.</param>
     public void Run(int shareCount, Action<LanguageModelNetwork, int> compute)

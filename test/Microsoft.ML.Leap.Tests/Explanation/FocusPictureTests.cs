@@ -47,6 +47,18 @@ public partial class FocusPictureTests
     }
 
     [TestMethod]
+    public void ToHtml_Layer_NamesItsWindow_WhereTheTextIsLonger()
+    {
+        string text = Report.ToHtml();
+        for (int layer = 0; layer < Report.LayerCount; layer++)
+        {
+            int window = Report.WindowSizes[layer];
+            string expected = window < Report.Tokens.Count ? $">{layer} (window {window})</option>" : $">{layer}</option>";
+            StringAssert.Contains(text, $"<option value=\"{layer}\"" + expected);
+        }
+    }
+
+    [TestMethod]
     public void ToSvg_IsXmlWithEachTokenAsText()
     {
         XElement svg = XElement.Parse(Report.ToSvg(), LoadOptions.PreserveWhitespace);
