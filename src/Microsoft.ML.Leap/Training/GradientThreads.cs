@@ -12,8 +12,8 @@ internal sealed class GradientThreads : IDisposable
     // Whatever its tokens, a share costs a pass over all weights.
     private const int LeastTokens = 128;
 
-    // With these, no buffer reaches the 64 MB of a glibc heap, in which threads other than the first allocate: larger ones are given back to the system
-    // at every free. And the longer the operations, the less there is to gain.
+    // With these and the vocabularies that the recipe chooses, no buffer reaches the 64 MB of a glibc heap, in which threads other than the first allocate:
+    // larger ones are given back to the system at every free. And the longer the operations, the less there is to gain.
     private const int MostTokens = 2048;
     private const long MostBytes = 1 << 24;
 
