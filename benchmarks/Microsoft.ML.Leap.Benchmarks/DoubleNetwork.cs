@@ -84,7 +84,7 @@ internal sealed class DoubleBlock
         _config = config;
         _weights = weights;
         _prefix = $"leap_model.decoders.{layer}.";
-        _focusScale = config.RescaleValue / config.HeadSize;
+        _focusScale = config.RescaleValue / config.FocusSize;
         _gateScale = 1 / Math.Sqrt(config.HeadSize);
         int columns = config.HiddenSize + config.HeadCount;
         int window = config.WindowSizes[layer];
@@ -113,7 +113,9 @@ internal sealed class DoubleBlock
         using DisposeScope scope = NewDisposeScope();
         Tensor n = Norm(x, "pre_norm");
         Tensor projected = (_preConvolution?.Read(n) ?? n).matmul(Weight("projections.weight").t());
-        Tensor[] parts = projected.view(-1, 4, _config.HeadCount, _config.HeadSize).unbind(1);
+        int d = _config.HiddenSize;
+        int focus = _config.HeadCount * _config.FocusSize;
+        Tensor[] parts = [.. projected.split([d, focus, focus, d], 1).Select(part => part.unflatten(1, _config.HeadCount, -1))];
         Tensor means = FocusedMeans(parts[1], parts[2], parts[3]);
         Tensor gate = sigmoid((parts[0] * means).sum([-1L], keepdim: true).mul(_gateScale));
         x = x.add((gate * means).view(x.shape), One);
@@ -161,7 +163,7 @@ internal sealed class DoubleBlock
         for (int i = 0; i < means.Length / d; i++)
         {
             double[] kept = [.. _forgetOffsets!.Select((offset, head) =>
-                1 / (1 + Math.Exp(-LeapConfig.ForgetGain * forgetSums[i * heads + head] / Math.Sqrt(_config.HeadSize) - offset)))];
+                1 / (1 + Math.Exp(-LeapConfig.ForgetGain * forgetSums[i * heads + head] / Math.Sqrt(_config.FocusSize) - offset)))];
             for (int k = 0; k < columns; k++)
                 _keptSums[k] = kept[k < d ? k / _config.HeadSize : k - d] * _keptSums[k] + rows[i * columns + k];
             for (int k = 0; k < d; k++)

@@ -23,11 +23,12 @@ internal static class DriftCommand
             Description = "Tokens that the convolutions see; 0 for none",
             DefaultValueFactory = _ => 4,
         };
+        Option<int> focus = PositiveOption.Create("--focus", "Values of each factor of a head's focus", 8);
         var windows = new Option<bool>("--windows") { Description = "Windows in place of forget gates, as the original has them" };
         Option<int> seed = PositiveOption.Create("--seed", "Decides the weights and the tokens", 1);
         var command = new System.CommandLine.Command("drift", "Measure how far a long stream of single steps is from double precision.")
         {
-            json, steps, layers, hidden, heads, vocabulary, convolution, windows, seed,
+            json, steps, layers, hidden, heads, vocabulary, convolution, focus, windows, seed,
         };
         command.SetAction(arguments => ReadableErrors.Run(() =>
         {
@@ -39,6 +40,7 @@ internal static class DriftCommand
                 arguments.GetValue(vocabulary),
                 arguments.GetValue(convolution),
                 !arguments.GetValue(windows),
+                arguments.GetValue(focus),
                 chosenSeed);
             using var benchmark = new DriftBenchmark(model, chosenSeed);
             DriftReport report = benchmark.Run(arguments.GetValue(steps));
@@ -56,7 +58,7 @@ internal static class DriftNetwork
     private const int Context = 2048;
     private const int LongestWindow = 1000;
 
-    public static LeapModel Create(int layerCount, int hiddenSize, int headCount, int vocabularySize, int convolutionSize, bool useForgetGates, int seed)
+    public static LeapModel Create(int layerCount, int hiddenSize, int headCount, int vocabularySize, int convolutionSize, bool useForgetGates, int focusSize, int seed)
     {
         var config = new LeapConfig(
             vocabularySize,
@@ -68,7 +70,8 @@ internal static class DriftNetwork
             initializerRange: 1 / Math.Sqrt(hiddenSize),
             usePositionEmbeddings: false,
             convolutionSize: convolutionSize,
-            useForgetGates: useForgetGates);
+            useForgetGates: useForgetGates,
+            focusSize: focusSize);
         var model = new LeapModel(config, CPU, seed);
         model.eval();
         Spread(model, seed);
@@ -100,9 +103,10 @@ internal static class DriftNetwork
     private static void AlignFocus(Tensor projections, LeapConfig config, Func<double, long[], Tensor> normal)
     {
         double deviation = 1 / Math.Sqrt(config.HiddenSize);
-        Tensor parts = projections.view(4, config.HeadCount, config.HeadSize, config.HiddenSize);
-        Tensor direction = normal(1, [1, config.HeadCount, config.HeadSize, 1]);
-        parts.narrow(0, 1, 2).add_(direction * normal(deviation, [2, config.HeadCount, 1, config.HiddenSize]));
+        long[] shape = [2, config.HeadCount, config.FocusSize, config.HiddenSize];
+        Tensor factors = projections.narrow(0, config.HiddenSize, projections.shape[0] - 2 * config.HiddenSize).view(shape);
+        Tensor direction = normal(1, [1, config.HeadCount, config.FocusSize, 1]);
+        factors.add_(direction * normal(deviation, [2, config.HeadCount, 1, config.HiddenSize]));
     }
 }
 

@@ -149,6 +149,8 @@ internal sealed class FaithfulnessBenchmark(FaithfulnessSettings settings)
             UsePositionEmbeddings = true,
             ConvolutionSize = 0,
             UseForgetGates = false,
+            HiddenSize = 128,
+            FocusSize = 32,
             LayerCount = 6,
             Layout = TrainingLayout.Stream,
             BatchSize = 8,

@@ -126,7 +126,7 @@ public class AttentionBenchmarks
     {
         NativeBackend.EnsureLoaded();
         _noise = new DropoutNoise(1);
-        _attention = new MultiheadLeap(4, Window, rescale: 8, new Dropout(0.1, _noise));
+        _attention = new MultiheadLeap(headCount: 4, focusSize: 32, Window, rescale: 8, new Dropout(0.1, _noise));
         _projected = randn(2, 2048, 4 * 128).requires_grad_();
         _gradient = randn(2, 2048, 128);
     }

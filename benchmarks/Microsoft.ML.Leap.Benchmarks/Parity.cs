@@ -210,8 +210,10 @@ internal static class AttentionParity
             throw new FormatException($"{fixture.Name}.json: 'rescale_value' must be over 0 and at most {LeapConfig.MaximumRescaleValue}.");
 
         using var noise = new DropoutNoise(seed: 0);
-        using var attention = new MultiheadLeap(fixture.Integer("heads"), fixture.Integer("window_size"), rescale, new Dropout(0, noise));
         Tensor projections = cat([.. new[] { "q", "f1", "f2", "v" }.Select(name => Part(fixture, name))], 2);
+        int headCount = fixture.Integer("heads");
+        int headSize = (int)projections.shape[2] / 4 / headCount;
+        using var attention = new MultiheadLeap(headCount, headSize, fixture.Integer("window_size"), rescale, new Dropout(0, noise));
         Tensor actual = attention.call(projections.to(device)).to(CPU);
 
         double error = (actual - Part(fixture, "out")).abs().max().item<float>();

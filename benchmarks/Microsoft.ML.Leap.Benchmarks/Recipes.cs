@@ -248,6 +248,7 @@ internal static class RecipesBenchmark
         UsePositionEmbeddings = true,
         ConvolutionSize = 0,
         UseForgetGates = false,
+        FocusSize = 32,
         LayerCount = 6,
         HeadCount = 4,
         Dropout = 0.1,

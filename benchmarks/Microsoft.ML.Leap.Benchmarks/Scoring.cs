@@ -163,6 +163,8 @@ internal sealed class ScoringBenchmark : IDisposable
             UsePositionEmbeddings = true,
             ConvolutionSize = 0,
             UseForgetGates = false,
+            HiddenSize = 128,
+            FocusSize = 32,
             LayerCount = 6,
             MemoryMegabytes = 0,
             Optimizer = TrainingOptimizer.AdamW,

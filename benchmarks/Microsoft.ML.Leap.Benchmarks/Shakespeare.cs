@@ -86,7 +86,7 @@ internal static class ShakespeareRun
         var validation = new StreamBlocks(ids[(trainingCount - 1)..], ContextLength);
         var config = new LeapConfig(
             alphabet.Length, 128, ContextLength, layerCount: 4, headCount: 4, dropout: 0,
-            convolutionSize: recipe.ConvolutionSize, useForgetGates: recipe.UseForgetGates);
+            convolutionSize: recipe.ConvolutionSize, useForgetGates: recipe.UseForgetGates, focusSize: recipe.FocusSize);
         using LanguageModelNetwork model = ModelChoice.Create(modelName, config, device, seed);
         var options = new LeapLanguageModelTrainer.Options
         {

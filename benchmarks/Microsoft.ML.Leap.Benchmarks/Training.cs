@@ -179,7 +179,8 @@ internal sealed class TrainingParts : IDisposable
         _step = new TrainingStep(_model, blocks, shape.TrainerOptions);
 
         _attentions = [.. config.WindowSizes.Select(
-            window => new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, _noise), config.GetForgetOffsets()))];
+            window => new MultiheadLeap(
+                config.HeadCount, config.FocusSize, window, config.RescaleValue, new Dropout(config.Dropout, _noise), config.GetForgetOffsets()))];
         using var initializer = new WeightInitializer(config.InitializerRange, device, 1);
         long d = config.HiddenSize;
         _widening = [.. Enumerable.Range(0, 2).Select(_ => new Linear(d, 4 * d, initializer) { TrainsInBFloat16 = shape.UsesBFloat16 })];

@@ -139,7 +139,8 @@ internal static class Wikitext2Run
         LeapConfig config = settings.Config?.Invoke(vocabularySize)
             ?? new LeapConfig(
                 vocabularySize, dropout: settings.Dropout ?? ChooseDropout(settings.Recipe, settings.Epochs),
-                convolutionSize: settings.Recipe.ConvolutionSize, useForgetGates: settings.Recipe.UseForgetGates);
+                convolutionSize: settings.Recipe.ConvolutionSize, useForgetGates: settings.Recipe.UseForgetGates,
+                focusSize: settings.Recipe.FocusSize);
         using TokenStore trainingIds = Pack(Wikitext2Corpus.Find(settings.Folder, "train"));
         using TokenStore validationIds = Pack(Wikitext2Corpus.Find(settings.Folder, "valid"));
         using TokenStore? testIds = settings.TestFile is string file ? Pack(file) : null;

@@ -36,7 +36,7 @@ internal static class WarmUp
         SHA256.HashData([]);
 
         var config = new LeapConfig(
-            VocabularySize, HeadSize, layerCount: 1, headCount: 1, usePositionEmbeddings: false, convolutionSize: 4, useForgetGates: true);
+            VocabularySize, HeadSize, layerCount: 1, headCount: 1, usePositionEmbeddings: false, convolutionSize: 4, useForgetGates: true, focusSize: 8);
         var zeros = new Dictionary<string, float[]>(StringComparer.Ordinal);
         foreach ((string name, long[] shape) in Checkpoint.GetExpectedShapes(config))
             zeros.Add(name, new float[shape.Length == 1 ? shape[0] : shape[0] * shape[1]]);

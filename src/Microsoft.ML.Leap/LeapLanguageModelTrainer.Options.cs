@@ -121,6 +121,12 @@ public sealed partial class LeapLanguageModelTrainer
         /// <see cref="UseLocalAttention"/> is <see langword="false"/>; <see langword="false"/> is the original's form.</value>
         public bool? UseForgetGates;
 
+        /// <summary>Values of each of the two vectors per head whose correlation is the focus weight of a token. What fewer save of weights, the
+        /// feed-forward part of each layer has more.</summary>
+        /// <value>At least 2, at most <see cref="HiddenSize"/> / <see cref="HeadCount"/>, which is the original's form; <see langword="null"/>, the
+        /// default, for 8, or as many as a head has.</value>
+        public int? FocusSize;
+
         /// <summary>Whether layers attend within windows where there are no forget gates.</summary>
         /// <value><see langword="true"/> by default; otherwise every layer is global.</value>
         public bool UseLocalAttention = true;
@@ -222,7 +228,8 @@ public sealed partial class LeapLanguageModelTrainer
         // The options must be those that a recipe has filled.
         internal LeapConfig MakeConfig(int vocabularySize) => new(
             vocabularySize, HiddenSize!.Value, ContextLength!.Value, LayerCount!.Value, HeadCount!.Value, UseLocalAttention, WindowSizes,
-            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings, ConvolutionSize!.Value, UseForgetGates!.Value);
+            RescaleValue, Dropout!.Value, InitializerRange, UsePositionEmbeddings, ConvolutionSize!.Value, UseForgetGates!.Value,
+            FocusSize);
 
         internal ScoringSettings MakeScoringSettings(int generationSeed) => new()
         {

@@ -13,6 +13,7 @@ public sealed record TrainingRecipe
     // What models were trained with whose files do not tell.
     private const double OldWeightDecay = 0.01;
     private const int DefaultConvolutionSize = 4;
+    private const int DefaultFocusSize = 8;
     private const double DefaultMemoryMegabytes = 64;
 
     // Fewer rows than that can spare none.
@@ -72,6 +73,9 @@ public sealed record TrainingRecipe
     /// <summary>Gets whether heads have forget gates in place of windows.</summary>
     public bool UseForgetGates { get; init; }
 
+    /// <summary>Gets the values of each of the two vectors per head whose correlation is the focus; <see langword="null"/> for as many as a head has.</summary>
+    public int? FocusSize { get; init; }
+
     /// <summary>Gets the contexts of tokens that go through the network at once.</summary>
     public required int BatchSize { get; init; }
 
@@ -111,7 +115,8 @@ public sealed record TrainingRecipe
     internal string Describe(int? maximumSteps) => string.Create(
         CultureInfo.InvariantCulture,
         $"{RowCount:N0} rows of {ByteCount:N0} bytes: vocabulary of up to {VocabularySize:N0}, {LayerCount} layers, hidden size {HiddenSize}, " +
-        $"{HeadCount} heads, context {ContextLength:N0}, {(UseForgetGates ? "forget gates" : "no forget gates")}, convolutions of {ConvolutionSize}, batch {BatchSize}, {(maximumSteps is int steps ? $"{steps:N0} steps" : $"{Epochs} epochs")}, " +
+        $"{HeadCount} heads, context {ContextLength:N0}, {(UseForgetGates ? "forget gates" : "no forget gates")}, convolutions of {ConvolutionSize}, " +
+        $"{(FocusSize is int focus ? $"focus of {focus}, " : "")}batch {BatchSize}, {(maximumSteps is int steps ? $"{steps:N0} steps" : $"{Epochs} epochs")}, " +
         $"{Optimizer} with a learning rate of {LearningRate}, warmup {WarmupRatio}, weight decay {WeightDecay}, " +
         $"dropout {Dropout}, memory of up to {MemoryMegabytes} MB, {ValidationFraction:P1} held out" +
         $"{(EarlyStoppingPatience is int patience ? $", early stopping after {patience} evaluations without improvement" : "")}");
@@ -127,6 +132,7 @@ public sealed record TrainingRecipe
         bool chooses = options.ValidationFraction is null && !hasValidationData && rowCount >= LeastRows;
         double chosenFraction = chooses ? Math.Clamp(HeldOutPart * rowCount, LeastRowsHeldOut, MostRowsHeldOut) / rowCount : 0;
         int hiddenSize = options.HiddenSize ?? size.HiddenSize;
+        int headCount = options.HeadCount ?? ChooseHeadCount(hiddenSize);
         int epochs = options.Epochs ?? size.Epochs;
         return new TrainingRecipe
         {
@@ -135,9 +141,10 @@ public sealed record TrainingRecipe
             VocabularySize = size.VocabularySize,
             HiddenSize = hiddenSize,
             LayerCount = options.LayerCount ?? options.WindowSizes?.Length ?? size.LayerCount,
-            HeadCount = options.HeadCount ?? ChooseHeadCount(hiddenSize),
+            HeadCount = headCount,
             ContextLength = options.ContextLength ?? DefaultContextLength,
             ConvolutionSize = options.ConvolutionSize ?? DefaultConvolutionSize,
+            FocusSize = options.FocusSize ?? (hiddenSize > headCount * (long)DefaultFocusSize ? DefaultFocusSize : null),
             UseForgetGates = options.UseForgetGates ?? (options.UseLocalAttention && options.WindowSizes is null),
             BatchSize = options.BatchSize ?? size.BatchSize,
             Epochs = epochs,
@@ -177,6 +184,7 @@ public sealed record TrainingRecipe
         filled.ContextLength = ContextLength;
         filled.ConvolutionSize = ConvolutionSize;
         filled.UseForgetGates = UseForgetGates;
+        filled.FocusSize = FocusSize;
         filled.BatchSize = BatchSize;
         filled.Epochs = Epochs;
         filled.Optimizer = Optimizer;

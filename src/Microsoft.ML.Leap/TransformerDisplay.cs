@@ -15,6 +15,7 @@ internal sealed class TransformerDisplay : HtmlDisplay<LeapLanguageModelTransfor
             ("Layers", DisplayText.Count(config.LayerCount)),
             ("Hidden size", DisplayText.Count(config.HiddenSize)),
             ("Heads", $"{config.HeadCount}, of size {config.HeadSize}"),
+            ("Focus", $"of {config.FocusSize} values per head"),
             ("Windows", Windows(config)),
             ("Context length", $"{DisplayText.Count(config.ContextLength)} tokens"),
             ("Convolutions", config.ConvolutionSize == 0 ? "none" : $"of {config.ConvolutionSize} tokens"),

@@ -15,6 +15,7 @@ internal static class TinyModel
         LearningRate = 5e-3,
         Seed = 7,
         UsePositionEmbeddings = true,
+        FocusSize = 4,
         Dropout = 0.1,
         WarmupRatio = 0,
         WeightDecay = 0.01,

@@ -24,7 +24,7 @@ public partial class TrainingRecipeTests
                 CultureInfo.InvariantCulture,
                 $"{recipe.VocabularySize:N0} | {recipe.LayerCount} | {recipe.HiddenSize} | {recipe.BatchSize} | {recipe.Epochs} | {recipe.LearningRate} | {recipe.WeightDecay} | {recipe.Dropout}");
             Assert.AreEqual(row.Groups[2].Value, chosen, row.Value);
-            Assert.AreEqual(4, recipe.ConvolutionSize);
+            Assert.AreEqual((4, 8), (recipe.ConvolutionSize, recipe.FocusSize));
             Assert.IsTrue(recipe.UseForgetGates);
         }
     }
@@ -40,6 +40,7 @@ public partial class TrainingRecipeTests
             ContextLength = 99,
             ConvolutionSize = 0,
             UseForgetGates = false,
+            FocusSize = 32,
             BatchSize = 5,
             Epochs = 7,
             LearningRate = 1e-4,
@@ -53,8 +54,9 @@ public partial class TrainingRecipeTests
         TrainingRecipe recipe = TrainingRecipe.Choose(options, 500, 40_000, hasValidationData: false);
 
         Assert.AreEqual(
-            (64, 3, 2, 99, 0, 5, 7, 1e-4, 0.5, 0.05, 0.3, 0.2, 9),
-            (recipe.HiddenSize, recipe.LayerCount, recipe.HeadCount, recipe.ContextLength, recipe.ConvolutionSize, recipe.BatchSize, recipe.Epochs,
+            (64, 3, 2, 99, 0, 32, 5, 7, 1e-4, 0.5, 0.05, 0.3, 0.2, 9),
+            (recipe.HiddenSize, recipe.LayerCount, recipe.HeadCount, recipe.ContextLength, recipe.ConvolutionSize, recipe.FocusSize,
+                recipe.BatchSize, recipe.Epochs,
                 recipe.LearningRate, recipe.WarmupRatio, recipe.WeightDecay, recipe.Dropout, recipe.ValidationFraction, recipe.EarlyStoppingPatience));
         Assert.IsFalse(recipe.UseForgetGates);
     }
@@ -66,11 +68,11 @@ public partial class TrainingRecipeTests
         SettingsJson.Write(file, 1, TrainingRecipe.Choose(new(), 500, 40_000, hasValidationData: false));
         string json = Encoding.UTF8.GetString(file.ToArray());
         string older = NewerLine().Replace(json, "");
-        Assert.HasCount(3, NewerLine().Matches(json));
+        Assert.HasCount(4, NewerLine().Matches(json));
 
         TrainingRecipe recipe = SettingsJson.Read<TrainingRecipe>(new MemoryStream(Encoding.UTF8.GetBytes(older)), 2);
 
-        Assert.AreEqual((0, false, 0.01, 500), (recipe.ConvolutionSize, recipe.UseForgetGates, recipe.WeightDecay, recipe.RowCount));
+        Assert.AreEqual((0, false, null, 0.01, 500), (recipe.ConvolutionSize, recipe.UseForgetGates, recipe.FocusSize, recipe.WeightDecay, recipe.RowCount));
     }
 
     [TestMethod]
@@ -114,6 +116,14 @@ public partial class TrainingRecipeTests
     [DataRow(4, 2)]
     public void Choose_Heads_DivideTheHiddenSize(int hiddenSize, int heads) =>
         Assert.AreEqual(heads, TrainingRecipe.Choose(new() { HiddenSize = hiddenSize }, 1, 1, false).HeadCount);
+
+    [TestMethod]
+    [DataRow(128, 4, 8)]
+    [DataRow(36, 4, 8)]
+    [DataRow(32, 4, null)]
+    [DataRow(16, 4, null)]
+    public void Choose_Focus_IsThatOfAHeadWhereThatIsNoMoreThanEight(int hiddenSize, int heads, int? focusSize) =>
+        Assert.AreEqual(focusSize, TrainingRecipe.Choose(new() { HiddenSize = hiddenSize, HeadCount = heads }, 1, 1, false).FocusSize);
 
     [TestMethod]
     public void Choose_WindowsGiven_HasAsManyLayersAndNoForgetGates()
@@ -169,7 +179,7 @@ public partial class TrainingRecipeTests
         Assert.DoesNotContain("epochs", line);
     }
 
-    [GeneratedRegex("\n *\"(?:convolution_size|use_forget_gates|weight_decay)\": [\\w.]+,")]
+    [GeneratedRegex("\n *\"(?:convolution_size|use_forget_gates|focus_size|weight_decay)\": [\\w.]+,")]
     private static partial Regex NewerLine();
 
     [GeneratedRegex(@"^\| (?:up to )?([\d,]+|more) \| ([^|]+(?: \| [^|]+){7}) \|", RegexOptions.Multiline)]

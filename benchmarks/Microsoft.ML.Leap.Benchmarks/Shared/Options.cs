@@ -67,14 +67,15 @@ internal static class DeviceChoice
 /// <param name="Name">Its name on the command line.</param>
 /// <param name="ConvolutionSize">Tokens of the short convolutions; 0 for none.</param>
 /// <param name="UseForgetGates">Whether LEAP's heads have forget gates in place of windows; GPT-2 has neither.</param>
+/// <param name="FocusSize">Values of each factor of the focus of one of LEAP's heads; null for as many as a head has.</param>
 /// <param name="Optimizer">How gradients change the weights.</param>
-internal sealed record NetworkRecipe(string Name, int ConvolutionSize, bool UseForgetGates, TrainingOptimizer Optimizer)
+internal sealed record NetworkRecipe(string Name, int ConvolutionSize, bool UseForgetGates, int? FocusSize, TrainingOptimizer Optimizer)
 {
     /// <summary>Gets the networks as their authors wrote them.</summary>
-    public static NetworkRecipe Original { get; } = new("original", ConvolutionSize: 0, UseForgetGates: false, TrainingOptimizer.AdamW);
+    public static NetworkRecipe Original { get; } = new("original", ConvolutionSize: 0, UseForgetGates: false, FocusSize: null, TrainingOptimizer.AdamW);
 
     /// <summary>Gets what the library chooses by itself.</summary>
-    public static NetworkRecipe Default { get; } = new("default", ConvolutionSize: 4, UseForgetGates: true, TrainingOptimizer.Muon);
+    public static NetworkRecipe Default { get; } = new("default", ConvolutionSize: 4, UseForgetGates: true, FocusSize: 8, TrainingOptimizer.Muon);
 
     public static Option<string> CreateOption()
     {

@@ -57,7 +57,7 @@ internal static class InfoCommand
     {
         LeapConfig config = model.Config;
         return new ModelInfo(
-            config.ParameterCount, model.Model.SizeInBytes, config.LayerCount, config.HiddenSize, config.HeadCount, config.ContextLength,
+            config.ParameterCount, model.Model.SizeInBytes, config.LayerCount, config.HiddenSize, config.HeadCount, config.FocusSize, config.ContextLength,
             config.UseForgetGates ? null : config.WindowSizes, config.ConvolutionSize, config.UsePositionEmbeddings, model.Tokenizer.Kind, model.Tokenizer.VocabularySize, model.Recipe?.ToString(),
             [.. model.History.Records.Select(record => new Epoch(record.Epoch, record.Step, record.TrainingLoss, record.ValidationLoss, record.Elapsed.TotalSeconds))],
             notes?.Sources, notes?.License);
@@ -69,7 +69,7 @@ internal static class InfoCommand
         Table facts = new Table().Border(TableBorder.None).HideHeaders().AddColumns("", "");
         Add("parameters", info.Parameters.ToString("N0", CultureInfo.InvariantCulture));
         Add("in memory", string.Create(CultureInfo.InvariantCulture, $"{info.Bytes / 1e6:0.0} MB, that of counted n-grams with it"));
-        Add("network", $"{info.Layers} layers, width {info.HiddenSize}, {info.Heads} heads, {(info.Windows is null ? "forget gates" : $"windows {string.Join(", ", info.Windows)}")}");
+        Add("network", $"{info.Layers} layers, width {info.HiddenSize}, {info.Heads} heads, focus of {info.FocusSize}, {(info.Windows is null ? "forget gates" : $"windows {string.Join(", ", info.Windows)}")}");
         Add("context", $"{info.ContextLength} tokens{(info.UsesPositions ? ", with learned positions" : "")}");
         Add("convolutions", info.ConvolutionSize == 0 ? "none" : $"of {info.ConvolutionSize} tokens");
         Add("tokenizer", string.Create(CultureInfo.InvariantCulture, $"{info.Tokenizer}, {info.VocabularySize:N0} tokens"));
@@ -95,7 +95,7 @@ internal static class InfoCommand
     private static string Text(double value, string format) => double.IsNaN(value) ? "" : value.ToString(format, CultureInfo.InvariantCulture);
 
     private sealed record ModelInfo(
-        long Parameters, long Bytes, int Layers, int HiddenSize, int Heads, int ContextLength, IReadOnlyList<int>? Windows, int ConvolutionSize,
+        long Parameters, long Bytes, int Layers, int HiddenSize, int Heads, int FocusSize, int ContextLength, IReadOnlyList<int>? Windows, int ConvolutionSize,
         bool UsesPositions, string Tokenizer, int VocabularySize, string? Recipe, IReadOnlyList<Epoch> History, IReadOnlyList<string>? Sources, string? License);
 
     private sealed record Epoch([property: JsonPropertyName("epoch")] int Number, long Step, double Loss, double? ValidationLoss, double Seconds);

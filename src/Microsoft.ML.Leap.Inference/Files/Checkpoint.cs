@@ -23,7 +23,6 @@ internal static class Checkpoint
     public static Dictionary<string, long[]> GetExpectedShapes(LeapConfig config)
     {
         long d = config.HiddenSize;
-        long inner = 4 * d;
         var shapes = new Dictionary<string, long[]>(StringComparer.Ordinal)
         {
             [WordEmbedding] = [config.VocabularySize, d],
@@ -48,9 +47,9 @@ internal static class Checkpoint
                     shapes[$"{block}{convolution}.weight"] = [config.ConvolutionSize, d];
             }
 
-            shapes[block + "projections.weight"] = [4 * d, d];
-            shapes[block + "boom.weight"] = [inner, d];
-            shapes[block + "unboom.weight"] = [d, inner];
+            shapes[block + "projections.weight"] = [config.ProjectionsSize, d];
+            shapes[block + "boom.weight"] = [config.FeedForwardSize, d];
+            shapes[block + "unboom.weight"] = [d, config.FeedForwardSize];
         }
 
         return shapes;

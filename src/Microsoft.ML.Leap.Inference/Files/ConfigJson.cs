@@ -48,7 +48,7 @@ internal static class ConfigJson
         json.WriteNumber("hidden_dropout_prob", config.Dropout);
         json.WriteNumber("initializer_range", config.InitializerRange);
 
-        if (config.UsePositionEmbeddings && config.ConvolutionSize == 0 && !config.UseForgetGates)
+        if (config.UsePositionEmbeddings && config.ConvolutionSize == 0 && !config.UseForgetGates && config.FocusSize == config.HeadSize)
             json.WriteString("original_revision", OriginalRevision);
 
         // Keys that the original does not know, for a network that it does not have.
@@ -58,6 +58,8 @@ internal static class ConfigJson
             json.WriteNumber("convolution_size", config.ConvolutionSize);
         if (config.UseForgetGates)
             json.WriteBoolean("use_forget_gates", true);
+        if (config.FocusSize < config.HeadSize)
+            json.WriteNumber("focus_size", config.FocusSize);
         json.WriteEndObject();
     }
 
@@ -116,7 +118,8 @@ internal static class ConfigJson
             json.Number("initializer_range", LeapConfig.DefaultInitializerRange),
             json.Boolean("use_position_embeddings", true),
             json.Integer("convolution_size", 0),
-            json.Boolean("use_forget_gates", false));
+            json.Boolean("use_forget_gates", false),
+            json.IntegerOrNull("focus_size"));
     }
 }
 
@@ -142,6 +145,9 @@ internal sealed class JsonFields
 
     public int Integer(string name, int defaultValue, int maximum = int.MaxValue) =>
         _object.TryGetProperty(name, out JsonElement value) ? Integer(name, value, maximum) : defaultValue;
+
+    public int? IntegerOrNull(string name) =>
+        _object.TryGetProperty(name, out JsonElement value) ? Integer(name, value, int.MaxValue) : null;
 
     public double Number(string name, double defaultValue)
     {

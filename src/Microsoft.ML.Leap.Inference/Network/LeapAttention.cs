@@ -6,14 +6,14 @@ namespace Microsoft.ML.Leap;
 /// <summary>LEAP attention: each head's mean of the values in the window, weighted by each token's focus, gated by the query.</summary>
 /// <remarks>
 /// <code>
-/// s = (RescaleValue / e) * sum_e(norm(F1) * norm(F2))        f = exp(s)
+/// s = (RescaleValue / r) * sum_r(norm(F1) * norm(F2))        f = exp(s)
 /// M = sum over the window of f U / sum over the window of f
 /// a = sigmoid(sum_e(Q * M) / sqrt(e))                        the output is a * M
 /// </code>
-/// with <c>norm(y) = (y - mean(y)) / (std(y) + 1e-5)</c> over a head's e values. With forget gates there is no window, and both sums keep of what
+/// with <c>norm(y) = (y - mean(y)) / (std(y) + 1e-5)</c> over the r values of a head's F1 or F2; Q, U and M have e. With forget gates there is no window, and both sums keep of what
 /// came before the part
 /// <code>
-/// k = sigmoid(3 sum_e(F1) / sqrt(e) + offset of the head)      S = k S + f U
+/// k = sigmoid(3 sum_r(F1) / sqrt(r) + offset of the head)      S = k S + f U
 /// </code>
 /// which the norm makes no use of.
 /// </remarks>
@@ -25,22 +25,27 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
     // stays in the nearest cache until it is read again.
     private const int TileValues = 64;
 
-    private const int C1 = 0, C2 = 1, Input = 2, Mean = 3, RowCount = 4;
+    private const int Input = 0, Mean = 1, RowCount = 2;
+    private const int C1 = 1, C2 = 2, FocusRowCount = 3;
 
     private readonly int _hiddenSize = config.HiddenSize;
     private readonly int _headCount = config.HeadCount;
     private readonly int _headSize = config.HeadSize;
+    private readonly int _focusSize = config.FocusSize;
+    private readonly int _focusesSize = config.HeadCount * config.FocusSize;
+    private readonly int _projectionsSize = config.ProjectionsSize;
     private readonly int _rowSize = SlidingSumsLayout.GetRowSize(config.HeadSize);
-    private readonly float _focusScale = (float)(config.RescaleValue / config.HeadSize);
+    private readonly int _focusRowSize = SlidingSumsLayout.GetRowSize(config.FocusSize);
+    private readonly float _focusScale = (float)(config.RescaleValue / config.FocusSize);
     private readonly float _gateScale = (float)(1 / Math.Sqrt(config.HeadSize));
-    private readonly float _forgetScale = (float)(LeapConfig.ForgetGain / Math.Sqrt(config.HeadSize));
+    private readonly float _forgetScale = (float)(LeapConfig.ForgetGain / Math.Sqrt(config.FocusSize));
     private readonly float[]? _forgetOffsets = config.GetForgetOffsets();
 
     /// <summary>Attends: some heads of one sequence.</summary>
     /// <param name="firstHead">The first head.</param>
     /// <param name="headCount">How many heads. All of a token's lie side by side, so that many at a time are read faster than each apart.</param>
     /// <param name="count">Tokens.</param>
-    /// <param name="projections">The parts Q, F1, F2 and U side by side, each of all heads: [count, 4 d].</param>
+    /// <param name="projections">The parts Q, F1, F2 and U side by side, each of all heads: [count, 2 d + 2 H r].</param>
     /// <param name="layout">The layout of the sums over the window.</param>
     /// <param name="sums">The sums that the sequence's first head goes on from, followed by the other heads', and takes along; null where the
     /// sequence begins and ends here.</param>
@@ -55,25 +60,32 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
         // A window that the sequence does not fill is all that came before.
         if (sums is null && layout.Window >= count)
             layout = layout with { Window = 0 };
-        switch (_rowSize)
+        switch (_rowSize, _focusRowSize)
         {
-            case 32:
-                Run<RowSize32>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
+            case (32, 8):
+                Run<RowSize32, RowSize8>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
                 break;
-            case 64:
-                Run<RowSize64>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
+            case (32, 32):
+                Run<RowSize32, RowSize32>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
+                break;
+            case (64, 64):
+                Run<RowSize64, RowSize64>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
+                break;
+            case (_, 8):
+                Run<AnyRowSize, RowSize8>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
                 break;
             default:
-                Run<AnyRowSize>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
+                Run<AnyRowSize, AnyRowSize>(firstHead, headCount, count, projections, layout, sums, output, focus, gates, kept);
                 break;
         }
     }
 
     [MethodImpl(HotLoop.Options)]
-    private void Run<TSize>(
+    private void Run<TSize, TFocusSize>(
         int firstHead, int headCount, int count, float* projections, SlidingSumsLayout layout, byte* memory, float* output, float* focus, float* gates,
         float* kept)
         where TSize : IRowSize
+        where TFocusSize : IRowSize
     {
         var sums = new SlidingSums<TSize>[headCount];
         for (int head = 0; head < headCount; head++)
@@ -88,13 +100,18 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
         float* memoryOfRows = stackalloc float[RowCount * _rowSize];
         new Span<float>(memoryOfRows, RowCount * _rowSize).Clear();
         var rows = new Rows<TSize>(memoryOfRows, _headSize, _rowSize);
+        float* memoryOfFocusRows = stackalloc float[FocusRowCount * _focusRowSize];
+        new Span<float>(memoryOfFocusRows, FocusRowCount * _focusRowSize).Clear();
+        var focusRows = new Rows<TFocusSize>(memoryOfFocusRows, _focusSize, _focusRowSize);
         int tileLength = Math.Max(1, TileValues / headCount);
         float* tile = stackalloc float[tileLength * headCount];
         float* keptTile = stackalloc float[tileLength * headCount];
         new Span<float>(keptTile, tileLength * headCount).Fill(1);
 
         int d = _hiddenSize;
+        long next = _projectionsSize;
         float* Q = projections + firstHead * _headSize;
+        float* firstF1 = projections + d + firstHead * _focusSize;
         output += firstHead * _headSize;
         focus += firstHead;
         gates += firstHead;
@@ -106,10 +123,10 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
             float* part = keptTile;
             for (int i = 0; i < n; i++)
             {
-                float* F1 = Q + (4L * i + 1) * d;
-                for (int head = 0; head < headCount; head++, F1 += _headSize)
+                float* F1 = firstF1 + i * next;
+                for (int head = 0; head < headCount; head++, F1 += _focusSize)
                 {
-                    *value++ = FocusLogit(rows, F1, F1 + d, out float sum);
+                    *value++ = FocusLogit(focusRows, F1, F1 + _focusesSize, out float sum);
                     if (_forgetOffsets is not null)
                         *part++ = sum * _forgetScale + _forgetOffsets[firstHead + head];
                 }
@@ -123,7 +140,7 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
             part = keptTile;
             for (int i = 0; i < n; i++)
             {
-                float* q = Q + 4L * i * d;
+                float* q = Q + i * next;
                 float* result = output + (long)i * d;
                 for (int head = 0; head < headCount; head++, q += _headSize, result += _headSize)
                 {
@@ -131,7 +148,7 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
                     focus[i * _headCount + head] = f;
                     SlidingSums<TSize> window = sums[head];
                     kept[i * _headCount + head] = *part;
-                    window.Add(rows.Read(q + 3 * d, Input), f, f, *part++);
+                    window.Add(rows.Read(q + d + 2 * _focusesSize, Input), f, f, *part++);
                     float* M = rows[Mean];
                     window.Write(1 / window.Number, M);
                     rows.Write(M, result);
@@ -152,7 +169,8 @@ internal sealed unsafe class LeapAttention(LeapConfig config)
                 }
             }
 
-            Q += 4L * n * d;
+            Q += n * next;
+            firstF1 += n * next;
             output += (long)n * d;
             focus += n * _headCount;
             gates += n * _headCount;

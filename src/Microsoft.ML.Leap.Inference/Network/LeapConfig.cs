@@ -60,6 +60,8 @@ public sealed class LeapConfig
     /// included: at most 16; 0 for none.</param>
     /// <param name="useForgetGates">Whether each head has a forget gate in place of a window: all tokens before count, each less by what the gates of the
     /// tokens after it forget. Without <paramref name="windowSizes"/>; <paramref name="useLocalAttention"/> then changes nothing.</param>
+    /// <param name="focusSize">Values of each of the two vectors per head whose correlation is the focus, r: at least 2, at most those of a head, e;
+    /// <see langword="null"/> for as many. What fewer save of weights, the feed-forward part has more: its width is 4 d + H (e - r).</param>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
     /// <exception cref="ArgumentException">Values do not fit together.</exception>
     public LeapConfig(
@@ -75,7 +77,8 @@ public sealed class LeapConfig
         double initializerRange = DefaultInitializerRange,
         bool usePositionEmbeddings = true,
         int convolutionSize = 0,
-        bool useForgetGates = false)
+        bool useForgetGates = false,
+        int? focusSize = null)
     {
         RequirePositive(vocabularySize, nameof(vocabularySize));
         RequireRange(hiddenSize is >= 1 and <= MaximumHiddenSize, nameof(hiddenSize), hiddenSize, $"at least 1 and at most {MaximumHiddenSize}");
@@ -105,6 +108,8 @@ public sealed class LeapConfig
         InitializerRange = initializerRange;
         UsePositionEmbeddings = usePositionEmbeddings;
         ConvolutionSize = convolutionSize;
+        FocusSize = focusSize ?? HeadSize;
+        RequireRange(FocusSize >= 2 && FocusSize <= HeadSize, nameof(focusSize), FocusSize, $"at least 2 and at most the {HeadSize} values of a head");
     }
 
     /// <summary>Gets the number of token ids, V.</summary>
@@ -150,6 +155,16 @@ public sealed class LeapConfig
     /// <summary>Gets the tokens that the short convolutions see, the present one included; 0 where there are none.</summary>
     public int ConvolutionSize { get; }
 
+    /// <summary>Gets the values of each of the two vectors per head whose correlation is the focus, r; <see cref="HeadSize"/> in the original's
+    /// form.</summary>
+    public int FocusSize { get; }
+
+    /// <summary>Gets the values of a token in Q, F1, F2 and U together.</summary>
+    internal int ProjectionsSize => 2 * HeadCount * (HeadSize + FocusSize);
+
+    /// <summary>Gets the width of the feed-forward part: whatever the focus takes, a block has the same number of weights.</summary>
+    internal int FeedForwardSize => 4 * HiddenSize + HeadCount * (HeadSize - FocusSize);
+
     /// <summary>Gives the forget logits per head where a token's projections say nothing, in even steps from 0: a logit of 0 halves what came before, per
     /// token. Null where there are no forget gates.</summary>
     internal float[]? GetForgetOffsets() => !UseForgetGates ? null
@@ -164,7 +179,7 @@ public sealed class LeapConfig
         get
         {
             long d = HiddenSize;
-            long block = 4 * d + 4 * d * d + 8 * d * d + 2 * ConvolutionSize * d;
+            long block = 4 * d + ProjectionsSize * d + 2 * FeedForwardSize * d + 2 * ConvolutionSize * d;
             long positions = UsePositionEmbeddings ? ContextLength : 0;
             return (VocabularySize + positions) * d + VocabularySize + LayerCount * block + 2 * d;
         }
@@ -197,7 +212,8 @@ public sealed class LeapConfig
         CultureInfo.InvariantCulture,
         $"LEAP: {LayerCount} layers, hidden size {HiddenSize}, {HeadCount} heads, context {ContextLength}, vocabulary {VocabularySize}, " +
         $"{(UseForgetGates ? "forget gates" : $"windows {string.Join(' ', WindowSizes)}")}, {(UsePositionEmbeddings ? "" : "no position embeddings, ")}" +
-        $"{(ConvolutionSize == 0 ? "" : $"convolutions of {ConvolutionSize}, ")}{ParameterCount:N0} parameters");
+        $"{(ConvolutionSize == 0 ? "" : $"convolutions of {ConvolutionSize}, ")}{(FocusSize == HeadSize ? "" : $"focus of {FocusSize}, ")}" +
+        $"{ParameterCount:N0} parameters");
 
     private static void RequirePositive(int value, string name) =>
         RequireRange(value >= 1, name, value, "at least 1");

@@ -227,8 +227,8 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
                 scratch,
                 (row, count) => block.PreNorm.Run(scratch.GetX(row), scratch.GetNormed(row), count),
                 block.PreConvolution,
-                4L * d * d,
-                (row, count, n) => block.Projections.Multiply(n, count, scratch.GetInner(row)));
+                (long)Config.ProjectionsSize * d,
+                (row, count, n) => block.Projections.Multiply(n, count, scratch.GetProjections(row)));
 
             // One sequence's heads are shared out only where there are fewer sequences than threads.
             int groups = Math.Min(Config.HeadCount, (_workers.ThreadCount + scratch.Parts.Count - 1) / scratch.Parts.Count);
@@ -246,12 +246,12 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
                     block.BoomNorm.Run(n, n, count);
                 },
                 block.BoomConvolution,
-                8L * d * d,
+                2L * Config.FeedForwardSize * d,
                 (row, count, n) =>
                 {
-                    float* inner = scratch.GetInner(row);
+                    float* inner = scratch.GetFedForward(row);
                     block.Boom.Multiply(n, count, inner);
-                    VectorMath.Gelu(inner, count * 4 * d);
+                    VectorMath.Gelu(inner, count * Config.FeedForwardSize);
                     block.Unboom.Multiply(inner, count, n);
                     VectorMath.Add(scratch.GetX(row), n, (long)count * d);
                 });
@@ -313,7 +313,7 @@ internal sealed unsafe partial class LeapNetwork : IDisposable
             firstHead,
             Config.HeadCount * (group + 1) / groupCount - firstHead,
             part.Count,
-            scratch.GetInner(part.Row),
+            scratch.GetProjections(part.Row),
             NetworkState.GetLayout(Config, layer),
             part.State is null ? null : part.State.GetSums(layer, 0),
             scratch.GetAttended(part.Row),

@@ -36,9 +36,9 @@ internal sealed unsafe class NetworkWeights : IDisposable
                 source.Norm(prefix + "boom_norm", d),
                 source.Convolution(prefix + PreConvolution, config, 2 * l),
                 source.Convolution(prefix + BoomConvolution, config, 2 * l + 1),
-                source.Matrix(prefix + "projections.weight", 4 * d, d),
-                source.Matrix(prefix + "boom.weight", 4 * d, d),
-                source.Matrix(prefix + "unboom.weight", d, 4 * d));
+                source.Matrix(prefix + "projections.weight", config.ProjectionsSize, d),
+                source.Matrix(prefix + "boom.weight", config.FeedForwardSize, d),
+                source.Matrix(prefix + "unboom.weight", d, config.FeedForwardSize));
         }
 
         LastNorm = source.Norm("last_norm", d);
@@ -125,9 +125,9 @@ internal sealed unsafe class NetworkWeights : IDisposable
     /// <param name="BoomNorm">Before <paramref name="Boom"/>.</param>
     /// <param name="PreConvolution">Before <paramref name="Projections"/>; null where there are no convolutions.</param>
     /// <param name="BoomConvolution">Before <paramref name="Boom"/>; null where there are no convolutions.</param>
-    /// <param name="Projections">[4 d, d].</param>
-    /// <param name="Boom">[4 d, d].</param>
-    /// <param name="Unboom">[d, 4 d].</param>
+    /// <param name="Projections">[2 d + 2 H r, d].</param>
+    /// <param name="Boom">[D, d], with D the width of the feed-forward part.</param>
+    /// <param name="Unboom">[d, D].</param>
     internal sealed record Block(
         LayerNorm PreNorm, LayerNorm BoomNorm, ShortConvolution? PreConvolution, ShortConvolution? BoomConvolution, PackedMatrix Projections,
         PackedMatrix Boom, PackedMatrix Unboom);

@@ -16,6 +16,8 @@ internal sealed unsafe class Scratch : IDisposable
     private readonly int[] _partOfRow;
     private readonly int _hiddenSize;
     private readonly int _headCount;
+    private readonly int _projectionsSize;
+    private readonly int _feedForwardSize;
     private readonly float* _x;
     private readonly float* _normed;
     private readonly float* _attended;
@@ -32,13 +34,16 @@ internal sealed unsafe class Scratch : IDisposable
         _partOfRow = new int[capacity];
         _hiddenSize = config.HiddenSize;
         _headCount = config.HeadCount;
+        _projectionsSize = config.ProjectionsSize;
+        _feedForwardSize = config.FeedForwardSize;
         long values = (long)capacity * _hiddenSize;
+        long inner = (long)capacity * Math.Max(_projectionsSize, _feedForwardSize);
         long heads = (long)capacity * _headCount;
-        _x = (float*)NativeMemory.AlignedAlloc((nuint)(7 * values + 3 * heads) * sizeof(float), 64);
+        _x = (float*)NativeMemory.AlignedAlloc((nuint)(3 * values + inner + 3 * heads) * sizeof(float), 64);
         _normed = _x + values;
         _attended = _normed + values;
         _inner = _attended + values;
-        _focus = _inner + 4 * values;
+        _focus = _inner + inner;
         _gates = _focus + heads;
         _kept = _gates + heads;
     }
@@ -70,8 +75,11 @@ internal sealed unsafe class Scratch : IDisposable
     /// <summary>Gives what attention makes of it, or a convolution, [d] per row.</summary>
     public float* GetAttended(int row) => _attended + (long)row * _hiddenSize;
 
-    /// <summary>Gives the projections, and later what is between boom and unboom, [4 d] per row.</summary>
-    public float* GetInner(int row) => _inner + 4L * row * _hiddenSize;
+    /// <summary>Gives the projections, [2 d + 2 H r] per row, where <see cref="GetFedForward"/> writes later.</summary>
+    public float* GetProjections(int row) => _inner + (long)row * _projectionsSize;
+
+    /// <summary>Gives what is between boom and unboom, where the projections were.</summary>
+    public float* GetFedForward(int row) => _inner + (long)row * _feedForwardSize;
 
     /// <summary>Gives the focus weights, [H] per row.</summary>
     public float* GetFocus(int row) => _focus + (long)row * _headCount;

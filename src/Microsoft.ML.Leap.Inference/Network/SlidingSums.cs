@@ -200,6 +200,12 @@ internal readonly struct AnyRowSize : IRowSize
     public static int Known => 0;
 }
 
+/// <summary>Rows of 8 values, the commonest factor of a focus.</summary>
+internal readonly struct RowSize8 : IRowSize
+{
+    public static int Known => 8;
+}
+
 /// <summary>Rows of 32 values, the commonest head.</summary>
 internal readonly struct RowSize32 : IRowSize
 {

@@ -13,8 +13,8 @@ internal static unsafe class FusedLeap
     public static bool Supports(Tensor projections) => RawMemory.HoldsRows(projections) && projections.numel() > 0;
 
     /// <summary>Attends.</summary>
-    /// <param name="projections">[B, N, 4 d]: the parts Q, F1, F2 and U, each of all heads; of single precision or bfloat16. Their gradient has
-    /// their type; all else is of single precision or better.</param>
+    /// <param name="projections">[B, N, 2 d + 2 H r]: the parts Q, F1, F2 and U, each of all heads; of single precision or bfloat16. Their gradient
+    /// has their type; all else is of single precision or better.</param>
     /// <param name="shape">The layer's shape.</param>
     /// <returns>[B, N, d].</returns>
     public static Tensor Attend(Tensor projections, LeapShape shape)
@@ -28,20 +28,24 @@ internal static unsafe class FusedLeap
 
     private static IHeadPass CreateForward<TValue, TFormat>(LeapShape shape, LeapMemory memory)
         where TValue : unmanaged
-        where TFormat : IRowFormat<TValue> => shape.RowSize switch
+        where TFormat : IRowFormat<TValue> => (shape.RowSize, shape.FocusRowSize) switch
         {
-            32 => new LeapForward<RowSize32, TValue, TFormat>(shape, memory),
-            64 => new LeapForward<RowSize64, TValue, TFormat>(shape, memory),
-            _ => new LeapForward<AnyRowSize, TValue, TFormat>(shape, memory),
+            (32, 8) => new LeapForward<RowSize32, RowSize8, TValue, TFormat>(shape, memory),
+            (32, 32) => new LeapForward<RowSize32, RowSize32, TValue, TFormat>(shape, memory),
+            (64, 64) => new LeapForward<RowSize64, RowSize64, TValue, TFormat>(shape, memory),
+            (_, 8) => new LeapForward<AnyRowSize, RowSize8, TValue, TFormat>(shape, memory),
+            _ => new LeapForward<AnyRowSize, AnyRowSize, TValue, TFormat>(shape, memory),
         };
 
     private static IHeadPass CreateBackward<TValue, TFormat>(LeapShape shape, LeapMemory memory, void* gradients)
         where TValue : unmanaged
-        where TFormat : IRowFormat<TValue> => shape.RowSize switch
+        where TFormat : IRowFormat<TValue> => (shape.RowSize, shape.FocusRowSize) switch
         {
-            32 => new LeapBackward<RowSize32, TValue, TFormat>(shape, memory, gradients),
-            64 => new LeapBackward<RowSize64, TValue, TFormat>(shape, memory, gradients),
-            _ => new LeapBackward<AnyRowSize, TValue, TFormat>(shape, memory, gradients),
+            (32, 8) => new LeapBackward<RowSize32, RowSize8, TValue, TFormat>(shape, memory, gradients),
+            (32, 32) => new LeapBackward<RowSize32, RowSize32, TValue, TFormat>(shape, memory, gradients),
+            (64, 64) => new LeapBackward<RowSize64, RowSize64, TValue, TFormat>(shape, memory, gradients),
+            (_, 8) => new LeapBackward<AnyRowSize, RowSize8, TValue, TFormat>(shape, memory, gradients),
+            _ => new LeapBackward<AnyRowSize, AnyRowSize, TValue, TFormat>(shape, memory, gradients),
         };
 
     private static Tensor Forward(Tensor projections, LeapShape shape, LeapSaved? saved)
@@ -106,6 +110,7 @@ internal static unsafe class FusedLeap
 /// <param name="Length">Tokens of a sequence: N.</param>
 /// <param name="HeadCount">Heads: H.</param>
 /// <param name="HeadSize">Values of a head: e, at least 2.</param>
+/// <param name="FocusSize">Values of each factor of a head's focus: r, at least 2.</param>
 /// <param name="Window">Tokens that a token sees, itself included.</param>
 /// <param name="RescaleValue">What focus logits are scaled by.</param>
 /// <param name="FocusMask">Dropout of the first factor of the focus, if any.</param>
@@ -117,6 +122,7 @@ internal sealed record LeapShape(
     int Length,
     int HeadCount,
     int HeadSize,
+    int FocusSize,
     int Window,
     double RescaleValue,
     NoiseMask? FocusMask,
@@ -130,20 +136,29 @@ internal sealed record LeapShape(
     /// <summary>Gets the values of a token: d.</summary>
     public int HiddenSize => HeadCount * HeadSize;
 
+    /// <summary>Gets the values of a token in F1, and in F2.</summary>
+    public int FocusesSize => HeadCount * FocusSize;
+
+    /// <summary>Gets the values of a token in the projections.</summary>
+    public int ProjectionsSize => 2 * (HiddenSize + FocusesSize);
+
     /// <summary>Gets the values of a head and zeros after them, up to a whole number of SIMD vectors.</summary>
     public int RowSize { get; } = SlidingSumsLayout.GetRowSize(HeadSize);
+
+    /// <summary>Gets the same of a factor of the focus.</summary>
+    public int FocusRowSize { get; } = SlidingSumsLayout.GetRowSize(FocusSize);
 
     /// <summary>Gets the form of the sums over the window, for a sequence that begins and ends in the pass.</summary>
     public SlidingSumsLayout Sums => new(Window < (Documents?.Longest ?? Length) ? Window : 0, RowSize);
 
     /// <summary>Gets what the sum over a head of F1 F2 is multiplied by.</summary>
-    public float FocusScale { get; } = (float)(RescaleValue / HeadSize);
+    public float FocusScale { get; } = (float)(RescaleValue / FocusSize);
 
     /// <summary>Gets what the sum over a head of Q M is multiplied by.</summary>
     public float GateScale { get; } = (float)(1 / Math.Sqrt(HeadSize));
 
     /// <summary>Gets what the sum of F1 per head is multiplied by.</summary>
-    public float ForgetScale { get; } = (float)(LeapConfig.ForgetGain / Math.Sqrt(HeadSize));
+    public float ForgetScale { get; } = (float)(LeapConfig.ForgetGain / Math.Sqrt(FocusSize));
 
     /// <summary>Returns the gate a that belongs to a sum over a head of Q M.</summary>
     public float Gate(float product) => Sigmoid(product * GateScale);
@@ -168,7 +183,7 @@ internal sealed record LeapShape(
 /// <summary>Where the passes of LEAP attention read and write.</summary>
 internal sealed unsafe class LeapMemory
 {
-    /// <param name="projections">[B, N, 4 d]: the parts Q, F1, F2 and U; of single precision or bfloat16.</param>
+    /// <param name="projections">[B, N, 2 d + 2 H r]: the parts Q, F1, F2 and U; of single precision or bfloat16.</param>
     /// <param name="output">[B, N, d]: the attention's output, or in the backward pass its gradient.</param>
     /// <param name="saved">What the backward pass needs, if there is to be one.</param>
     public LeapMemory(Tensor projections, Tensor output, LeapSaved? saved)

@@ -19,10 +19,10 @@ internal sealed unsafe class HeadRows<TSize> : IDisposable
     private readonly int _rowSize;
 
     /// <summary>Makes zeroed rows for heads of a size.</summary>
-    public HeadRows(LeapShape shape, int rowCount)
+    public HeadRows(int headSize, int rowCount)
     {
-        HeadSize = shape.HeadSize;
-        _rowSize = shape.RowSize;
+        HeadSize = headSize;
+        _rowSize = SlidingSumsLayout.GetRowSize(headSize);
         nuint bytes = (nuint)rowCount * (nuint)RowSize * sizeof(float);
         _memory = (float*)NativeMemory.AlignedAlloc(bytes, 64);
         NativeMemory.Clear(_memory, bytes);

@@ -6,32 +6,37 @@ namespace Microsoft.ML.Leap;
 /// <summary>One thread's backward pass of LEAP attention: a sequence's head at a time, from the last token to the first.</summary>
 /// <remarks>A name like dM is the gradient of what <see cref="MultiheadLeap"/> calls M. A token's values and focus work on the windows
 /// of the tokens after it, so that their gradients are sliding sums too, reversed in time.</remarks>
-internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
+internal sealed unsafe class LeapBackward<TSize, TFocusSize, TValue, TFormat> : IHeadPass
     where TSize : IRowSize
+    where TFocusSize : IRowSize
     where TValue : unmanaged
     where TFormat : IRowFormat<TValue>
 {
-    private const int C1 = 0, C2 = 1, Dropped = 2, MeanGradient = 3, SumGradient = 4, Factors = 5, Ones = 6;
-    private const int Input = 7, OutputGradient = 8, Result = 9, RowCount = 10;
+    private const int Factors = 0, Ones = 1, Input = 2, Result = 3, Dropped = 4;
+    private const int MeanGradient = 5, SumGradient = 6, OutputGradient = 7, RowCount = 8;
+    private const int C1 = 5, C2 = 6, FocusRowCount = 7;
 
     private readonly LeapShape _shape;
     private readonly LeapMemory _memory;
     private readonly TValue* _gradients;
     private readonly HeadRows<TSize> _rows;
+    private readonly HeadRows<TFocusSize> _focusRows;
     private readonly SlidingSums<TSize> _sums;
     private readonly float[] _logitGradients;
     private readonly float[] _forgetGradients;
 
     /// <param name="shape">The layer's shape.</param>
     /// <param name="memory">What the forward pass read and saved, and the gradient of its output.</param>
-    /// <param name="gradients">Where the projections' gradients go, [B, N, 4 d], in the projections' type.</param>
+    /// <param name="gradients">Where the projections' gradients go, [B, N, 2 d + 2 H r], in the projections' type.</param>
     public LeapBackward(LeapShape shape, LeapMemory memory, void* gradients)
     {
         _shape = shape;
         _memory = memory;
         _gradients = (TValue*)gradients;
-        _rows = new HeadRows<TSize>(shape, RowCount);
+        _rows = new HeadRows<TSize>(shape.HeadSize, RowCount);
         _rows.Fill(Ones, 1);
+        _focusRows = new HeadRows<TFocusSize>(shape.FocusSize, FocusRowCount);
+        _focusRows.Fill(Ones, 1);
         _sums = new SlidingSums<TSize>(shape.Sums);
         _logitGradients = new float[shape.Length];
         _forgetGradients = new float[shape.Length];
@@ -44,43 +49,48 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
         long first = (long)sequence * _shape.Length;
         long place = first * d + head * _shape.HeadSize;
         long saved = first * _shape.HeadCount + (long)head * _shape.Length;
-        long begin = first * 4 * d + head * _shape.HeadSize;
-        TValue* Q = (TValue*)_memory.Projections + begin;
-        TValue* dQ = _gradients + begin;
+        long focusPlace = first * _shape.FocusesSize + head * _shape.FocusSize;
+        long next = _shape.ProjectionsSize;
+        long soon = next * HeadRows<TSize>.PrefetchDistance;
+        long toU = d + 2 * _shape.FocusesSize;
 
+        long begin = first * next + head * _shape.HeadSize;
         _sums.Clear();
         for (int i = _shape.Length - 1; i >= 0; i--)
         {
-            long at = 4L * i * d;
-            long ahead = 4L * (i - HeadRows<TSize>.PrefetchDistance) * d;
-            _rows.Prefetch(Q + ahead);
-            _rows.Prefetch(Q + ahead + 3 * d);
-            _rows.Prefetch(dQ + ahead);
-            _rows.Prefetch(dQ + ahead + 3 * d);
+            TValue* Q = (TValue*)_memory.Projections + begin + i * next;
+            TValue* dQ = _gradients + begin + i * next;
+            _rows.Prefetch(Q - soon);
+            _rows.Prefetch(Q - soon + toU);
+            _rows.Prefetch(dQ - soon);
+            _rows.Prefetch(dQ - soon + toU);
             _rows.Prefetch(_memory.Output + place + (i - HeadRows<TSize>.PrefetchDistance) * (long)d);
             bool isLast = i + 1 == _shape.Length || _shape.StartsDocument(i + 1);
             if (isLast)
                 _sums.Clear();
-            float product = Gate(Q + at, dQ + at, saved + i, place + (long)i * d);
-            _logitGradients[i] = FocusedMean(Q + at + 3 * d, dQ + at + 3 * d, saved + i, product, isLast ? 1 : _memory.Kept[saved + i + 1]);
+            float product = Gate(Q, dQ, saved + i, place + (long)i * d);
+            _logitGradients[i] = FocusedMean(Q + toU, dQ + toU, saved + i, product, isLast ? 1 : _memory.Kept[saved + i + 1]);
             _forgetGradients[i] = i == 0 || _shape.StartsDocument(i) ? 0 : Forget(saved + i);
         }
 
         // Tokens no longer depend on each other: the processor computes several at a time.
+        begin = first * next + d + head * _shape.FocusSize;
         for (int i = 0; i < _shape.Length; i++)
         {
-            long ahead = (4L * (i + HeadRows<TSize>.PrefetchDistance) + 1) * d;
-            _rows.Prefetch(Q + ahead);
-            _rows.Prefetch(Q + ahead + d);
-            _rows.Prefetch(dQ + ahead);
-            _rows.Prefetch(dQ + ahead + d);
-            Focus(Q + (4L * i + 1) * d, dQ + (4L * i + 1) * d, _logitGradients[i], _forgetGradients[i], place + (long)i * d);
+            TValue* F1 = (TValue*)_memory.Projections + begin + i * next;
+            TValue* dF1 = _gradients + begin + i * next;
+            _focusRows.Prefetch(F1 + soon);
+            _focusRows.Prefetch(F1 + soon + _shape.FocusesSize);
+            _focusRows.Prefetch(dF1 + soon);
+            _focusRows.Prefetch(dF1 + soon + _shape.FocusesSize);
+            Focus(F1, dF1, _logitGradients[i], _forgetGradients[i], focusPlace + (long)i * _shape.FocusesSize);
         }
     }
 
     public void Dispose()
     {
         _rows.Dispose();
+        _focusRows.Dispose();
         _sums.Dispose();
     }
 
@@ -88,7 +98,7 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
     private float Gate(TValue* Q, TValue* dQ, long saved, long place)
     {
         float* M = _memory.Means + saved * _rows.RowSize;
-        float* factors = GetFactors(_shape.MeanMask, place);
+        float* factors = GetFactors(_rows, _shape.MeanMask, place);
         float* dropped = _rows[Dropped];
         float* dOut = _rows.Read<float, Float32Row>(_memory.Output + place, OutputGradient);
         float* q = _rows.Read<TValue, TFormat>(Q, Input);
@@ -142,43 +152,44 @@ internal sealed unsafe class LeapBackward<TSize, TValue, TFormat> : IHeadPass
     // to F without its mean. A deviation of 0 has the gradient 0.
     private void Focus(TValue* F1, TValue* dF1, float ds, float dForget, long place)
     {
-        int d = _shape.HiddenSize;
-        float* c1 = _rows[C1];
-        float* c2 = _rows[C2];
-        float* factors = GetFactors(_shape.FocusMask, place);
+        int toF2 = _shape.FocusesSize;
+        float* c1 = _focusRows[C1];
+        float* c2 = _focusRows[C2];
+        float* factors = GetFactors(_focusRows, _shape.FocusMask, place);
         float deviation1 = Center(F1, c1);
-        float deviation2 = Center(F1 + d, c2);
+        float deviation2 = Center(F1 + toF2, c2);
         float inverse1 = 1 / (deviation1 + LeapShape.Epsilon);
         float inverse2 = 1 / (deviation2 + LeapShape.Epsilon);
 
-        float product = _rows.Dot(c1, _rows.Multiply(c2, factors, _rows[Dropped]));
+        float product = _focusRows.Dot(c1, _focusRows.Multiply(c2, factors, _focusRows[Dropped]));
         float scale = ds * _shape.FocusScale * inverse1 * inverse2;
-        float through1 = deviation1 == 0 ? 0 : product * inverse1 / (deviation1 * (_shape.HeadSize - 1));
-        float through2 = deviation2 == 0 ? 0 : product * inverse2 / (deviation2 * (_shape.HeadSize - 1));
+        float through1 = deviation1 == 0 ? 0 : product * inverse1 / (deviation1 * (_shape.FocusSize - 1));
+        float through2 = deviation2 == 0 ? 0 : product * inverse2 / (deviation2 * (_shape.FocusSize - 1));
         WriteLessMean(factors, c2, c1, through1, scale, dForget, dF1);
-        WriteLessMean(factors, c1, c2, through2, scale, 0, dF1 + d);
+        WriteLessMean(factors, c1, c2, through2, scale, 0, dF1 + toF2);
     }
 
-    private float Center(TValue* values, float* centered) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered, out _);
+    private float Center(TValue* values, float* centered) =>
+        _focusRows.Center(_focusRows.Read<TValue, TFormat>(values, Input), centered, out _);
 
     // Writes factors * a - b * through, less the mean, all times scale, and adds a number. The mean of b is not quite 0 where b is a small difference.
     private void WriteLessMean(float* factors, float* a, float* b, float through, float scale, float added, TValue* gradient)
     {
-        float* written = _rows.Write(gradient, Result);
+        float* written = _focusRows.Write(gradient, Result);
         Vector<float> sum = Vector<float>.Zero;
-        for (int k = 0; k < _rows.RowSize; k += Vector<float>.Count)
+        for (int k = 0; k < _focusRows.RowSize; k += Vector<float>.Count)
         {
             Vector<float> value = Vector.Load(factors + k) * Vector.Load(a + k) - Vector.Load(b + k) * through;
             Vector.Store(value, written + k);
             sum += value;
         }
 
-        var mean = new Vector<float>(Vector.Sum(sum) / _shape.HeadSize);
-        for (int k = 0; k < _rows.RowSize; k += Vector<float>.Count)
+        var mean = new Vector<float>(Vector.Sum(sum) / _shape.FocusSize);
+        for (int k = 0; k < _focusRows.RowSize; k += Vector<float>.Count)
             Vector.Store((Vector.Load(written + k) - mean) * scale + new Vector<float>(added), written + k);
-        _rows.StoreBack<TValue, TFormat>(written, gradient);
+        _focusRows.StoreBack<TValue, TFormat>(written, gradient);
     }
 
-    private float* GetFactors(NoiseMask? mask, long place) =>
-        mask is NoiseMask given ? _rows.Factors(given, place, Factors) : _rows[Ones];
+    private static float* GetFactors<TRowSize>(HeadRows<TRowSize> rows, NoiseMask? mask, long place)
+        where TRowSize : IRowSize => mask is NoiseMask given ? rows.Factors(given, place, Factors) : rows[Ones];
 }

@@ -4,16 +4,18 @@ namespace Microsoft.ML.Leap;
 
 /// <summary>One thread's forward pass of LEAP attention: a sequence's head at a time.</summary>
 /// <remarks>Names are those of <see cref="MultiheadLeap"/>, whose equations these are.</remarks>
-internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
+internal sealed unsafe class LeapForward<TSize, TFocusSize, TValue, TFormat> : IHeadPass
     where TSize : IRowSize
+    where TFocusSize : IRowSize
     where TValue : unmanaged
     where TFormat : IRowFormat<TValue>
 {
-    private const int C1 = 0, C2 = 1, Mean = 2, Factors = 3, Input = 4, Result = 5, RowCount = 6;
+    private const int Factors = 0, Input = 1, Mean = 2, Result = 3, C1 = 2, C2 = 3, RowCount = 4;
 
     private readonly LeapShape _shape;
     private readonly LeapMemory _memory;
     private readonly HeadRows<TSize> _rows;
+    private readonly HeadRows<TFocusSize> _focusRows;
     private readonly SlidingSums<TSize> _sums;
     private readonly float[] _focus;
     private readonly float[] _kept;
@@ -22,7 +24,8 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
     {
         _shape = shape;
         _memory = memory;
-        _rows = new HeadRows<TSize>(shape, RowCount);
+        _rows = new HeadRows<TSize>(shape.HeadSize, RowCount);
+        _focusRows = new HeadRows<TFocusSize>(shape.FocusSize, RowCount);
         _sums = new SlidingSums<TSize>(shape.Sums);
         _focus = new float[shape.Length];
         _kept = new float[shape.Length];
@@ -35,47 +38,55 @@ internal sealed unsafe class LeapForward<TSize, TValue, TFormat> : IHeadPass
         long first = (long)sequence * _shape.Length;
         long place = first * d + head * _shape.HeadSize;
         long saved = first * _shape.HeadCount + (long)head * _shape.Length;
-        TValue* Q = (TValue*)_memory.Projections + first * 4 * d + head * _shape.HeadSize;
+        long focusPlace = first * _shape.FocusesSize + head * _shape.FocusSize;
+        long next = _shape.ProjectionsSize;
+        long soon = next * HeadRows<TSize>.PrefetchDistance;
+        TValue* F1 = (TValue*)_memory.Projections + first * next + d + head * _shape.FocusSize;
 
         // Two sweeps: tokens' focus does not depend on each other, so that the processor computes several at a time.
-        for (int i = 0; i < _shape.Length; i++)
+        for (int i = 0; i < _shape.Length; i++, F1 += next)
         {
-            _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 1) * d);
-            _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 2) * d);
-            _focus[i] = Focus(Q + (4L * i + 1) * d, Q + (4L * i + 2) * d, place + (long)i * d, out float sum);
+            TValue* F2 = F1 + _shape.FocusesSize;
+            _focusRows.Prefetch(F1 + soon);
+            _focusRows.Prefetch(F2 + soon);
+            _focus[i] = Focus(F1, F2, focusPlace + (long)i * _shape.FocusesSize, out float sum);
             _kept[i] = _shape.Keep(sum, head);
         }
 
+        TValue* Q = (TValue*)_memory.Projections + first * next + head * _shape.HeadSize;
         _sums.Clear();
-        for (int i = 0; i < _shape.Length; i++)
+        for (int i = 0; i < _shape.Length; i++, Q += next)
         {
-            _rows.Prefetch(Q + 4L * (i + HeadRows<TSize>.PrefetchDistance) * d);
-            _rows.Prefetch(Q + (4L * (i + HeadRows<TSize>.PrefetchDistance) + 3) * d);
+            TValue* U = Q + d + 2 * _shape.FocusesSize;
+            _rows.Prefetch(Q + soon);
+            _rows.Prefetch(U + soon);
             _rows.Prefetch(_memory.Output + place + (i + HeadRows<TSize>.PrefetchDistance) * (long)d);
             if (_shape.StartsDocument(i))
                 _sums.Clear();
-            float* M = FocusedMean(_focus[i], _kept[i], Q + (4L * i + 3) * d, saved + i);
-            Gate(Q + 4L * i * d, M, place + (long)i * d);
+            float* M = FocusedMean(_focus[i], _kept[i], U, saved + i);
+            Gate(Q, M, place + (long)i * d);
         }
     }
 
     public void Dispose()
     {
         _rows.Dispose();
+        _focusRows.Dispose();
         _sums.Dispose();
     }
 
     private float Focus(TValue* F1, TValue* F2, long place, out float sum)
     {
-        float* c1 = _rows[C1];
-        float* c2 = _rows[C2];
+        float* c1 = _focusRows[C1];
+        float* c2 = _focusRows[C2];
         float deviations = (Center(F1, c1, out sum) + LeapShape.Epsilon) * (Center(F2, c2, out _) + LeapShape.Epsilon);
         if (_shape.FocusMask is NoiseMask mask)
-            _rows.Multiply(c1, _rows.Factors(mask, place, Factors), c1);
-        return MathF.Exp(_rows.Dot(c1, c2) / deviations * _shape.FocusScale);
+            _focusRows.Multiply(c1, _focusRows.Factors(mask, place, Factors), c1);
+        return MathF.Exp(_focusRows.Dot(c1, c2) / deviations * _shape.FocusScale);
     }
 
-    private float Center(TValue* values, float* centered, out float sum) => _rows.Center(_rows.Read<TValue, TFormat>(values, Input), centered, out sum);
+    private float Center(TValue* values, float* centered, out float sum) =>
+        _focusRows.Center(_focusRows.Read<TValue, TFormat>(values, Input), centered, out sum);
 
     // Goes to memory where a backward pass will want it.
     private float* FocusedMean(float f, float kept, TValue* U, long saved)

@@ -166,10 +166,11 @@ internal sealed class LeapBlock : nn.Module<Tensor, Tensor>
             boom_convolution = new CausalConvolution(config.ConvolutionSize, d, initializer);
         }
 
-        projections = new Linear(d, 4 * d, initializer);
-        boom = new Linear(d, 4 * d, initializer);
-        unboom = new Linear(4 * d, d, initializer);
-        attention = new MultiheadLeap(config.HeadCount, window, config.RescaleValue, new Dropout(config.Dropout, noise), config.GetForgetOffsets());
+        projections = new Linear(d, config.ProjectionsSize, initializer);
+        boom = new Linear(d, config.FeedForwardSize, initializer);
+        unboom = new Linear(config.FeedForwardSize, d, initializer);
+        attention = new MultiheadLeap(
+            config.HeadCount, config.FocusSize, window, config.RescaleValue, new Dropout(config.Dropout, noise), config.GetForgetOffsets());
         dropout = new Dropout(config.Dropout, noise);
         RegisterComponents();
     }

@@ -9,20 +9,23 @@ namespace Microsoft.ML.Leap;
 internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
 {
     private readonly int _headCount;
+    private readonly int _focusSize;
     private readonly int _window;
     private readonly double _rescale;
     private readonly float[]? _forgetOffsets;
     private readonly Dropout dropout;
 
     /// <param name="headCount">Heads: H.</param>
+    /// <param name="focusSize">Values of each factor of a head's focus: r.</param>
     /// <param name="window">Tokens that a token sees, itself included.</param>
     /// <param name="rescale">What focus logits are scaled by.</param>
     /// <param name="dropout">Drops parts of the focus and of the mean.</param>
     /// <param name="forgetOffsets">The forget logit of each head where F1's sum is 0, in even steps; null for no forget gates.</param>
-    public MultiheadLeap(int headCount, int window, double rescale, Dropout dropout, float[]? forgetOffsets = null)
+    public MultiheadLeap(int headCount, int focusSize, int window, double rescale, Dropout dropout, float[]? forgetOffsets = null)
         : base(nameof(MultiheadLeap))
     {
         _headCount = headCount;
+        _focusSize = focusSize;
         _window = window;
         _rescale = rescale;
         _forgetOffsets = forgetOffsets;
@@ -31,13 +34,13 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>Attends.</summary>
-    /// <param name="projections">The parts Q, F1, F2 and U side by side, each of all heads: [B, N, 4 H e]. Of bfloat16 where products are;
-    /// all else is of single precision.</param>
+    /// <param name="projections">The parts Q, F1, F2 and U side by side, each of all heads: [B, N, 2 H e + 2 H r]. Of bfloat16 where products
+    /// are; all else is of single precision.</param>
     /// <returns>[B, N, H e].</returns>
     public override Tensor forward(Tensor projections) => Forward(projections, null);
 
     /// <summary>Attends within documents.</summary>
-    /// <param name="projections">[B, N, 4 H e]; B is 1 where documents are packed.</param>
+    /// <param name="projections">[B, N, 2 H e + 2 H r]; B is 1 where documents are packed.</param>
     /// <param name="documents">The documents that the sequence is made of; null for one.</param>
     /// <returns>[B, N, H e].</returns>
     public Tensor Forward(Tensor projections, PackedDocuments? documents)
@@ -64,8 +67,9 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
 
     private (Tensor Q, Tensor F1, Tensor F2, Tensor U) Parts(Tensor projections)
     {
-        long[] shape = projections.shape;
-        Tensor[] parts = projections.view(shape[0], shape[1], 4, _headCount, -1).unbind(2);
+        long focus = _headCount * _focusSize;
+        long values = projections.shape[2] / 2 - focus;
+        Tensor[] parts = [.. projections.split([values, focus, focus, values], 2).Select(part => part.unflatten(2, _headCount, -1))];
         return (parts[0], parts[1], parts[2], parts[3]);
     }
 
@@ -95,8 +99,9 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
     private LeapShape Shape(Tensor projections, NoiseMask? focusMask, NoiseMask? meanMask, PackedDocuments? documents = null)
     {
         long[] shape = projections.shape;
-        int headSize = (int)(shape[2] / (4 * _headCount));
-        return new LeapShape((int)shape[0], (int)shape[1], _headCount, headSize, _window, _rescale, focusMask, meanMask, documents, _forgetOffsets);
+        int headSize = (int)(shape[2] / (2 * _headCount)) - _focusSize;
+        return new LeapShape(
+            (int)shape[0], (int)shape[1], _headCount, headSize, _focusSize, _window, _rescale, focusMask, meanMask, documents, _forgetOffsets);
     }
 }
 

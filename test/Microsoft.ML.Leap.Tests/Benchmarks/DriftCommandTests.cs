@@ -7,7 +7,7 @@ namespace Microsoft.ML.Leap.Tests;
 [TestClass]
 public class DriftCommandTests
 {
-    private static readonly string[] Tiny = ["--layers", "3", "--hidden", "12", "--heads", "2", "--vocabulary", "40"];
+    private static readonly string[] Tiny = ["--layers", "3", "--hidden", "12", "--heads", "2", "--vocabulary", "40", "--focus", "3"];
 
     [TestMethod]
     [DataRow(1e-5, "--convolution", "0", "--windows")]
@@ -48,7 +48,7 @@ public class DriftCommandTests
     [TestMethod]
     public void Write_AfterOtherTokens_IsNotTheExactMeans()
     {
-        using LeapModel model = DriftNetwork.Create(2, 12, 2, 40, convolutionSize: 4, useForgetGates: true, seed: 1);
+        using LeapModel model = DriftNetwork.Create(2, 12, 2, 40, convolutionSize: 4, useForgetGates: true, focusSize: 3, seed: 1);
         using var exact = new DoubleNetwork(model);
         using var network = new LeapNetwork(model.Config, model.GetWeights());
         using NetworkState state = network.CreateState();

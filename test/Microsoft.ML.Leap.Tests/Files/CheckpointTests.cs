@@ -35,7 +35,7 @@ public class CheckpointTests
     [TestMethod]
     public void ExpectedShapes_InAll_HoldTheConfigsParameterCount()
     {
-        var config = new LeapConfig(1000, 64, 128, 5, 4, convolutionSize: 3);
+        var config = new LeapConfig(1000, 64, 128, 5, 4, convolutionSize: 3, focusSize: 5);
         long count = Checkpoint.GetExpectedShapes(config).Values.Sum(shape => shape.Aggregate(1L, (a, b) => a * b));
         Assert.AreEqual(config.ParameterCount, count);
     }

@@ -67,6 +67,7 @@ public class ConfigJsonTests
         Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, usePositionEmbeddings: false)));
         Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, convolutionSize: 4)));
         Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, useForgetGates: true)));
+        Assert.DoesNotContain("original_revision", Write(new LeapConfig(97, 48, 77, 3, 6, focusSize: 4)));
     }
 
     [TestMethod]
@@ -147,6 +148,8 @@ public class ConfigJsonTests
     [DataRow("{\"convolution_size\": 17}", "convolutionSize")]
     [DataRow("{\"convolution_size\": \"4\"}", "convolution_size")]
     [DataRow("{\"use_forget_gates\": 1}", "use_forget_gates")]
+    [DataRow("{\"focus_size\": 1}", "focusSize")]
+    [DataRow("{\"focus_size\": null}", "focus_size")]
     [DataRow("{\"use_forget_gates\": true, \"n_layer\": 1, \"window_sizes\": [4]}", "useForgetGates is true")]
     [DataRow("{\"model_type\": \"\\ud800\"}", "model_type")]
     [DataRow("{\"\\ud800\": 1, \"vocab_size\": 50}", "JSON")]
@@ -199,6 +202,7 @@ public class ConfigJsonTests
         Assert.AreEqual(expected.InitializerRange, got.InitializerRange);
         Assert.AreEqual(expected.UsePositionEmbeddings, got.UsePositionEmbeddings);
         Assert.AreEqual(expected.ConvolutionSize, got.ConvolutionSize);
+        Assert.AreEqual(expected.FocusSize, got.FocusSize);
     }
 
     // Windows of 304.7 MiB: 4 x 76,800 rows of 256 numbers and one for each of 4 heads.

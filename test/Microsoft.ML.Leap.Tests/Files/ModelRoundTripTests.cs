@@ -139,9 +139,9 @@ public class ModelRoundTripTests
             expected[block + "boom_norm.bias"] = [16];
             expected[block + "pre_convolution.weight"] = [4, 16];
             expected[block + "boom_convolution.weight"] = [4, 16];
-            expected[block + "projections.weight"] = [64, 16];
-            expected[block + "boom.weight"] = [64, 16];
-            expected[block + "unboom.weight"] = [16, 64];
+            expected[block + "projections.weight"] = [48, 16];
+            expected[block + "boom.weight"] = [72, 16];
+            expected[block + "unboom.weight"] = [16, 72];
         }
 
         CollectionAssert.AreEquivalent(expected.Keys, shapes.Keys);
@@ -154,7 +154,7 @@ public class ModelRoundTripTests
             new[]
             {
                 "model_type", "hidden_size", "vocab_size", "n_positions", "n_heads", "n_layer", "use_local_att",
-                "rescale_value", "hidden_dropout_prob", "initializer_range", "convolution_size", "use_forget_gates",
+                "rescale_value", "hidden_dropout_prob", "initializer_range", "convolution_size", "use_forget_gates", "focus_size",
             },
             config.RootElement.EnumerateObject().Select(field => field.Name).ToArray());
         Assert.AreEqual("LeapForCausalLM", config.RootElement.GetProperty("model_type").GetString());

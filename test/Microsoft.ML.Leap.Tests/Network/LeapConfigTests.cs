@@ -23,6 +23,8 @@ public class LeapConfigTests
         OutOfRange("windowSizes", "at least 1", () => new LeapConfig(10, layerCount: 2, windowSizes: [4, 0])),
         OutOfRange("convolutionSize", "at most 16", () => new LeapConfig(10, convolutionSize: -1)),
         OutOfRange("convolutionSize", "at most 16", () => new LeapConfig(10, convolutionSize: 17)),
+        OutOfRange("focusSize", "at most the 32 values of a head", () => new LeapConfig(10, focusSize: 33)),
+        OutOfRange("focusSize", "at least 2", () => new LeapConfig(10, focusSize: 1)),
         Misfit("hiddenSize", "100 is not a multiple of 3", () => new LeapConfig(10, hiddenSize: 100, headCount: 3)),
         Misfit("headCount", "at least 2 values", () => new LeapConfig(10, hiddenSize: 4, headCount: 4)),
         Misfit("windowSizes", "3 in all, but 2", () => new LeapConfig(10, layerCount: 3, windowSizes: [4, 8])),
@@ -48,7 +50,7 @@ public class LeapConfigTests
     [TestMethod]
     public void ParameterCount_GreatestNetwork_DoesNotOverflow()
     {
-        var config = new LeapConfig(int.MaxValue, 1 << 20, int.MaxValue, 4096, 1, useLocalAttention: false, convolutionSize: 16);
+        var config = new LeapConfig(int.MaxValue, 1 << 20, int.MaxValue, 4096, 1, useLocalAttention: false, convolutionSize: 16, focusSize: 2);
         long count = Checkpoint.GetExpectedShapes(config).Values.Sum(shape => shape.Aggregate(1L, (a, b) => checked(a * b)));
 
         Assert.AreEqual(count, config.ParameterCount);
@@ -63,6 +65,8 @@ public class LeapConfigTests
         _ = new LeapConfig(10, rescaleValue: 30, dropout: 0.5);
         _ = new LeapConfig(10, layerCount: 1, windowSizes: [1]);
         _ = new LeapConfig(10, convolutionSize: 16);
+        _ = new LeapConfig(10, focusSize: 2);
+        _ = new LeapConfig(10, focusSize: 32);
     }
 
     [TestMethod]
@@ -140,6 +144,17 @@ public class LeapConfigTests
     }
 
     [TestMethod]
+    public void ToString_WithASmallerFocus_NamesItAndHasAsManyWeights()
+    {
+        var full = new LeapConfig(10, 64, 16, 2, 2);
+        var smaller = new LeapConfig(10, 64, 16, 2, 2, focusSize: 8);
+
+        Assert.AreEqual("LEAP: 2 layers, hidden size 64, 2 heads, context 16, vocabulary 10, windows 4 16, focus of 8, 100,618 parameters", smaller.ToString());
+        Assert.AreEqual(full.ParameterCount, smaller.ParameterCount);
+        Assert.AreEqual(32, full.FocusSize);
+    }
+
+    [TestMethod]
     public void ToString_WithForgetGates_NamesThemInPlaceOfWindows()
     {
         var config = new LeapConfig(10, 8, 16, 2, 2, usePositionEmbeddings: false, useForgetGates: true);
@@ -156,7 +171,7 @@ public class LeapConfigTests
         Assert.AreEqual(new LeapConfig(97, 24, 32, 3, 2, true, [3, 9, 32], 8, 0.25, 0.02, true, 0).ToString(), config.ToString());
         Assert.IsTrue(config.UsePositionEmbeddings);
         Assert.IsFalse(config.UseForgetGates);
-        Assert.AreEqual((0, 8, 0.25, 0.02), (config.ConvolutionSize, config.RescaleValue, config.Dropout, config.InitializerRange));
+        Assert.AreEqual((0, config.HeadSize, 8, 0.25, 0.02), (config.ConvolutionSize, config.FocusSize, config.RescaleValue, config.Dropout, config.InitializerRange));
     }
 
     private static object[] OutOfRange(string parameter, string words, Func<LeapConfig> create) =>

@@ -37,11 +37,17 @@ public unsafe class LeapNetworkTests
     [DataRow(32, 1, 4, true)]
     [DataRow(128, 2, 0, true)]
     [DataRow(128, 4, 4, true)]
-    public void Forward_AnyHeadSizeAndConvolution_EqualsDoublePrecision(int hiddenSize, int headCount, int convolutionSize, bool useForgetGates = false)
+    [DataRow(9, 3, 4, true, 2)]
+    [DataRow(128, 4, 4, true, 8)]
+    [DataRow(128, 4, 0, false, 8)]
+    [DataRow(96, 2, 4, true, 8)]
+    [DataRow(64, 1, 4, true, 20)]
+    public void Forward_AnyHeadSizeAndConvolution_EqualsDoublePrecision(
+        int hiddenSize, int headCount, int convolutionSize, bool useForgetGates = false, int? focusSize = null)
     {
         var config = new LeapConfig(
             71, hiddenSize, 50, 3, headCount, windowSizes: useForgetGates ? null : [1, 7, 50], rescaleValue: 5, convolutionSize: convolutionSize,
-            useForgetGates: useForgetGates);
+            useForgetGates: useForgetGates, focusSize: focusSize);
         Dictionary<string, float[]> weights = RandomWeights(config);
         using var network = new LeapNetwork(config, weights);
         var reference = new ReferenceNetwork(config, weights);
@@ -100,11 +106,14 @@ public unsafe class LeapNetworkTests
     [DataRow(33, 3, 16)]
     [DataRow(33, 3, 4, true)]
     [DataRow(128, 4, 4, true)]
-    public void ReadAndStep_AnySplit_GiveWhatOnePassGivesBitForBit(int hiddenSize, int headCount, int convolutionSize, bool useForgetGates = false)
+    [DataRow(128, 4, 4, true, 8)]
+    [DataRow(33, 3, 4, true, 3)]
+    public void ReadAndStep_AnySplit_GiveWhatOnePassGivesBitForBit(
+        int hiddenSize, int headCount, int convolutionSize, bool useForgetGates = false, int? focusSize = null)
     {
         var config = new LeapConfig(
             71, hiddenSize, Length, 3, headCount, windowSizes: useForgetGates ? null : [1, 7, Length], convolutionSize: convolutionSize,
-            useForgetGates: useForgetGates);
+            useForgetGates: useForgetGates, focusSize: focusSize);
         using var network = new LeapNetwork(config, RandomWeights(config));
         int[] ids = RandomIds(1, Length + 20, 71);
         float[] expected = Hidden(network, [ids])[0];
@@ -132,10 +141,13 @@ public unsafe class LeapNetworkTests
     [DataRow(WeightFormat.BFloat16, 3)]
     [DataRow(WeightFormat.Int8, 16)]
     [DataRow(WeightFormat.Float32, 4, true)]
-    public void Forward_RaggedBatchChunksAndThreads_GiveEachWhatItGetsAloneBitForBit(WeightFormat format, int convolutionSize, bool useForgetGates = false)
+    [DataRow(WeightFormat.BFloat16, 4, true, 8)]
+    public void Forward_RaggedBatchChunksAndThreads_GiveEachWhatItGetsAloneBitForBit(
+        WeightFormat format, int convolutionSize, bool useForgetGates = false, int? focusSize = null)
     {
         var config = new LeapConfig(
-            300, 64, 100, 3, 2, windowSizes: useForgetGates ? null : [3, 40, 100], convolutionSize: convolutionSize, useForgetGates: useForgetGates);
+            300, 64, 100, 3, 2, windowSizes: useForgetGates ? null : [3, 40, 100], convolutionSize: convolutionSize, useForgetGates: useForgetGates,
+            focusSize: focusSize);
         Dictionary<string, float[]> weights = RandomWeights(config);
         int[][] sequences = [.. new[] { 1, 2, 40, 7, 230, 64, 65, 3, 100, 1, 33 }.Select((length, i) => RandomIds(i, length, 300))];
         using var alone = new LeapNetwork(config, weights, format, threadCount: 1);

@@ -18,14 +18,14 @@ internal sealed class ReferenceNetwork(LeapConfig config, IReadOnlyDictionary<st
             string block = $"leap_model.decoders.{l}.";
             int window = config.WindowSizes[l] >= config.ContextLength ? int.MaxValue : config.WindowSizes[l];
             double[][] normed = Convolve(block + "pre_convolution.weight", [.. x.Select(row => LayerNorm(block + "pre_norm", row))]);
-            double[][] projections = [.. normed.Select(row => Product(block + "projections.weight", 4 * _d, row))];
+            double[][] projections = [.. normed.Select(row => Product(block + "projections.weight", 2 * _d + 2 * config.HeadCount * config.FocusSize, row))];
             (double[][] f, double[][] a, double[][] attended) = Attend(projections, window);
             x = [.. x.Select((row, i) => Sum(row, attended[i]))];
             normed = Convolve(
                 block + "boom_convolution.weight", [.. x.Select(row => LayerNorm(block + "boom_norm", LayerNorm(block + "pre_norm", row)))]);
             x = [.. x.Select((row, i) =>
             {
-                double[] inner = Product(block + "boom.weight", 4 * _d, normed[i]);
+                double[] inner = Product(block + "boom.weight", weights[block + "boom.weight"].Length / _d, normed[i]);
                 return Sum(row, Product(block + "unboom.weight", _d, [.. inner.Select(Gelu)]));
             })];
             observe?.Invoke(l, f, a, x);
@@ -44,30 +44,33 @@ internal sealed class ReferenceNetwork(LeapConfig config, IReadOnlyDictionary<st
     private (double[][] Focus, double[][] Gates, double[][] Output) Attend(double[][] projections, int window)
     {
         int e = config.HeadSize;
+        int r = config.FocusSize;
+        int focus = config.HeadCount * r;
         double[][] f = [.. projections.Select(_ => new double[config.HeadCount])];
         double[][] a = [.. projections.Select(_ => new double[config.HeadCount])];
         double[][] output = [.. projections.Select(_ => new double[_d])];
         for (int h = 0; h < config.HeadCount; h++)
         {
-            double[] Part(int token, int part) => projections[token][(part * _d + h * e)..(part * _d + (h + 1) * e)];
+            double[] Part(int token, int start, int size) => projections[token][(start + h * size)..(start + (h + 1) * size)];
+            double[] F1(int token) => Part(token, _d, r);
             for (int i = 0; i < projections.Length; i++)
             {
-                f[i][h] = Math.Exp(config.RescaleValue / e * Dot(Norm(Part(i, 1)), Norm(Part(i, 2))));
+                f[i][h] = Math.Exp(config.RescaleValue / r * Dot(Norm(F1(i)), Norm(Part(i, _d + focus, r))));
                 double[] mean = new double[e];
                 double total = 0;
                 for (int j = (int)Math.Max(0, i - (long)window + 1); j <= i; j++)
                 {
-                    double[] U = Part(j, 3);
+                    double[] U = Part(j, _d + 2 * focus, e);
                     double weight = f[j][h];
                     for (int forgetting = j + 1; config.UseForgetGates && forgetting <= i; forgetting++)
-                        weight *= Keep(Part(forgetting, 1), h);
+                        weight *= Keep(F1(forgetting), h);
                     total += weight;
                     for (int k = 0; k < e; k++)
                         mean[k] += weight * U[k];
                 }
 
                 mean = [.. mean.Select(value => value / total)];
-                a[i][h] = 1 / (1 + Math.Exp(-Dot(Part(i, 0), mean) / Math.Sqrt(e)));
+                a[i][h] = 1 / (1 + Math.Exp(-Dot(Part(i, 0, e), mean) / Math.Sqrt(e)));
                 for (int k = 0; k < e; k++)
                     output[i][h * e + k] = a[i][h] * mean[k];
             }

@@ -19,7 +19,7 @@ public unsafe class SlidingSumsTests
     [DataRow(Length + 5)]
     public void Write_SpreadSummands_EqualsNaiveSum(int window)
     {
-        var shape = new LeapShape(1, Length, 1, Vector<float>.Count + 1, window, 1, null, null);
+        var shape = new LeapShape(1, Length, 1, Vector<float>.Count + 1, 2, window, 1, null, null);
         using var sums = new SlidingSums<AnyRowSize>(shape.Sums);
         float[][] rows = [.. Enumerable.Range(0, Length).Select(i => SpreadRow(i, shape.RowSize))];
         float[] written = new float[shape.RowSize];

@@ -60,7 +60,7 @@ public class CarriedEvaluationTests
             new LeapConfig(
                 config.VocabularySize, config.HiddenSize, context, config.LayerCount, config.HeadCount,
                 rescaleValue: config.RescaleValue, usePositionEmbeddings: config.UsePositionEmbeddings, convolutionSize: config.ConvolutionSize,
-                useForgetGates: config.UseForgetGates),
+                useForgetGates: config.UseForgetGates, focusSize: config.FocusSize),
             CPU, 0);
         longer.eval();
         using var scope = NewDisposeScope();

@@ -50,8 +50,9 @@ public class FixtureTests
         IReadOnlyDictionary<string, Tensor> file = Load(name);
         int Setting(string key) => json.RootElement.GetProperty(key).GetInt32();
         using var noise = new DropoutNoise(0);
-        using var attention = new MultiheadLeap(Setting("heads"), Setting("window_size"), Setting("rescale_value"), new Dropout(0, noise));
         Tensor projections = cat([file["q"], file["f1"], file["f2"], file["v"]], -1).view(1, Setting("length"), -1);
+        int headSize = (int)projections.shape[2] / 4 / Setting("heads");
+        using var attention = new MultiheadLeap(Setting("heads"), headSize, Setting("window_size"), Setting("rescale_value"), new Dropout(0, noise));
 
         foreach (Tensor actual in new[] { attention.call(projections), attention.Reference(projections, null, null) })
             Assert.IsLessThan(1e-5, (actual - file["out"].view(actual.shape)).abs().max().item<float>());

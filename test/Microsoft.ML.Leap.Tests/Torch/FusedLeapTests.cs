@@ -44,6 +44,18 @@ public class FusedLeapTests
         AssertEqualsReference(new Layer(2, length, headCount, headSize, length, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)) { HasForgetGates = true });
 
     [TestMethod]
+    [DynamicData(nameof(Sizes))]
+    public void Attend_SmallerFocus_EqualsReferenceForwardAndBackward(int headSize, int headCount, int length)
+    {
+        foreach (int focusSize in new[] { 3, 8, 20 }.Where(size => size < headSize))
+        {
+            AssertEqualsReference(
+                new Layer(2, length, headCount, headSize, length, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)) { HasForgetGates = true, FocusSize = focusSize });
+            AssertEqualsReference(new Layer(2, length, headCount, headSize, 4) { FocusSize = focusSize });
+        }
+    }
+
+    [TestMethod]
     public void Attend_ForgetGatesOverSeveralChunks_EqualsReferenceForwardAndBackward() =>
         AssertEqualsReference(new Layer(1, 600, 2, 5, 600) { HasForgetGates = true });
 
@@ -54,12 +66,17 @@ public class FusedLeapTests
     [DataRow(32)]
     [DataRow(33)]
     [DataRow(64)]
-    public void Attend_BFloat16_EqualsSinglePrecisionToTheBit(int headSize)
+    [DataRow(32, 8)]
+    [DataRow(48, 8)]
+    [DataRow(32, 5)]
+    public void Attend_BFloat16_EqualsSinglePrecisionToTheBit(int headSize, int? focusSize = null)
     {
         using DisposeScope scope = NewDisposeScope();
         foreach (int window in new[] { 4, 130 })
         {
-            var layer = new Layer(2, 130, 2, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)) { HasForgetGates = window == 130 };
+            var layer = new Layer(2, 130, 2, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)) {
+                HasForgetGates = window == 130, FocusSize = focusSize ?? headSize,
+            };
             Tensor projections = layer.Projections().to(ScalarType.BFloat16);
 
             (Tensor expected, Tensor expectedGradient) = layer.Fused(projections.to(ScalarType.Float32));
@@ -204,7 +221,7 @@ public class FusedLeapTests
         AssertClose(exact, actual, 1e-5);
 
         // The norm of two values has hardly a gradient: a difference of nearly equal numbers.
-        AssertClose(exactGradient, actualGradient, layer.HeadSize == 2 ? 1e-4 : 1e-5);
+        AssertClose(exactGradient, actualGradient, layer.FocusSize == 2 ? 1e-4 : 1e-5);
     }
 
     private static void AssertClose(Tensor expected, Tensor actual, double tolerance)
@@ -228,12 +245,14 @@ public class FusedLeapTests
 
         public bool HasForgetGates { get; init; }
 
+        public int FocusSize { get; init; } = HeadSize;
+
         public LeapShape Shape => new(
-            BatchSize, Length, HeadCount, HeadSize, Window, RescaleValue, FocusMask, MeanMask, ForgetOffsets: ForgetOffsets);
+            BatchSize, Length, HeadCount, HeadSize, FocusSize, Window, RescaleValue, FocusMask, MeanMask, ForgetOffsets: ForgetOffsets);
 
         private float[]? ForgetOffsets => HasForgetGates ? [.. Enumerable.Range(0, HeadCount).Select(head => 2f * head)] : null;
 
-        public Tensor Projections() => Values([BatchSize, Length, 4 * HeadCount * HeadSize], 1);
+        public Tensor Projections() => Values([BatchSize, Length, Shape.ProjectionsSize], 1);
 
         public Tensor Upstream() => Values([BatchSize, Length, HeadCount * HeadSize], 2);
 
@@ -248,7 +267,7 @@ public class FusedLeapTests
         public (Tensor Output, Tensor Gradient) Reference(Tensor projections)
         {
             using var noise = new DropoutNoise(1);
-            using var attention = new MultiheadLeap(HeadCount, Window, RescaleValue, new Dropout(0, noise), ForgetOffsets);
+            using var attention = new MultiheadLeap(HeadCount, FocusSize, Window, RescaleValue, new Dropout(0, noise), ForgetOffsets);
             Tensor x = projections.clone().requires_grad_(true);
             Tensor output = attention.Reference(x, FocusMask, MeanMask);
             output.backward([Upstream().to(projections.dtype)]);

@@ -15,7 +15,7 @@ public class LeapModelTests
     private static LeapConfig Small(double dropout = 0) =>
         new(
             vocabularySize: 19, hiddenSize: 12, contextLength: 40, layerCount: 3, headCount: 3, windowSizes: [3, 8, 40], dropout: dropout,
-            convolutionSize: 4);
+            convolutionSize: 4, focusSize: 3);
 
     private static Tensor Ids(int batch, int length, int seed = 1)
     {

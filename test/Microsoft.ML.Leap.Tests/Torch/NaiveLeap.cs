@@ -26,10 +26,11 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
         out double[] kept)
     {
         int e = q[0].Length;
+        int r = f1[0].Length;
         double[] opened = new double[q.Length];
-        double[] focus = weights = [.. f1.Select((_, i) => Math.Exp(rescale / e * Dot(Normalised(f1[i]), Normalised(f2[i]))))];
+        double[] focus = weights = [.. f1.Select((_, i) => Math.Exp(rescale / r * Dot(Normalised(f1[i]), Normalised(f2[i]))))];
         gates = opened;
-        double[] parts = kept = [.. f1.Select(v => forgetOffset is double offset ? 1 / (1 + Math.Exp(-3 * v.Sum() / Math.Sqrt(e) - offset)) : 1)];
+        double[] parts = kept = [.. f1.Select(v => forgetOffset is double offset ? 1 / (1 + Math.Exp(-3 * v.Sum() / Math.Sqrt(r) - offset)) : 1)];
         return [.. q.Select((_, i) => AttendAt(i))];
 
         double[] AttendAt(int i)
@@ -63,10 +64,13 @@ internal sealed class NaiveLeap(LeapConfig config, IReadOnlyDictionary<string, d
         double[][] parts = [.. normed.Select(v => Product(name + "projections.weight", v))];
         double[][] attended = [.. x.Select(_ => new double[_d])];
         int e = config.HeadSize;
+        int r = config.FocusSize;
+        int focus = config.HeadCount * r;
         for (int h = 0; h < config.HeadCount; h++)
         {
-            double[][] Part(int p) => [.. parts.Select(row => row[(p * _d + h * e)..(p * _d + (h + 1) * e)])];
-            double[][] head = Attend(Part(0), Part(1), Part(2), Part(3), window, config.RescaleValue, ForgetOffset(h), out double[] weights, out double[] gates, out double[] kept);
+            double[][] Part(int start, int size) => [.. parts.Select(row => row[(start + h * size)..(start + (h + 1) * size)])];
+            double[][] head = Attend(
+                Part(0, e), Part(_d, r), Part(_d + focus, r), Part(_d + 2 * focus, e), window, config.RescaleValue, ForgetOffset(h), out double[] weights, out double[] gates, out double[] kept);
             Heads.Add((weights, gates, kept));
             for (int i = 0; i < x.Length; i++)
                 head[i].CopyTo(attended[i], h * e);

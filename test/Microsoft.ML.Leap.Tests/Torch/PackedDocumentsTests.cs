@@ -105,7 +105,7 @@ public class PackedDocumentsTests
     // No windows: forget gates.
     private static LeapModel Model(int hiddenSize, int heads, int[] windows, double dropout) => new(
         new LeapConfig(11, hiddenSize, 16, Math.Max(2, windows.Length), heads, windowSizes: windows.Length == 0 ? null : windows, dropout: dropout,
-            initializerRange: 0.3, usePositionEmbeddings: false, convolutionSize: 4, useForgetGates: windows.Length == 0),
+            initializerRange: 0.3, usePositionEmbeddings: false, convolutionSize: 4, useForgetGates: windows.Length == 0, focusSize: hiddenSize / heads > 2 ? hiddenSize / heads - 1 : null),
         CPU, 1);
 
     private static long[] Ids() => [.. Enumerable.Range(0, Lengths.Sum()).Select(i => i * (long)i % 11)];
