@@ -88,6 +88,7 @@ internal sealed unsafe class NetworkState : IDisposable
             && config.HeadSize == _config.HeadSize
             && config.ConvolutionSize == _config.ConvolutionSize
             && config.UseForgetGates == _config.UseForgetGates
+            && config.FocusSize == _config.FocusSize
             && _layouts.AsSpan().SequenceEqual([.. Enumerable.Range(0, config.LayerCount).Select(l => GetLayout(config, l))]));
 
     /// <summary>Writes the state; <see cref="Read"/> of a network of the same shape takes it back.</summary>

@@ -37,8 +37,10 @@ internal sealed unsafe class Scratch : IDisposable
         _projectionsSize = config.ProjectionsSize;
         _feedForwardSize = config.FeedForwardSize;
         long values = (long)capacity * _hiddenSize;
-        long inner = (long)capacity * Math.Max(_projectionsSize, _feedForwardSize);
         long heads = (long)capacity * _headCount;
+
+        // The projections take less.
+        long inner = (long)capacity * _feedForwardSize;
         _x = (float*)NativeMemory.AlignedAlloc((nuint)(3 * values + inner + 3 * heads) * sizeof(float), 64);
         _normed = _x + values;
         _attended = _normed + values;

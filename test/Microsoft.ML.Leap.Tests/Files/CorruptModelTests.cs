@@ -88,8 +88,8 @@ public class CorruptModelTests
     [TestMethod]
     public void Load_SafeTensorsShapeLies_ThrowsFormatException()
     {
-        RefuseHeader("[16,64]", "[64,64]", "model.safetensors");
-        RefuseHeader("[16,64]", "[16,9223372036854775807]", "model.safetensors");
+        RefuseHeader("[16,72]", "[72,72]", "model.safetensors");
+        RefuseHeader("[16,72]", "[16,9223372036854775807]", "model.safetensors");
         RefuseHeader("\"data_offsets\":[0,", "\"data_offsets\":[8,", "model.safetensors");
         RefuseHeader("last_norm.bias", "last_norm.bios", "last_norm.bias");
     }

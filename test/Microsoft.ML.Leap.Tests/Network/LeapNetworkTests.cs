@@ -330,11 +330,13 @@ public unsafe class LeapNetworkTests
             new LeapConfig(70, 24, Length, 4, 2, convolutionSize: 4, useForgetGates: true), RandomWeights(Config));
         using NetworkState state = network.CreateState();
         using var foreign = new NetworkState(other);
+        using var ofAnotherFocus = new NetworkState(new LeapConfig(70, 24, Length, 4, 2, windowSizes: [1, 3, 20, Length], convolutionSize: 4, focusSize: 5));
         float[] hidden = new float[24];
         Assert.ThrowsExactly<ArgumentException>(() => network.Read([], state, hidden));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Read([70], state, hidden));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => network.Read([-1], state, hidden));
         Assert.ThrowsExactly<ArgumentException>(() => network.Read([1], foreign, hidden));
+        Assert.ThrowsExactly<ArgumentException>(() => network.Read([1], ofAnotherFocus, hidden));
         Assert.ThrowsExactly<ArgumentException>(() => forgetting.Read([1], global, hidden));
         Assert.ThrowsExactly<ArgumentException>(() => network.Step([1, 2], [state], [hidden, hidden]));
     }

@@ -8,7 +8,7 @@ public class GradientThreadsTests
 {
     private const int ContextLength = 160;
     private static readonly LeapConfig Config = new(
-        13, 8, ContextLength, 2, 2, dropout: 0, usePositionEmbeddings: false, convolutionSize: 4, useForgetGates: true, focusSize: 2);
+        13, 8, ContextLength, 2, 2, dropout: 0, usePositionEmbeddings: false, convolutionSize: 4, useForgetGates: true, focusSize: 3);
 
     [TestMethod]
     [DataRow(2)]
