@@ -74,8 +74,10 @@ public class FusedLeapTests
         using DisposeScope scope = NewDisposeScope();
         foreach (int window in new[] { 4, 130 })
         {
-            var layer = new Layer(2, 130, 2, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7)) {
-                HasForgetGates = window == 130, FocusSize = focusSize ?? headSize,
+            var layer = new Layer(2, 130, 2, headSize, window, new NoiseMask(5, 6, 0.8), new NoiseMask(-7, 8, 0.7))
+            {
+                HasForgetGates = window == 130,
+                FocusSize = focusSize ?? headSize,
             };
             Tensor projections = layer.Projections().to(ScalarType.BFloat16);
 
