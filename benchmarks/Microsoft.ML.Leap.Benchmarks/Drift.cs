@@ -23,7 +23,7 @@ internal static class DriftCommand
             Description = "Tokens that the convolutions see; 0 for none",
             DefaultValueFactory = _ => 4,
         };
-        Option<int> focus = PositiveOption.Create("--focus", "Values of each factor of a head's focus", 8);
+        Option<int> focus = PositiveOption.Create("--focus", "Values per head in F1, and in F2", 8);
         var windows = new Option<bool>("--windows") { Description = "Windows in place of forget gates, as the original has them" };
         Option<int> seed = PositiveOption.Create("--seed", "Decides the weights and the tokens", 1);
         var command = new System.CommandLine.Command("drift", "Measure how far a long stream of single steps is from double precision.")

@@ -67,7 +67,7 @@ internal static class DeviceChoice
 /// <param name="Name">Its name on the command line.</param>
 /// <param name="ConvolutionSize">Tokens of the short convolutions; 0 for none.</param>
 /// <param name="UseForgetGates">Whether LEAP's heads have forget gates in place of windows; GPT-2 has neither.</param>
-/// <param name="FocusSize">Values of each factor of the focus of one of LEAP's heads; null for as many as a head has.</param>
+/// <param name="FocusSize">Values per head in LEAP's F1, and in F2; null for as many as a head has.</param>
 /// <param name="Optimizer">How gradients change the weights.</param>
 internal sealed record NetworkRecipe(string Name, int ConvolutionSize, bool UseForgetGates, int? FocusSize, TrainingOptimizer Optimizer)
 {

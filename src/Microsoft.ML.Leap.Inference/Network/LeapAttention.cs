@@ -10,7 +10,7 @@ namespace Microsoft.ML.Leap;
 /// M = sum over the window of f U / sum over the window of f
 /// a = sigmoid(sum_e(Q * M) / sqrt(e))                        the output is a * M
 /// </code>
-/// with <c>norm(y) = (y - mean(y)) / (std(y) + 1e-5)</c> over the r values of a head's F1 or F2; Q, U and M have e. With forget gates there is no window, and both sums keep of what
+/// with <c>norm(y) = (y - mean(y)) / (std(y) + 1e-5)</c> over the r values per head of F1 or F2; Q, U and M have e per head. With forget gates there is no window, and both sums keep of what
 /// came before the part
 /// <code>
 /// k = sigmoid(3 sum_r(F1) / sqrt(r) + offset of the head)      S = k S + f U

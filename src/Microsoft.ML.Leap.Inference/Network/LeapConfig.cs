@@ -159,7 +159,7 @@ public sealed class LeapConfig
     /// form.</summary>
     public int FocusSize { get; }
 
-    /// <summary>Gets the values of a token in Q, F1, F2 and U together.</summary>
+    /// <summary>Gets the values per token in Q, F1, F2 and U together.</summary>
     internal int ProjectionsSize => 2 * HeadCount * (HeadSize + FocusSize);
 
     /// <summary>Gets the width of the feed-forward part: whatever the focus takes, a block has the same number of weights.</summary>

@@ -200,7 +200,7 @@ internal readonly struct AnyRowSize : IRowSize
     public static int Known => 0;
 }
 
-/// <summary>Rows of 8 values, the commonest factor of a focus.</summary>
+/// <summary>Rows of 8 values, as F1 and F2 mostly have per head.</summary>
 internal readonly struct RowSize8 : IRowSize
 {
     public static int Known => 8;

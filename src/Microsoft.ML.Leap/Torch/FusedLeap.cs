@@ -110,7 +110,7 @@ internal static unsafe class FusedLeap
 /// <param name="Length">Tokens of a sequence: N.</param>
 /// <param name="HeadCount">Heads: H.</param>
 /// <param name="HeadSize">Values of a head: e, at least 2.</param>
-/// <param name="FocusSize">Values of each factor of a head's focus: r, at least 2.</param>
+/// <param name="FocusSize">Values per head in F1, and in F2: r, at least 2.</param>
 /// <param name="Window">Tokens that a token sees, itself included.</param>
 /// <param name="RescaleValue">What focus logits are scaled by.</param>
 /// <param name="FocusMask">Dropout of the first factor of the focus, if any.</param>
@@ -136,16 +136,16 @@ internal sealed record LeapShape(
     /// <summary>Gets the values of a token: d.</summary>
     public int HiddenSize => HeadCount * HeadSize;
 
-    /// <summary>Gets the values of a token in F1, and in F2.</summary>
+    /// <summary>Gets the values per token in F1, and in F2.</summary>
     public int FocusesSize => HeadCount * FocusSize;
 
-    /// <summary>Gets the values of a token in the projections.</summary>
+    /// <summary>Gets the values per token in the projections.</summary>
     public int ProjectionsSize => 2 * (HiddenSize + FocusesSize);
 
     /// <summary>Gets the values of a head and zeros after them, up to a whole number of SIMD vectors.</summary>
     public int RowSize { get; } = SlidingSumsLayout.GetRowSize(HeadSize);
 
-    /// <summary>Gets the same of a factor of the focus.</summary>
+    /// <summary>Gets the same of a head's F1 or F2.</summary>
     public int FocusRowSize { get; } = SlidingSumsLayout.GetRowSize(FocusSize);
 
     /// <summary>Gets the form of the sums over the window, for a sequence that begins and ends in the pass.</summary>

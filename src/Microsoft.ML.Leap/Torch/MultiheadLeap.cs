@@ -16,7 +16,7 @@ internal sealed class MultiheadLeap : nn.Module<Tensor, Tensor>
     private readonly Dropout dropout;
 
     /// <param name="headCount">Heads: H.</param>
-    /// <param name="focusSize">Values of each factor of a head's focus: r.</param>
+    /// <param name="focusSize">Values per head in F1, and in F2: r.</param>
     /// <param name="window">Tokens that a token sees, itself included.</param>
     /// <param name="rescale">What focus logits are scaled by.</param>
     /// <param name="dropout">Drops parts of the focus and of the mean.</param>
